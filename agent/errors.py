@@ -1,0 +1,91 @@
+"""Errors of thinking.
+
+AgentError
+├── ModelError               the chat model could not do its work
+│   ├── ModelNotConfigured   no model is set for this agent
+│   ├── ModelFileInvalid     missing, truncated or not a GGUF file
+│   ├── ModelUnavailable     the engine is not installed or cannot load the file
+│   ├── ModelCrashed         the worker process died or hung
+│   └── PromptTooLong        the prompt does not fit the window
+├── ContextTooSmall          system prompt, blocks and the new message alone exceed the window
+├── TurnLimitReached         the turn did not end within its steps
+└── InvalidReply             the model's output was no reply and no valid call, twice
+"""
+
+from pathlib import Path
+
+
+class AgentError(Exception):
+    """Something in the agent's turn failed; the message says what and what to do."""
+
+
+class ModelError(AgentError):
+    """The chat model could not do its work."""
+
+
+class ModelNotConfigured(ModelError):
+    """No model is set."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no language model is configured, so agent_message cannot run; set `model` in"
+            " config.toml, MNEMON_MODEL or --model to the path of a GGUF file (the memory tools"
+            " work without one)"
+        )
+
+
+class ModelFileInvalid(ModelError):
+    """The path is not a whole GGUF file."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"model {str(path)!r} {problem}; set `model` to the path of a GGUF file")
+
+
+class ModelUnavailable(ModelError):
+    """The engine is not installed or refused the file."""
+
+
+class ModelCrashed(ModelError):
+    """The worker died or hung; the step was not stored and the next call starts a new worker."""
+
+
+class PromptTooLong(ModelError):
+    """The rendered prompt and the room for the reply exceed the window."""
+
+    def __init__(self, prompt_tokens: int, limit_tokens: int) -> None:
+        self.prompt_tokens, self.limit_tokens = prompt_tokens, limit_tokens
+        super().__init__(
+            f"the prompt is {prompt_tokens} tokens, {prompt_tokens - limit_tokens} over the"
+            f" {limit_tokens} that leave room for a reply"
+        )
+
+
+class ContextTooSmall(AgentError):
+    """What must be in the window does not fit it."""
+
+    def __init__(self, needed_tokens: int, budget_tokens: int) -> None:
+        self.needed_tokens, self.budget_tokens = needed_tokens, budget_tokens
+        super().__init__(
+            f"system prompt, blocks and the new message need {needed_tokens} tokens, the window has"
+            f" room for {budget_tokens}; shorten the blocks or the message, or raise"
+            " `context_tokens`"
+        )
+
+
+class TurnLimitReached(AgentError):
+    """The model kept calling tools."""
+
+    def __init__(self, max_steps: int) -> None:
+        self.max_steps = max_steps
+        super().__init__(
+            f"the agent still called tools after {max_steps} steps; what it stored so far is kept"
+        )
+
+
+class InvalidReply(AgentError):
+    """The model's output could not be used."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"the model's output could not be used: {problem}; nothing was stored")

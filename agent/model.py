@@ -1,0 +1,127 @@
+"""The chat model as the loop sees it: messages in, a reply or tool calls out.
+
+Only types and the protocol; implementations live in agent/models/. The loop parses nothing: a model
+returns `Reply`, `ToolCalls` or `Malformed`, whatever its own format on the wire is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model is told of it. `parameters` is a JSON schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model made. `arguments` is decoded JSON, valid for the tool's schema or refused."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the prompt. `tool_calls` only on assistant, `tool_call_id` only on tool messages."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything a model sees in one step."""
+
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Plain text: the turn is over."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """Calls to run before the model goes on; never empty. `text` is what was said beside them."""
+
+    calls: tuple[ToolCall, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Output that is neither a reply nor a valid call, e.g. cut by the token limit."""
+
+    text: str
+    problem: str
+
+
+Parsed = Reply | ToolCalls | Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer to one prompt and what it cost, in tokens."""
+
+    parsed: Parsed
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a loaded model is. `context_tokens` is the whole window, prompt and reply together."""
+
+    name: str
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Token counts by the model's own tokenizer.
+
+    head_tokens: the rendered prompt of system message and tools with an empty user message.
+    text_tokens: each text by itself, in the order given.
+    message_tokens: an upper bound of what the chat template adds around one message.
+    """
+
+    head_tokens: int
+    text_tokens: tuple[int, ...]
+    message_tokens: int
+
+
+class ChatModel(Protocol):
+    """Answers prompts. Methods may load the model first; all raise agent.errors.ModelError."""
+
+    async def describe(self) -> ModelInfo:
+        """Load the model when it is not loaded and say what it is."""
+
+    async def measure(
+        self, system: str, tools: Sequence[ToolSpec], texts: Sequence[str]
+    ) -> Measure:
+        """Count tokens with the model's own tokenizer; see Measure."""
+
+    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+        """Answer within max_tokens.
+
+        Cancelling the call stops the generation. A prompt that, with max_tokens, exceeds the window
+        is refused before anything is computed.
+
+        Raises:
+            PromptTooLong: with both numbers; nothing was cut.
+            ModelError: the model is missing, unreadable, crashed or hung.
+        """

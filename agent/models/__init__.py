@@ -1,0 +1,1 @@
+"""Chat models behind agent.model.ChatModel: scripted (tests) and llama.cpp (GGUF files)."""
