@@ -1,0 +1,112 @@
+"""The declarative table of what the server offers: tools and resources, free of any wire format.
+
+protocol.py turns a Registry into an MCP server; tools_*.py and resources.py fill one.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+ReportProgress = Callable[[float, float | None, str | None], Awaitable[None]]
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments: an argument that does not exist is refused, not dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls and how to tell them of progress.
+
+    host: name of the client program, e.g. "claude-desktop"; "unknown" when it does not say.
+    request_id: the JSON-RPC id of the request.
+    progress: awaitable (done, total, message); does nothing when the client did not ask for it.
+    """
+
+    host: str
+    request_id: str
+    progress: ReportProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool. `run` receives validated arguments and returns an instance of `result`.
+
+    text: the result as compact text for the model; default is compact JSON.
+    The hints become MCP annotations; no tool of ours reaches outside the machine.
+    """
+
+    name: str
+    title: str
+    description: str
+    arguments: type[Arguments]
+    result: type[BaseModel]
+    run: Callable[[Call, Any], Awaitable[BaseModel]]
+    text: Callable[[Any], str] | None = None
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One readable resource in a listing."""
+
+    uri: str
+    name: str
+    description: str
+    mime_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceTemplate:
+    """A family of resources, as an RFC 6570 template."""
+
+    uri_template: str
+    name: str
+    description: str
+    mime_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePage:
+    """Resources in a stable order and the cursor of the next page, or None at the end."""
+
+    resources: tuple[Resource, ...]
+    next_cursor: str | None = None
+
+
+class Resources(Protocol):
+    """Where resources come from. Raises LookupError for a URI or ValueError for a cursor unknown."""
+
+    templates: Sequence[ResourceTemplate]
+
+    async def list(self, cursor: str | None) -> ResourcePage:
+        """Return one page."""
+
+    async def read(self, uri: str) -> tuple[str, str]:
+        """Return (mime type, text) of one resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything one server offers.
+
+    describe_error: turns an exception that the caller can act on into one clear message, or None
+        for a bug (which is logged with its traceback and reported without detail).
+    on_second_message: called once, when the client sends anything after its first message was
+        answered; heavy imports start there.
+    """
+
+    name: str
+    version: str
+    title: str
+    instructions: str
+    tools: tuple[Tool, ...]
+    resources: Resources | None
+    describe_error: Callable[[Exception], str | None]
+    on_second_message: Callable[[], None]
