@@ -1,0 +1,165 @@
+"""JSON-RPC as lines of UTF-8: what stdio and the owner's socket have in common.
+
+split_lines, decode_line and encode_message are pure; serve_lines runs a server over a source of
+lines and a function that writes. Where bytes come from and when to stop is the caller's (stdio.py).
+
+A line that is no message is answered, not dropped: a client waiting for a reply to it would wait
+for ever. Broken JSON gets a parse error, a batch or another shape an invalid request, with the id
+whenever one can be read out of the line.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+from mcp.server.lowlevel import Server
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+logger = logging.getLogger(__name__)
+
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # four times what HTTP takes; a line is held in memory
+_DRAIN_S: Final = 1.0  # for last answers, once the input has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that is no message. `answer` is None where the line was an answer itself."""
+
+    answer: JSONRPCError | None
+
+
+def split_lines(chunks: Iterable[bytes], limit_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+    """Yield lines without their newline; of a longer line, its first limit_bytes + 1 bytes.
+
+    The last line counts also without a newline at its end.
+    """
+    line = bytearray()
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            line += part[: limit_bytes + 1 - len(line)]
+            yield bytes(line)
+            line.clear()
+        line += rest[: limit_bytes + 1 - len(line)]
+    if line:
+        yield bytes(line)
+
+
+def decode_line(line: bytes, limit_bytes: int = MAX_LINE_BYTES) -> JSONRPCMessage | Refused:
+    """Return the message in a line, or how to answer what is none."""
+    if len(line) > limit_bytes:
+        return _refused(None, INVALID_REQUEST, f"a message has at most {limit_bytes} bytes")
+    try:
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return _explain(line, detail["msg"] if detail["type"] == "json_invalid" else None)
+
+
+def _explain(line: bytes, broken: str | None) -> Refused:
+    """Say what is wrong with a line; `broken` is the parser's reason when it is not JSON.
+
+    Read a second time, leniently, for the id: broken text inside a request leaves it readable.
+    """
+    try:
+        value = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        value = None
+    if broken is not None:
+        return _refused(_id(value), PARSE_ERROR, broken)
+    if isinstance(value, list):
+        return _refused(None, INVALID_REQUEST, "no batches: send one JSON-RPC message a line")
+    if isinstance(value, dict) and "method" not in value and {"result", "error"} & value.keys():
+        return Refused(None)
+    return _refused(_id(value), INVALID_REQUEST, "not a JSON-RPC 2.0 request or notification")
+
+
+def _id(value: object) -> str | int | None:
+    found = value.get("id") if isinstance(value, dict) else None
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found
+    return found if isinstance(found, str) and found.isprintable() else None
+
+
+def _refused(message_id: str | int | None, code: int, message: str) -> Refused:
+    error = ErrorData(code=code, message=message)
+    return Refused(JSONRPCError(jsonrpc="2.0", id=message_id, error=error))
+
+
+def encode_message(message: JSONRPCMessage) -> bytes:
+    """Return one line of UTF-8 with its newline. What cannot be encoded becomes an error answer."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except (PydanticSerializationError, UnicodeEncodeError):
+        # One answer with an unpaired surrogate must not end the connection for all others.
+        logger.exception("a message of ours cannot be encoded as UTF-8")
+        answered = message.id if isinstance(message, JSONRPCResponse) else None
+        error = ErrorData(code=INTERNAL_ERROR, message="the answer is not valid Unicode")
+        fallback = JSONRPCError(jsonrpc="2.0", id=answered, error=error)
+        return fallback.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+
+
+async def serve_lines(
+    server: Server[Any], lines: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """Serve one connection until the lines end; calls in flight are then cancelled.
+
+    Args:
+        server: from protocol.build_server.
+        lines: what the client sends, as split_lines yields it.
+        write: sends bytes; called by one task at a time.
+
+    Raises:
+        OSError: what write raises (in an exception group).
+    """
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    drained = anyio.Event()
+
+    async def write_all() -> None:
+        async with from_server:
+            async for message in from_server:
+                await write(encode_message(message.message))
+        drained.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write_all)
+        tasks.start_soon(_read_all, lines, to_server, to_client.clone())
+        await server.run(from_client, to_client, server.create_initialization_options())
+        with anyio.move_on_after(_DRAIN_S):
+            await drained.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def _read_all(
+    lines: AsyncIterator[bytes],
+    to_server: MemoryObjectSendStream[SessionMessage | Exception],
+    to_client: MemoryObjectSendStream[SessionMessage],
+) -> None:
+    async with to_server, to_client:
+        async for line in lines:
+            if not line.strip():
+                continue
+            match decode_line(line):
+                case Refused(answer):
+                    logger.warning("refused a line of %d bytes that is no message", len(line))
+                    if answer is not None:
+                        await to_client.send(SessionMessage(answer))
+                case message:
+                    await to_server.send(SessionMessage(message))

@@ -1,0 +1,74 @@
+"""The bearer token of the HTTP server, kept in a file that only its owner can read."""
+
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+TOKEN_FILE: Final = "http-token"  # noqa: S105 - the name of the file, not a token
+_TOKEN_BYTES: Final = 32
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")  # RFC 6750's alphabet, too long to guess
+
+
+class UnsafeTokenFile(Exception):
+    """The token file is not fit to be trusted; the message says what to do about it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem}")
+
+
+def read_or_create_token(directory: Path) -> str:
+    """Return the token in a directory; the first call makes one, however many run at once.
+
+    The directory is made with mode 0700 and the file with 0600.
+
+    Raises:
+        UnsafeTokenFile: others can read the token or put their own in its place, or it is no token.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / TOKEN_FILE
+    if not path.exists():
+        _create(path)
+    return _read(path)
+
+
+def _create(path: Path) -> None:
+    # Written beside and then linked: nobody ever reads half a token, and of two processes that
+    # start at once the second takes the token of the first.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        raise UnsafeTokenFile(path, "not a plain file; delete it and start again")
+    with path.open(encoding="ascii", errors="replace") as file:
+        _refuse_shared(path, os.fstat(file.fileno()))
+        token = file.read(1024).strip()
+    if not _TOKEN.fullmatch(token):
+        raise UnsafeTokenFile(path, "holds no token of 32 characters or more; delete it")
+    return token
+
+
+def _refuse_shared(path: Path, file: os.stat_result) -> None:
+    if os.name == "nt":
+        return  # a user's profile is private there by its access list; mode bits say nothing
+    if file.st_uid != os.getuid():
+        raise UnsafeTokenFile(path, "belongs to another user; delete it and start again")
+    if file.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UnsafeTokenFile(
+            path, f"others may read it; run: chmod 600 '{path}', or delete it for a new token"
+        )
+    if path.parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnsafeTokenFile(path, f"others may replace it; run: chmod 700 '{path.parent}'")

@@ -1,0 +1,159 @@
+"""tools/list and tools/call over the table of tools.
+
+This is the one place that catches every exception of a tool: what the caller can act on becomes a
+failed call with one clear message, a bug becomes a traceback in the log and a message without
+detail. arguments.py validates, schema.py describes, protocol.py puts both into a server.
+"""
+
+import json
+import logging
+from functools import cached_property
+from typing import Any, Final
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp_types import Tool as WireTool
+from pydantic import BaseModel, RootModel
+
+from server.arguments import InvalidArguments, parse_arguments
+from server.registry import Call, Registry, Tool
+from server.schema import Schema, input_schema, output_schema
+
+logger = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any, Any]
+
+MAX_TEXT_BYTES: Final = 64 * 1024  # hosts cut or refuse longer replies; a tool pages before that
+_MAX_HOST_CHARS: Final = 100  # a client's name is stored with every change it makes
+
+
+class ToolTable:
+    """The tools of a registry by name, as the two handlers of the protocol.
+
+    Raises:
+        ValueError: two tools have one name.
+        TypeError: a result is no object with named fields.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._tools = {tool.name: tool for tool in registry.tools}
+        if len(self._tools) != len(registry.tools):
+            raise ValueError(f"{registry.name} has two tools of one name")
+        for tool in registry.tools:
+            if issubclass(tool.result, RootModel):
+                raise TypeError(f"the result of {tool.name} must be an object with named fields")
+
+    @cached_property
+    def _listing(self) -> list[WireTool]:
+        # On the first tools/list, not at start: twenty schemas cost tens of milliseconds.
+        return [_describe(tool) for tool in self._registry.tools]
+
+    def input_schema(self, name: str) -> Schema | None:
+        """Return the schema the arguments of a tool follow, or None for an unknown tool."""
+        tool = self._tools.get(name)
+        return (
+            None if tool is None else self._listing[self._registry.tools.index(tool)].input_schema
+        )
+
+    async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        """Answer tools/list: every tool, in the order of the table, on one page."""
+        refuse_cursor(params)
+        return ListToolsResult(tools=self._listing)
+
+    async def call(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult:
+        """Answer tools/call.
+
+        Raises:
+            MCPError: there is no such tool. A host calls only what was listed to it, so this is
+                the host's mistake, not the model's; the specification has a protocol error for it.
+        """
+        tool = self._tools.get(params.name)
+        if tool is None:
+            known = ", ".join(self._tools) or "none"
+            raise MCPError(INVALID_PARAMS, f"unknown tool {params.name!a}; known: {known}")
+        try:
+            arguments = parse_arguments(tool.name, tool.arguments, params.arguments or {})
+        except InvalidArguments as error:
+            return _failed(str(error))
+        try:
+            return _succeeded(tool, await tool.run(_call(ctx), arguments))
+        except Exception as error:
+            return self._failure(tool, error)
+
+    def _failure(self, tool: Tool, error: Exception) -> CallToolResult:
+        message = self._registry.describe_error(error)
+        if message is not None:
+            return _failed(message)
+        logger.error("bug in tool %s", tool.name, exc_info=error)
+        return _failed(f"internal error in {tool.name}; see the server's log")
+
+
+def refuse_cursor(params: PaginatedRequestParams | None) -> None:
+    """Refuse a cursor where there is only one page, so that none was ever handed out.
+
+    Raises:
+        MCPError: there is a cursor.
+    """
+    if params is not None and params.cursor is not None:
+        raise MCPError(INVALID_PARAMS, f"unknown cursor {params.cursor!a}; there is one page")
+
+
+def _describe(tool: Tool) -> WireTool:
+    return WireTool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=input_schema(tool.arguments),
+        output_schema=output_schema(tool.result),
+        annotations=ToolAnnotations(
+            title=tool.title,
+            read_only_hint=tool.read_only,
+            destructive_hint=tool.destructive,
+            idempotent_hint=tool.idempotent,
+            open_world_hint=False,
+        ),
+    )
+
+
+def _call(ctx: Context) -> Call:
+    client = ctx.session.client_params
+    name = client.client_info.name if client is not None else ""
+    # Stored with what the call writes, so it must be short and printable.
+    host = "".join(char for char in name if char.isprintable())[:_MAX_HOST_CHARS].strip()
+    return Call(
+        host=host or "unknown",
+        request_id=str(ctx.request_id),
+        progress=ctx.session.report_progress,
+    )
+
+
+def _succeeded(tool: Tool, result: BaseModel) -> CallToolResult:
+    if not isinstance(result, tool.result):
+        raise TypeError(f"{tool.name} returned {type(result).__name__}, not {tool.result.__name__}")
+    structured = result.model_dump(mode="json", by_alias=True)
+    if tool.text is not None:
+        text = tool.text(result)
+    else:
+        text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode("utf-8"))
+    if size > MAX_TEXT_BYTES:
+        logger.error("bug in tool %s: its reply has %d bytes of text", tool.name, size)
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=structured
+    )
+
+
+def _failed(message: str) -> CallToolResult:
+    # A message may quote what the caller sent, which may hold unpaired surrogates.
+    text = message.encode("utf-8", "backslashreplace").decode("utf-8")
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
