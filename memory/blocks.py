@@ -1,0 +1,92 @@
+"""Core memory: the blocks an agent always sees.
+
+Pure functions from Block to Block; nothing here touches the database (see core_memory.py). Edits
+keep a block within its limit or raise BlockOverflow; they never cut text silently. Semantics follow
+Letta's tools of the same names.
+"""
+
+from dataclasses import replace as with_changes
+
+from memory.errors import BlockOverflow, BlockReadOnly, EditMismatch
+from memory.limits import check_limit, check_text
+from memory.records import Block
+
+
+def rewrite(block: Block, value: str) -> Block:
+    """Return the block with another value.
+
+    Raises:
+        BlockOverflow: the value is longer than the block's limit.
+        InvalidValue: the value cannot be stored (see limits.check_text).
+    """
+    if len(value) > block.limit_chars:
+        raise BlockOverflow(block.label, len(value), block.limit_chars)
+    return with_changes(block, value=check_text(value, f"block {block.label!r}"))
+
+
+def resize(block: Block, limit_chars: int) -> Block:
+    """Return the block with another limit, refused when the value would not fit it."""
+    return rewrite(with_changes(block, limit_chars=check_limit(limit_chars)), block.value)
+
+
+def editable(block: Block) -> Block:
+    """Return the block, or raise BlockReadOnly."""
+    if block.read_only:
+        raise BlockReadOnly(block.label)
+    return block
+
+
+def append(block: Block, content: str) -> Block:
+    """Add content on a line of its own at the end."""
+    return rewrite(block, f"{block.value}\n{content}" if block.value else content)
+
+
+def replace(block: Block, old: str, new: str) -> Block:
+    """Replace every occurrence of old; an empty new deletes."""
+    if not old:
+        raise EditMismatch("the text to replace is empty; give text that the block holds")
+    if old not in block.value:
+        raise EditMismatch(f"block {block.label!r} does not hold {_shown(old)}; copy it exactly")
+    return rewrite(block, block.value.replace(old, new))
+
+
+def replace_once(block: Block, old: str, new: str) -> Block:
+    """Replace old, which must occur exactly once."""
+    if not old:
+        raise EditMismatch("the text to replace is empty; give text that the block holds")
+    lines = _lines_with(block.value, old)
+    if not lines:
+        raise EditMismatch(f"block {block.label!r} does not hold {_shown(old)}; copy it exactly")
+    if len(lines) > 1:
+        where = ", ".join(map(str, lines[:10]))
+        raise EditMismatch(
+            f"block {block.label!r} holds {_shown(old)} {len(lines)} times (lines {where}); give"
+            " more of the text around it"
+        )
+    return rewrite(block, block.value.replace(old, new))
+
+
+def insert(block: Block, text: str, line: int = -1) -> Block:
+    """Insert text after a line: 0 is the top, -1 the end."""
+    lines = block.value.split("\n") if block.value else []
+    if line == -1:
+        line = len(lines)
+    if not 0 <= line <= len(lines):
+        raise EditMismatch(
+            f"line {line} is outside block {block.label!r}, which has {len(lines)} lines; use 0 for"
+            " the top or -1 for the end"
+        )
+    return rewrite(block, "\n".join([*lines[:line], text, *lines[line:]]))
+
+
+def _lines_with(value: str, part: str) -> list[int]:
+    """Line numbers, from 1, where each occurrence (overlaps included) of part begins."""
+    found, start = [], value.find(part)
+    while start >= 0:
+        found.append(value.count("\n", 0, start) + 1)
+        start = value.find(part, start + 1)
+    return found
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

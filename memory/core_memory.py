@@ -1,0 +1,137 @@
+"""Core memory in the database: an agent's blocks and every edit of them.
+
+The edits themselves are pure (blocks.py); here they are checked against what is stored now, written
+with compare-and-set on the block's version, and recorded.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace as with_changes
+from typing import Any
+from uuid import uuid4
+
+from memory import blocks
+from memory.errors import InvalidValue, UnknownBlock
+from memory.limits import MAX_BLOCKS, MAX_NAME_CHARS, check_label, check_limit, check_text
+from memory.records import Agent, Block
+from memory.transaction import Reader, Transaction
+
+
+def list_blocks(reader: Reader, agent: Agent) -> tuple[Block, ...]:
+    """Return the agent's blocks in order."""
+    return tuple(Block(*row) for row in reader.rows("blocks_of_agent", agent_key=agent.key))
+
+
+def get_block(reader: Reader, agent: Agent, label: str) -> Block:
+    """Return one block of an agent.
+
+    Raises:
+        UnknownBlock: naming the labels it has.
+    """
+    found = list_blocks(reader, agent)
+    for block in found:
+        if block.label == label:
+            return block
+    raise UnknownBlock(agent.name, label, [block.label for block in found])
+
+
+def create_block(transaction: Transaction, agent: Agent, draft: Block) -> Block:
+    """Store a new block and attach it to the agent as its last.
+
+    Raises:
+        InvalidValue: the label is taken on this agent, or a value cannot be stored.
+    """
+    existing = list_blocks(transaction, agent)
+    if len(existing) >= MAX_BLOCKS:
+        raise InvalidValue(f"agent {agent.name!r} has {MAX_BLOCKS} blocks, which is the limit")
+    if any(block.label == draft.label for block in existing):
+        raise InvalidValue(f"agent {agent.name!r} has a block {draft.label!r} already; edit it")
+    block = with_changes(_checked(draft), key=transaction.value("next_key"))
+    transaction.run("insert_block", key=block.key, id=block.id, **describe(block))
+    _attach(transaction, agent, block, len(existing))
+    return block
+
+
+def attach_block(transaction: Transaction, agent: Agent, block: Block) -> None:
+    """Let another agent see and edit a block; both then share it."""
+    existing = list_blocks(transaction, agent)
+    if any(other.label == block.label for other in existing):
+        raise InvalidValue(f"agent {agent.name!r} has a block {block.label!r} already")
+    _attach(transaction, agent, block, len(existing))
+
+
+def edit_block(
+    transaction: Transaction, agent: Agent, label: str, edit: Callable[[Block], Block]
+) -> Block:
+    """Apply a pure edit to a block as an agent or host may: read-only blocks refuse.
+
+    Returns:
+        The block as it is now; the same when the edit changed nothing.
+    """
+    block = blocks.editable(get_block(transaction, agent, label))
+    return _store(transaction, agent, block, edit(block))
+
+
+def configure_block(
+    transaction: Transaction, agent: Agent, label: str, edit: Callable[[Block], Block]
+) -> Block:
+    """Apply a pure edit as the person who owns the agent: read-only blocks too."""
+    block = get_block(transaction, agent, label)
+    return _store(transaction, agent, block, edit(block))
+
+
+def remove_blocks(transaction: Transaction, agent: Agent) -> list[str]:
+    """Detach all blocks of an agent that is deleted; those nobody else has are deleted too.
+
+    Returns:
+        The labels of the deleted blocks.
+    """
+    deleted = []
+    for block in list_blocks(transaction, agent):
+        transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
+        if transaction.value("count_block_users", block_key=block.key) == 0:
+            transaction.run("delete_block", block_key=block.key)
+            transaction.record("block.delete", block.id, agent.id, before=describe(block))
+            deleted.append(block.label)
+    return deleted
+
+
+def describe(block: Block) -> dict[str, Any]:
+    """A block as events keep it: its columns."""
+    return {
+        "label": block.label,
+        "value": block.value,
+        "limit_chars": block.limit_chars,
+        "description": block.description,
+        "read_only": block.read_only,
+    }
+
+
+def add_blocks(transaction: Transaction, agent: Agent, drafts: Sequence[Block]) -> None:
+    """Create several blocks in order."""
+    for draft in drafts:
+        create_block(transaction, agent, draft)
+
+
+def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Block:
+    if new == old:
+        return old
+    columns = {k: v for k, v in describe(new).items() if k != "label"}
+    version = transaction.value("update_block", key=old.key, version=old.version, **columns)
+    # One writer at a time: the version read in this transaction cannot have moved.
+    stored = with_changes(new, version=version)
+    transaction.record("block.update", old.id, agent.id, describe(old), describe(stored))
+    transaction.changes.blocks[stored.key] = stored
+    return stored
+
+
+def _attach(transaction: Transaction, agent: Agent, block: Block, position: int) -> None:
+    transaction.run("attach_block", agent_key=agent.key, block_key=block.key, position=position)
+    transaction.record("block.attach", block.id, agent.id, after=describe(block))
+    transaction.changes.stale_agents.add(agent.key)
+
+
+def _checked(draft: Block) -> Block:
+    check_label(draft.label)
+    check_limit(draft.limit_chars)
+    check_text(draft.description, "description", MAX_NAME_CHARS * 10)
+    return blocks.rewrite(with_changes(draft, id=f"block-{uuid4()}", version=1), draft.value)

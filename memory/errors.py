@@ -1,0 +1,157 @@
+"""Errors of remembering.
+
+MemoryStoreError
+├── DatabaseError
+│   ├── DatabaseLocked       another process has the file open
+│   ├── DatabaseCorrupt      the file or its write-ahead log cannot be read
+│   ├── DatabaseTooNew       written by a newer mnemon
+│   └── DatabaseUnusable     the path cannot be opened for another reason
+├── NotFound
+│   ├── UnknownAgent
+│   ├── UnknownBlock
+│   └── UnknownPassage
+├── InvalidValue             a value that cannot be stored or understood
+│   ├── BlockOverflow        the edit would exceed the block's limit
+│   ├── EditMismatch         the text to replace is absent or not unique
+│   └── NameTaken            another agent has this name
+├── BlockReadOnly            agents and hosts may not edit this block
+└── EmbedderMismatch         the vectors were made by another embedder
+
+Each message says what happened, with which value, and what would work. Nothing was changed when one
+is raised.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class MemoryStoreError(Exception):
+    """Memory refused or failed; nothing was changed."""
+
+
+class DatabaseError(MemoryStoreError):
+    """The database file cannot be used."""
+
+
+class DatabaseLocked(DatabaseError):
+    """Another process has the file open; DuckDB lets one process hold it."""
+
+    def __init__(self, path: Path, holder_pid: int | None) -> None:
+        self.path, self.holder_pid = path, holder_pid
+        holder = f"process {holder_pid}" if holder_pid else "another process"
+        super().__init__(
+            f"{path} is in use by {holder}; close the other mnemon, or give this one its own"
+            " directory with --data"
+        )
+
+
+class DatabaseCorrupt(DatabaseError):
+    """The file or its write-ahead log is damaged; nothing was written to it."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(
+            f"{path} cannot be read: {detail}. Nothing was changed. Keep a copy of the file and of"
+            f" {path.name}.wal, then restore a backup, or move the .wal file aside to open the"
+            " last checkpoint"
+        )
+
+
+class DatabaseTooNew(DatabaseError):
+    """The file was written by a newer mnemon."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        self.path, self.found, self.known = path, found, known
+        super().__init__(
+            f"{path} has schema version {found}, this mnemon knows versions up to {known}; upgrade"
+            " mnemon to open it (nothing was changed)"
+        )
+
+
+class DatabaseUnusable(DatabaseError):
+    """The path cannot be opened: no permission, not a directory, disk full."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(f"{path} cannot be opened: {detail}; choose another directory with --data")
+
+
+class NotFound(MemoryStoreError):
+    """Nothing has this name or id."""
+
+
+class UnknownAgent(NotFound):
+    """No agent has this id or name."""
+
+    def __init__(self, agent: str, known: Sequence[str]) -> None:
+        self.agent, self.known = agent, tuple(known)
+        have = ", ".join(known) if known else "none yet: create one with agent_create"
+        super().__init__(f"no agent {agent!r}; agents: {have}")
+
+
+class UnknownBlock(NotFound):
+    """The agent has no block with this label."""
+
+    def __init__(self, agent: str, label: str, known: Sequence[str]) -> None:
+        self.agent, self.label, self.known = agent, label, tuple(known)
+        super().__init__(
+            f"agent {agent!r} has no block {label!r}; it has {', '.join(known) or 'none'}"
+        )
+
+
+class UnknownPassage(NotFound):
+    """No passage of the agent's archive has this id."""
+
+    def __init__(self, passage_id: str) -> None:
+        self.passage_id = passage_id
+        super().__init__(
+            f"no passage {passage_id!r} in the archive; archival_memory_search shows ids"
+        )
+
+
+class InvalidValue(MemoryStoreError):
+    """A value cannot be stored or understood."""
+
+
+class BlockOverflow(InvalidValue):
+    """The edit would make the block longer than its limit."""
+
+    def __init__(self, label: str, length_chars: int, limit_chars: int) -> None:
+        self.label, self.length_chars, self.limit_chars = label, length_chars, limit_chars
+        self.excess_chars = length_chars - limit_chars
+        super().__init__(
+            f"block {label!r} would have {length_chars} characters, {self.excess_chars} over its"
+            f" limit of {limit_chars}; nothing was changed: shorten the text or replace something"
+        )
+
+
+class EditMismatch(InvalidValue):
+    """The text or line an edit names is not there, or not only there."""
+
+
+class NameTaken(InvalidValue):
+    """Another agent has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"an agent named {name!r} exists already; choose another name")
+
+
+class BlockReadOnly(MemoryStoreError):
+    """The block is read-only for agents and hosts."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        super().__init__(f"block {label!r} is read-only; nothing was changed")
+
+
+class EmbedderMismatch(MemoryStoreError):
+    """The stored vectors come from another embedder; the two cannot be compared."""
+
+    def __init__(self, stored: str, configured: str) -> None:
+        self.stored, self.configured = stored, configured
+        super().__init__(
+            f"the stored vectors were made by {stored!r}, the configured embedder is"
+            f" {configured!r}; run `mnemon reindex` to embed everything again, or configure the"
+            " old embedder"
+        )

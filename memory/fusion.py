@@ -1,0 +1,106 @@
+"""Merging what the keyword and the vector search found into one ranking. Pure.
+
+Scores are fused, not ranks: each leg is standardised over the candidates (z-scores) and the two
+are summed. On public conversations this beat reciprocal rank fusion by eight to ten points of
+recall@10, and letting neighbours answer for each other added five more (docs/decisions/0004).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+VECTOR_WEIGHT = 0.5
+KEYWORD_WEIGHT = 0.5
+NEIGHBOUR_WEIGHT = 0.3
+AUTHOR_BONUS = 1.0
+MIN_COSINE = 0.1
+"""Below this a text without a common term has nothing to do with the query (mem0 cuts here too)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document one of the legs proposes.
+
+    cosine: None when it has no vector (yet), or the query has none. bm25: 0 without a common term.
+    session and sequence: its place among neighbours; session None when it has none.
+    """
+
+    doc: int
+    bm25: float
+    cosine: float | None
+    session: str | None
+    sequence: int | None
+    author: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate's place in the fused ranking, and what it is made of."""
+
+    doc: int
+    score: float
+    keyword: float
+    vector: float
+    neighbours: float
+    author: float
+
+
+def fuse(query: str, candidates: Sequence[Candidate]) -> list[Ranked]:
+    """Rank candidates, best first; ties keep the older document first.
+
+    Candidates that share neither a term nor a meaning (cosine under MIN_COSINE) are left out.
+    """
+    near = [c for c in candidates if c.bm25 > 0 or (c.cosine or 0) >= MIN_COSINE]
+    keyword = _standardised([c.bm25 for c in near])
+    vector = _standardised_known([c.cosine for c in near])
+    base = {
+        c.doc: KEYWORD_WEIGHT * k + VECTOR_WEIGHT * v
+        for c, k, v in zip(near, keyword, vector, strict=True)
+    }
+    authors = _author_bonuses(query, near)
+    at_place: dict[tuple[str | None, int | None], int] = {
+        (c.session, c.sequence): c.doc for c in near if c.session is not None
+    }
+    ranked = []
+    for candidate, k, v in zip(near, keyword, vector, strict=True):
+        around = NEIGHBOUR_WEIGHT * _neighbour_score(candidate, at_place, base)
+        bonus = authors.get(candidate.author or "", 0.0)
+        total = base[candidate.doc] + around + bonus
+        ranked.append(Ranked(candidate.doc, total, k, v, around, bonus))
+    return sorted(ranked, key=lambda r: (-r.score, r.doc))
+
+
+def _standardised(values: Sequence[float]) -> list[float]:
+    """Z-scores; all 0 when the values do not differ."""
+    if not values:
+        return []
+    mean, spread = fmean(values), pstdev(values)
+    return [(value - mean) / spread if spread > 1e-12 else 0.0 for value in values]
+
+
+def _standardised_known(values: Sequence[float | None]) -> list[float]:
+    """Z-scores of the known values; an unknown one counts as average, 0."""
+    known = iter(_standardised([value for value in values if value is not None]))
+    return [0.0 if value is None else next(known) for value in values]
+
+
+def _neighbour_score(
+    candidate: Candidate,
+    at_place: Mapping[tuple[str | None, int | None], int],
+    base: Mapping[int, float],
+) -> float:
+    """Sum of the neighbours' scores; a missing one counts as the other, none at all as 0."""
+    if candidate.session is None or candidate.sequence is None:
+        return 0.0
+    places = [(candidate.session, candidate.sequence + step) for step in (-1, 1)]
+    scores = [base[at_place[place]] for place in places if place in at_place]
+    return 2 * fmean(scores) if scores else 0.0
+
+
+def _author_bonuses(query: str, candidates: Sequence[Candidate]) -> dict[str, float]:
+    """A bonus for authors the query names, if that tells candidates apart."""
+    authors = {c.author for c in candidates if c.author}
+    asked = query.lower()
+    named = {author for author in authors if author.lower() in asked}
+    hit = sum(c.author in named for c in candidates)
+    return dict.fromkeys(named, AUTHOR_BONUS) if 0 < hit < len(candidates) else {}

@@ -1,0 +1,91 @@
+"""What may be stored: lengths, labels, names, clean text. Pure checks that raise InvalidValue."""
+
+import re
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from memory.errors import InvalidValue
+
+MAX_TEXT_CHARS = 100_000
+"""One passage, message or block: some 25,000 tokens, more than most local windows hold."""
+
+MAX_QUERY_CHARS = 4_000
+MAX_NAME_CHARS = 100
+MAX_TAGS = 50
+MAX_BLOCKS = 50
+
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,62}")
+
+
+def check_text(text: str, field: str, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """Return the text when it can be stored whole; it is never cut or cleaned silently.
+
+    Raises:
+        InvalidValue: it is too long, holds a NUL, or a lone surrogate (no character at all).
+    """
+    if len(text) > max_chars:
+        raise InvalidValue(
+            f"{field} has {len(text)} characters, {len(text) - max_chars} over the limit of"
+            f" {max_chars}; store it in parts"
+        )
+    position = text.find("\0")
+    if position >= 0:
+        raise InvalidValue(f"{field} holds a NUL character at position {position}; remove it")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidValue(
+            f"{field} holds a lone surrogate (U+{ord(text[error.start]):04X}) at position"
+            f" {error.start}, which is no character; send valid Unicode"
+        ) from None
+    return text
+
+
+def check_filled(text: str, field: str, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """check_text, and there must be more than white space."""
+    if not text.strip():
+        raise InvalidValue(f"{field} is empty; give it some text")
+    return check_text(text, field, max_chars)
+
+
+def check_label(label: str) -> str:
+    """A block's label: letters, digits, `_ . / -`, at most 63, beginning with a letter or digit."""
+    if not _LABEL.fullmatch(label):
+        raise InvalidValue(
+            f"{label[:80]!r} cannot be a block's label; use 1 to 63 letters, digits, '_', '.', '/'"
+            " or '-', beginning with a letter, digit or '_'"
+        )
+    return label
+
+
+def check_name(name: str) -> str:
+    """An agent's name, without white space around it: one line, at most 100 characters."""
+    name = check_filled(name, "name", MAX_NAME_CHARS).strip()
+    if not name.isprintable():
+        raise InvalidValue(f"name {name!r} holds control characters; use one line of plain text")
+    return name
+
+
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags without repeats, in the order given."""
+    if len(tags) > MAX_TAGS:
+        raise InvalidValue(f"{len(tags)} tags are given; the limit is {MAX_TAGS}")
+    return tuple(dict.fromkeys(check_filled(tag, "a tag", MAX_NAME_CHARS).strip() for tag in tags))
+
+
+def check_timezone(name: str) -> str:
+    """An IANA time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidValue(
+            f"{name[:80]!r} is no time zone; use an IANA name such as 'Europe/Berlin' or 'UTC'"
+        ) from None
+    return name
+
+
+def check_limit(limit_chars: int) -> int:
+    """A block's limit: 1 to MAX_TEXT_CHARS characters."""
+    if not 1 <= limit_chars <= MAX_TEXT_CHARS:
+        raise InvalidValue(f"limit {limit_chars} is outside 1 to {MAX_TEXT_CHARS} characters")
+    return limit_chars

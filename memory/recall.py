@@ -1,0 +1,108 @@
+"""Recall memory: the log of all messages of an agent. It only grows; the log is its own history."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+from uuid import uuid4
+
+from memory import documents
+from memory.limits import check_text
+from memory.records import Agent, Message, NewMessage, ToolUse
+from memory.terms import indexed_text
+from memory.transaction import Pending, Reader, Row, Transaction, to_json
+
+SEARCHED_ROLES = ("user", "assistant")
+"""What is indexed: what was said. Tool results repeat memory and would find themselves."""
+
+
+def append_messages(
+    transaction: Transaction,
+    agent: Agent,
+    turn_id: str,
+    last_sequence: int,
+    messages: Sequence[NewMessage],
+) -> list[Message]:
+    """Append the messages of a step, in order, and index what was said.
+
+    Args:
+        last_sequence: how many messages the agent has so far.
+    """
+    docs = [doc for (doc,) in transaction.rows("take_docs", count=len(messages))]
+    stored = [
+        Message(
+            doc=doc,
+            id=f"message-{uuid4()}",
+            role=new.role,
+            content=check_text(new.content, f"the {new.role} message"),
+            tool_calls=new.tool_calls,
+            tool_call_id=new.tool_call_id,
+            turn_id=turn_id,
+            sequence=last_sequence + number,
+            created_at=transaction.now,
+        )
+        for number, (doc, new) in enumerate(zip(docs, messages, strict=True), start=1)
+    ]
+    transaction.run(
+        "insert_messages",
+        agent_key=agent.key,
+        turn_id=turn_id,
+        now=transaction.now_utc,
+        rows=to_json([_columns(message) for message in stored]),
+    )
+    said = [
+        (message.doc, indexed_text(message.content, None, None))
+        for message in stored
+        if message.role in SEARCHED_ROLES and message.content.strip()
+    ]
+    if said:
+        documents.add_documents(transaction, agent.key, said)
+        transaction.changes.to_embed += [Pending(agent.key, doc, text) for doc, text in said]
+    transaction.changes.messages.setdefault(agent.key, []).extend(stored)
+    return stored
+
+
+def window_messages(reader: Reader, agent: Agent, limit: int) -> tuple[Message, ...]:
+    """Return the newest messages of the agent's window, oldest first."""
+    rows = reader.rows(
+        "window_messages", agent_key=agent.key, window_start=agent.window_start, limit=limit
+    )
+    return tuple(message_of(row) for row in rows)
+
+
+def last_sequence(reader: Reader, agent: Agent) -> int:
+    """How many messages the agent has."""
+    _, last = reader.rows("count_messages", agent_key=agent.key)[0]
+    return int(last)
+
+
+def message_of(row: Row) -> Message:
+    """A message from its columns."""
+    doc, id_, role, content, calls, call_id, turn_id, sequence, created_at = row
+    return Message(
+        doc=doc,
+        id=id_,
+        role=role,
+        content=content,
+        tool_calls=tuple(ToolUse(**call) for call in json.loads(calls or "[]")),
+        tool_call_id=call_id,
+        turn_id=turn_id,
+        sequence=sequence,
+        created_at=created_at.replace(tzinfo=UTC),
+    )
+
+
+def _columns(message: Message) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
+        for call in message.tool_calls
+    ]
+    return {
+        "doc": message.doc,
+        "id": message.id,
+        "role": message.role,
+        "content": message.content,
+        "tool_calls": to_json(calls) if calls else None,
+        "tool_call_id": message.tool_call_id,
+        "sequence": message.sequence,
+    }

@@ -1,0 +1,173 @@
+"""What memory holds, as frozen records. Times are aware datetimes in UTC.
+
+Public ids are strings with a prefix (agent-, block-, message-, passage-, archive-). `key` and `doc`
+are the short integers used inside the database: an archive's key names the collection of its
+passages, an agent's key the collection of its messages, and `doc` numbers both kinds in one space.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+MessageRole = Literal["user", "assistant", "tool"]
+
+DEFAULT_BLOCK_LIMIT_CHARS = 5_000
+"""Letta's last enforced default; long enough for notes, short enough for a 4k window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent's identity and settings. `system` is its instruction to the model."""
+
+    key: int
+    id: str
+    name: str
+    description: str
+    system: str
+    timezone: str
+    model: str | None
+    tags: tuple[str, ...]
+    archive_key: int
+    window_start: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A labelled piece of core memory; always in the model's view.
+
+    Blocks outside a database (drafts) have key 0 and version 0.
+    """
+
+    label: str
+    value: str = ""
+    limit_chars: int = DEFAULT_BLOCK_LIMIT_CHARS
+    description: str = ""
+    read_only: bool = False
+    key: int = 0
+    id: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call as stored with the assistant message that made it."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be appended. `tool_calls` only for assistant, `tool_call_id` only for tool."""
+
+    role: MessageRole
+    content: str
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of recall memory. `sequence` counts the agent's messages from 1."""
+
+    doc: int
+    id: str
+    role: MessageRole
+    content: str
+    tool_calls: tuple[ToolUse, ...]
+    tool_call_id: str | None
+    turn_id: str
+    sequence: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage to be archived.
+
+    session and sequence place it among its neighbours (a conversation, a file); sequence is counted
+    on when a session is given without one. occurred_at: when what it tells of happened.
+    """
+
+    text: str
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    source: str | None = None
+    session: str | None = None
+    sequence: int | None = None
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage of archival memory."""
+
+    doc: int
+    id: str
+    text: str
+    tags: tuple[str, ...]
+    author: str | None
+    source: str | None
+    session: str | None
+    sequence: int | None
+    occurred_at: datetime | None
+    created_at: datetime
+
+    @property
+    def dated(self) -> datetime:
+        """When it happened, or when it was written if nobody said."""
+        return self.occurred_at or self.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """What a turn needs: the agent, its blocks in order, and the messages in its window.
+
+    messages are those from `agent.window_start` on, oldest first; total_messages counts all.
+    """
+
+    agent: Agent
+    blocks: tuple[Block, ...]
+    messages: tuple[Message, ...]
+    total_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an agent's memory holds: counts, and the tags of its archive, most used first."""
+
+    messages: int
+    passages: int
+    pending_vectors: int
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who changes memory, why, and in answer to which request; stored with every event.
+
+    actor: "agent:NAME", "host:NAME" or "person:NAME". reason: usually the tool's or command's name.
+    """
+
+    actor: str
+    reason: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of memory: who, when, why, and the subject before and after (None: absent)."""
+
+    number: int
+    happened_at: datetime
+    actor: str
+    reason: str
+    action: str
+    agent_id: str | None
+    subject: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None

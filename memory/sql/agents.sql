@@ -1,0 +1,42 @@
+-- name: insert_agent
+INSERT INTO agents VALUES (
+    $key, $id, $name, $description, $system, $timezone, $model,
+    from_json($tags, '["VARCHAR"]'), $archive_key, 0, $now, $now);
+
+-- name: update_agent
+UPDATE agents SET name = $name, description = $description, system = $system, timezone = $timezone,
+    model = $model, tags = from_json($tags, '["VARCHAR"]'), updated_at = $now
+WHERE key = $key;
+
+-- name: move_window
+UPDATE agents SET window_start = $window_start WHERE key = $key;
+
+-- name: delete_agent
+DELETE FROM agents WHERE key = $key;
+
+-- name: find_agent
+-- An id wins over a name; names are compared without case.
+SELECT key, id, name, description, system, timezone, model, tags, archive_key, window_start,
+       created_at, updated_at
+FROM agents WHERE id = $agent OR lower(name) = lower($agent)
+ORDER BY (id = $agent) DESC LIMIT 1;
+
+-- name: list_agents
+SELECT key, id, name, description, system, timezone, model, tags, archive_key, window_start,
+       created_at, updated_at
+FROM agents WHERE key > $after ORDER BY key LIMIT $limit;
+
+-- name: agent_names
+SELECT name FROM agents ORDER BY key LIMIT $limit;
+
+-- name: insert_archive
+INSERT INTO archives VALUES ($key, $id, $name, $now);
+
+-- name: delete_archive
+DELETE FROM archives WHERE key = $key;
+
+-- name: count_archive_users
+SELECT count(*) FROM agents WHERE archive_key = $archive_key;
+
+-- name: next_key
+SELECT nextval('keys');

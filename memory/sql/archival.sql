@@ -1,0 +1,30 @@
+-- name: insert_passage
+INSERT INTO passages VALUES (
+    $doc, $id, $archive_key, $text, from_json($tags, '["VARCHAR"]'), $author, $source, $session,
+    $sequence, $occurred_at, $now);
+
+-- name: last_sequence
+SELECT coalesce(max(sequence), 0) FROM passages
+WHERE archive_key = $archive_key AND session = $session;
+
+-- name: passages_by_doc
+SELECT doc, id, text, tags, author, source, session, sequence, occurred_at, created_at
+FROM passages
+WHERE archive_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+
+-- name: passage_by_id
+SELECT doc, id, text, tags, author, source, session, sequence, occurred_at, created_at
+FROM passages WHERE archive_key = $archive_key AND id = $id;
+
+-- name: count_passages
+SELECT count(*) FROM passages WHERE archive_key = $archive_key;
+
+-- name: archive_tags
+SELECT tag FROM (SELECT unnest(tags) AS tag FROM passages WHERE archive_key = $archive_key)
+GROUP BY tag ORDER BY count(*) DESC, tag LIMIT $limit;
+
+-- name: delete_passage
+DELETE FROM passages WHERE doc = $doc;
+
+-- name: delete_passages
+DELETE FROM passages WHERE archive_key = $archive_key;

@@ -1,0 +1,24 @@
+-- name: insert_block
+INSERT INTO blocks VALUES ($key, $id, $label, $value, $limit_chars, $description, $read_only, 1);
+
+-- name: attach_block
+INSERT INTO agent_blocks VALUES ($agent_key, $block_key, $position);
+
+-- name: blocks_of_agent
+SELECT b.label, b.value, b.limit_chars, b.description, b.read_only, b.key, b.id, b.version
+FROM agent_blocks a JOIN blocks b ON b.key = a.block_key
+WHERE a.agent_key = $agent_key ORDER BY a.position;
+
+-- name: update_block
+UPDATE blocks SET value = $value, limit_chars = $limit_chars, description = $description,
+    read_only = $read_only, version = version + 1
+WHERE key = $key AND version = $version RETURNING version;
+
+-- name: detach_block
+DELETE FROM agent_blocks WHERE agent_key = $agent_key AND block_key = $block_key;
+
+-- name: count_block_users
+SELECT count(*) FROM agent_blocks WHERE block_key = $block_key;
+
+-- name: delete_block
+DELETE FROM blocks WHERE key = $block_key;

@@ -1,0 +1,28 @@
+-- name: insert_messages
+-- One statement for a step's messages: each statement costs about a millisecond.
+INSERT INTO messages
+SELECT r.doc, r.id, $agent_key, r.role, r.content, r.tool_calls, r.tool_call_id, $turn_id,
+       r.sequence, $now
+FROM (SELECT unnest(from_json($rows, '[{"doc": "BIGINT", "id": "VARCHAR", "role": "VARCHAR",
+    "content": "VARCHAR", "tool_calls": "VARCHAR", "tool_call_id": "VARCHAR",
+    "sequence": "INTEGER"}]')) AS r);
+
+-- name: window_messages
+SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
+FROM (SELECT * FROM messages WHERE agent_key = $agent_key AND doc >= $window_start
+      ORDER BY doc DESC LIMIT $limit)
+ORDER BY doc;
+
+-- name: messages_by_doc
+SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
+FROM messages
+WHERE agent_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+
+-- name: count_messages
+SELECT count(*), coalesce(max(sequence), 0) FROM messages WHERE agent_key = $agent_key;
+
+-- name: delete_messages
+DELETE FROM messages WHERE agent_key = $agent_key;
+
+-- name: take_docs
+SELECT nextval('docs') FROM range($count);

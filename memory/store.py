@@ -1,0 +1,136 @@
+"""The memory of all agents in one file: the object that server and agent are given.
+
+Holds the database, the embedding queue, the vector index and the working set together. What is
+remembered and how lives beside it: agents.py, core_memory.py, recall.py, archival.py take the
+Reader or Transaction that `read` and `write` yield; search goes through `search_passages` and
+`search_messages`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from memory import agents, recall
+from memory.archival import passage_of
+from memory.database import Database
+from memory.embedder import Embedder
+from memory.embedding import EmbeddingQueue
+from memory.fusion import Ranked
+from memory.hnsw import HnswIndex
+from memory.records import AgentState, Message, Origin, Passage
+from memory.search import Page, Query, search
+from memory.transaction import Reader, Transaction, to_json
+from memory.working_set import WorkingSet
+
+HNSW_THRESHOLD = 20_000
+"""Vectors in one archive from which the index is built: exact search costs 20 ms there, and the
+index begins to win (storage measurements)."""
+
+EMBEDDER_WAIT_S = 2.0
+"""How long a search waits for an embedder that is still loading (MiniLM: 0.2 s)."""
+SETTLE_WAIT_S = 0.3
+"""How long a search waits for texts just written to get their vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassageHit:
+    """A passage found, and why (see fusion.Ranked)."""
+
+    passage: Passage
+    why: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHit:
+    """A message found, and why."""
+
+    message: Message
+    why: Ranked
+
+
+class MemoryStore:
+    """All agents' memory. Safe to use from several threads; close it, or use it in a `with`.
+
+    Args:
+        path: the database file, created when missing; None keeps everything in memory.
+        load_embedder: makes the embedder, in the background; None: search by keyword only.
+        hnsw_threshold: vectors in one archive from which it is searched through the HNSW index.
+
+    Raises:
+        DatabaseError: the file is locked, damaged, too new or cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        load_embedder: Callable[[], Embedder] | None,
+        hnsw_threshold: int = HNSW_THRESHOLD,
+    ) -> None:
+        self.database = Database(path)
+        self.index = HnswIndex(self.database, hnsw_threshold)
+        self.embedding = EmbeddingQueue(self.database, load_embedder, self.index.vectors_written)
+        self._working_set = WorkingSet()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the background threads, fold the log into the file and release it."""
+        self.embedding.close()
+        self.index.close()
+        self.database.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """A Reader of what is committed."""
+        with self.database.read() as reader:
+            yield reader
+
+    @contextmanager
+    def write(self, origin: Origin) -> Iterator[Transaction]:
+        """One transaction; caches and indexes learn of it once it is committed."""
+        with self.database.lock:
+            with self.database.write(origin) as transaction:
+                yield transaction
+            self._working_set.follow(transaction.changes)
+            self.index.follow(transaction.changes)
+        self.embedding.add(transaction.changes.to_embed)
+
+    def agent_state(self, agent: str) -> AgentState:
+        """Return what a turn of the agent with this id or name needs.
+
+        Raises:
+            UnknownAgent: naming some that exist.
+        """
+        with self.database.lock, self.database.read() as reader:
+            return self._working_set.get(reader, agents.find_agent(reader, agent))
+
+    def search_passages(self, reader: Reader, query: Query) -> tuple[list[PassageHit], Page]:
+        """Search an archive (query.collection is its key); see search.search."""
+        page = self._search(reader, query)
+        rows = reader.rows("passages_by_doc", collection=query.collection, docs=_docs(page))
+        passages = {passage.doc: passage for passage in map(passage_of, rows)}
+        return [PassageHit(passages[hit.doc], hit) for hit in page.hits], page
+
+    def search_messages(self, reader: Reader, query: Query) -> tuple[list[MessageHit], Page]:
+        """Search an agent's recall memory (query.collection is the agent's key)."""
+        page = self._search(reader, query)
+        rows = reader.rows("messages_by_doc", collection=query.collection, docs=_docs(page))
+        messages = {message.doc: message for message in map(recall.message_of, rows)}
+        return [MessageHit(messages[hit.doc], hit) for hit in page.hits], page
+
+    def _search(self, reader: Reader, query: Query) -> Page:
+        if not isinstance(reader, Transaction):
+            # Inside a transaction the queue cannot write, so waiting for it would be in vain.
+            self.embedding.settle([query.collection], SETTLE_WAIT_S)
+        vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
+        return search(reader, query, vector, self.index)
+
+
+def _docs(page: Page) -> str:
+    return to_json([hit.doc for hit in page.hits])

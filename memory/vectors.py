@@ -1,0 +1,84 @@
+"""The vector index seam: which documents of a collection are nearest to a query.
+
+ExactIndex asks the database and is always right. HnswIndex (hnsw.py) proposes candidates of a large
+collection that is searched whole. Both answer with exact cosines.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from memory.embedder import Vectors
+from memory.transaction import Reader, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which documents may be found, as the search queries name it; all None: every one."""
+
+    tags_any: str | None = None
+    tags_all: str | None = None
+    roles: str | None = None
+    since: object | None = None
+    until: object | None = None
+    before_doc: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is filtered out."""
+        return self == Filter()
+
+    def parameters(self) -> dict[str, Any]:
+        """As parameters of the search queries."""
+        return {name: getattr(self, name) for name in Filter.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """A search by meaning: `vector` is the query's, as text for the database."""
+
+    collection: int
+    vector: str
+    where: Filter
+    limit: int
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest documents."""
+
+    def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float] | None:
+        """Return doc -> exact cosine of the nearest documents, or None: ask another index."""
+
+
+class ExactIndex:
+    """Compares the query with every vector that passes the filter."""
+
+    def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float]:
+        """Return doc -> cosine of the nearest documents."""
+        rows = reader.rows(
+            "vector_leg",
+            collection=query.collection,
+            vector=query.vector,
+            limit=query.limit,
+            **query.where.parameters(),
+        )
+        return dict(rows)
+
+
+def exact_scores(reader: Reader, query: VectorQuery, docs: Sequence[int]) -> dict[int, float]:
+    """Return doc -> cosine of given documents; those without a vector are absent."""
+    if not docs:
+        return {}
+    return dict(
+        reader.rows(
+            "vector_scores",
+            collection=query.collection,
+            vector=query.vector,
+            docs=to_json(list(docs)),
+        )
+    )
+
+
+def vector_text(vector: Vectors) -> str:
+    """A vector of shape (d,) as the database reads it; see insert_vectors for why text."""
+    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"

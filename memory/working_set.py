@@ -1,0 +1,80 @@
+"""What a turn needs of each agent, kept in memory as it was committed.
+
+The hot path of a turn writes the database and does not read it. A state is loaded from what is
+committed, follows every commit (Changes), and is dropped when in doubt.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace as with_changes
+
+from memory import core_memory, recall
+from memory.records import Agent, AgentState, Block, Message
+from memory.transaction import Changes, Reader
+
+MAX_AGENTS = 256
+MAX_WINDOW_MESSAGES = 500
+"""More than any local window holds; the rest is found through conversation_search."""
+
+
+class WorkingSet:
+    """States of the agents used last. Callers hold the database's write lock."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[int, AgentState] = OrderedDict()
+
+    def get(self, reader: Reader, agent: Agent) -> AgentState:
+        """Return the agent's state, loading it when it is not here."""
+        state = self._states.get(agent.key)
+        if state is None:
+            state = load_state(reader, agent)
+            self._states[agent.key] = state
+        self._states.move_to_end(agent.key)
+        while len(self._states) > MAX_AGENTS:
+            self._states.popitem(last=False)
+        return state
+
+    def follow(self, changes: Changes) -> None:
+        """Bring the states up to a transaction that was just committed."""
+        for key in changes.stale_agents:
+            self._states.pop(key, None)
+        for key, agent in changes.agents.items():
+            if key in self._states:
+                self._states[key] = _with_agent(self._states[key], agent)
+        for key, messages in changes.messages.items():
+            if key in self._states:
+                self._states[key] = _with_messages(self._states[key], messages)
+        if changes.blocks:
+            for key, state in self._states.items():
+                self._states[key] = _with_blocks(state, changes.blocks)
+
+
+def load_state(reader: Reader, agent: Agent) -> AgentState:
+    """Read an agent's state from the database."""
+    return AgentState(
+        agent=agent,
+        blocks=core_memory.list_blocks(reader, agent),
+        messages=recall.window_messages(reader, agent, MAX_WINDOW_MESSAGES),
+        total_messages=recall.last_sequence(reader, agent),
+    )
+
+
+def _with_agent(state: AgentState, agent: Agent) -> AgentState:
+    kept = tuple(m for m in state.messages if m.doc >= agent.window_start)
+    return with_changes(state, agent=agent, messages=kept)
+
+
+def _with_messages(state: AgentState, messages: Sequence[Message]) -> AgentState:
+    return with_changes(
+        state,
+        messages=(*state.messages, *messages)[-MAX_WINDOW_MESSAGES:],
+        total_messages=messages[-1].sequence,
+    )
+
+
+def _with_blocks(state: AgentState, changed: dict[int, Block]) -> AgentState:
+    if not any(block.key in changed for block in state.blocks):
+        return state
+    return with_changes(
+        state, blocks=tuple(changed.get(block.key, block) for block in state.blocks)
+    )
