@@ -6,6 +6,7 @@ AgentError
 │   ├── ModelFileInvalid     missing, truncated or not a GGUF file
 │   ├── ModelUnavailable     the engine is not installed or cannot load the file
 │   ├── ModelCrashed         the worker process died or hung
+│   ├── ToolSchemaInvalid    a tool's JSON schema cannot be offered to a model
 │   └── PromptTooLong        the prompt does not fit the window
 ├── ContextTooSmall          system prompt, blocks and the new message alone exceed the window
 ├── TurnLimitReached         the turn did not end within its steps
@@ -48,6 +49,14 @@ class ModelUnavailable(ModelError):
 
 class ModelCrashed(ModelError):
     """The worker died or hung; the step was not stored and the next call starts a new worker."""
+
+
+class ToolSchemaInvalid(ModelError):
+    """A tool's parameters are no JSON schema that a model's output can be held to."""
+
+    def __init__(self, tool: str, problem: str) -> None:
+        self.tool, self.problem = tool, problem
+        super().__init__(f"tool {tool!r} cannot be offered to the model: {problem}")
 
 
 class PromptTooLong(ModelError):

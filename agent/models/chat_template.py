@@ -1,0 +1,116 @@
+"""The chat template of a model file: Jinja, rendered in a sandbox.
+
+Rendered as Transformers and llama-cpp-python do it (same options, filters and functions), since that
+is what templates are written for. Imports jinja2, so only the worker imports this module.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import jinja2
+import jinja2.ext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agent.errors import ModelUnavailable
+from agent.models.transcript import CallStyle
+
+# Templates with these write arguments as XML inside <tool_call>; we hold such models to json style.
+_OTHER_CALL_FORMS = ("<function=", "<arg_key>")
+
+
+class _GenerationTags(jinja2.ext.Extension):
+    """Passes through {% generation %}, which marks training targets and means nothing here."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2's own form
+
+    def parse(self, parser: Any) -> Any:
+        parser.stream.skip(1)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class ChatTemplate:
+    """Renders messages to the text a model was trained on."""
+
+    def __init__(self, source: str, bos_text: str, eos_text: str) -> None:
+        self.source = source
+        self._texts = {"bos_token": bos_text, "eos_token": eos_text}
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_GenerationTags, jinja2.ext.loopcontrols],
+        )
+        environment.filters["tojson"] = _to_json
+        try:
+            self._template = environment.from_string(source)
+        except jinja2.TemplateError as error:
+            raise ModelUnavailable(f"the model's chat template does not compile: {error}") from None
+
+    def render(
+        self, messages: Sequence[dict[str, Any]], tools: list[dict[str, Any]] | None
+    ) -> str:
+        """Render up to the point where the assistant speaks next.
+
+        Raises:
+            ModelUnavailable: the template refuses these messages, e.g. a system message.
+        """
+        try:
+            return self._template.render(
+                messages=messages,
+                tools=tools,
+                add_generation_prompt=True,
+                enable_thinking=False,  # Qwen3's switch; others ignore it
+                raise_exception=_raise_exception,
+                strftime_now=lambda form: datetime.now().strftime(form),
+                **self._texts,
+            )
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ModelUnavailable(
+                f"the model's chat template refuses messages of the roles {roles}: {error};"
+                " use a model whose template takes a system message"
+            ) from None
+
+
+def call_style(source: str) -> CallStyle:
+    """Decide from a template's text how its model calls tools; see transcript.py."""
+    hermes = "tools" in source and "<tool_call>" in source
+    return "native" if hermes and not any(form in source for form in _OTHER_CALL_FORMS) else "json"
+
+
+class Defuser:
+    """Breaks up control markers in untrusted text, so that no message can end its own turn.
+
+    A space goes behind the first character of each marker: `< |im_end|>` is ordinary text.
+    """
+
+    def __init__(self, markers: Iterable[str]) -> None:
+        longest_first = sorted({m for m in markers if len(m) > 2}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def text(self, text: str) -> str:
+        """Give the text without markers."""
+        return self._pattern.sub(lambda m: m.group()[0] + " " + m.group()[1:], text)
+
+    def value(self, value: Any) -> Any:
+        """Give JSON with every string in it defused, keys too."""
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {self.text(key): self.value(member) for key, member in value.items()}
+            case list():
+                return [self.value(member) for member in value]
+            case _:
+                return value
+
+
+def _raise_exception(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
+    kept = {key: more[key] for key in ("separators", "sort_keys") if key in more}
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **kept)

@@ -1,0 +1,141 @@
+"""Reading a model's raw output: text, calls, or what is wrong with it.
+
+The grammar already keeps calls valid; they are validated again here, because output cut by the token
+limit ends anywhere and because nothing a model or its worker says is trusted. Pure.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent.model import Malformed, Parsed, Reply, ToolCall, ToolCalls, ToolSpec
+from agent.models.tool_schema import find_violation, sanitise_schema
+from agent.models.transcript import SEND_MESSAGE, CallStyle, offered_tools
+
+CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+
+
+def read_output(text: str, cut: bool, tools: Sequence[ToolSpec], style: CallStyle) -> Parsed:
+    """Read what a model wrote.
+
+    Text that was cut by the token limit is Malformed too: a small model that does not stop is mostly
+    going in circles, and Malformed keeps the text for whoever wants it all the same.
+
+    Args:
+        text: the output, reasoning and markers included.
+        cut: whether the token limit ended it.
+        tools: the tools that were offered.
+        style: how calls are written; see transcript.py.
+    """
+    answer = _without_reasoning(text)
+    try:
+        if style == "json" and tools:
+            parsed = _read_json(answer, tools)
+        else:
+            parsed = _read_native(answer, tools)
+    except _Unreadable as problem:
+        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+    if cut and isinstance(parsed, Reply):
+        return Malformed(text, "cut off by the token limit")
+    return parsed
+
+
+class _Unreadable(Exception):
+    """Says what is wrong with the output."""
+
+
+def _without_reasoning(text: str) -> str:
+    _, closed, answer = text.rpartition(THINK_CLOSE)
+    if closed and CALL_OPEN not in text[: -len(answer) or None]:
+        return answer.strip()
+    if not closed and text.lstrip().startswith(THINK_OPEN):
+        return ""
+    return text.strip()
+
+
+def _read_json(text: str, tools: Sequence[ToolSpec]) -> Parsed:
+    value, end = _decode(text, 0)
+    if text[end:].strip():
+        raise _Unreadable(f"text after the call: {text[end:].strip()[:80]!r}")
+    call = _valid_call(value, offered_tools(tools, "json"))
+    if call.name != SEND_MESSAGE:
+        return ToolCalls((call,))
+    return _reply(call.arguments["message"])
+
+
+def _read_native(text: str, tools: Sequence[ToolSpec]) -> Parsed:
+    said, opened, _ = text.partition(CALL_OPEN)
+    if not opened or not tools:
+        return _reply(text)
+    calls, position = [], len(said)
+    while position < len(text):
+        position = _expect(text, position, CALL_OPEN)
+        value, position = _decode(text, position)
+        calls.append(_valid_call(value, tools))
+        position = _expect(text, position, CALL_CLOSE)
+        position += len(text[position:]) - len(text[position:].lstrip())
+    return ToolCalls(tuple(calls), said.strip())
+
+
+def _reply(text: str) -> Reply:
+    if not text.strip():
+        raise _Unreadable("it says nothing")
+    return Reply(text)
+
+
+def _expect(text: str, position: int, marker: str) -> int:
+    while text[position : position + 1].isspace():
+        position += 1
+    if not text.startswith(marker, position):
+        raise _Unreadable(f"{marker} expected at {text[position : position + 80]!r}")
+    return position + len(marker)
+
+
+def _decode(text: str, position: int) -> tuple[Any, int]:
+    while text[position : position + 1].isspace():
+        position += 1
+    try:
+        value, end = _DECODER.raw_decode(text, position)
+        return _scrubbed(value), end
+    except (ValueError, RecursionError) as error:
+        raise _Unreadable(f"a call is not JSON: {error}") from None
+
+
+def _finite(parse: Callable[[str], float]) -> Callable[[str], float]:
+    def parse_finite(literal: str) -> float:
+        number = parse(literal)
+        if not math.isfinite(number):
+            raise ValueError(f"{literal} is not a finite number")
+        return number
+
+    return parse_finite
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite(float), parse_constant=_finite(float))
+
+
+def _scrubbed(value: Any) -> Any:
+    """Replace lone surrogates, which JSON can write and UTF-8 cannot."""
+    encoded = json.dumps(value, ensure_ascii=False)
+    try:
+        encoded.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.loads(encoded.encode("utf-8", "replace"))
+    return value
+
+
+def _valid_call(value: Any, tools: Sequence[ToolSpec]) -> ToolCall:
+    if not isinstance(value, Mapping) or set(value) != {"name", "arguments"}:
+        raise _Unreadable("a call has exactly the members name and arguments")
+    tool = next((tool for tool in tools if tool.name == value["name"]), None)
+    if tool is None:
+        known = ", ".join(tool.name for tool in tools)
+        raise _Unreadable(f"there is no tool {value['name']!r}; the tools are {known}")
+    schema = sanitise_schema(tool.name, tool.parameters)
+    if problem := find_violation(value["arguments"], schema):
+        raise _Unreadable(f"the call of {tool.name} is not valid: {problem}")
+    # Stored and shown beyond this run, so unique beyond it too.
+    return ToolCall(f"call_{uuid.uuid4().hex[:16]}", tool.name, value["arguments"])
