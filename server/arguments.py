@@ -1,7 +1,8 @@
 """From what a model sent to validated arguments, or to one line that says how to call the tool.
 
 The line replaces pydantic's prose, which names internal classes and ends in a URL. Text with a NUL
-passes as it is; text with an unpaired surrogate is not Unicode and pydantic refuses it.
+passes as it is; text with an unpaired surrogate is not Unicode and is refused here, because neither
+a reply nor the store could hold it.
 """
 
 import json
@@ -36,6 +37,11 @@ def parse_arguments(tool: str, model: type[BaseModel], arguments: Mapping[str, A
     Raises:
         InvalidArguments: with one line for the model.
     """
+    broken = [name for name, value in arguments.items() if not _is_unicode([name, value])]
+    if broken:
+        said = "must be valid Unicode, without unpaired surrogates"
+        problems = [f"'{_printable(name)}' {said}" for name in broken]
+        raise InvalidArguments(tool, problems, _signature(model))
     try:
         return model.model_validate(arguments)
     except ValidationError as first:
@@ -56,10 +62,20 @@ def _unpack(arguments: Mapping[str, Any], errors: Sequence[ErrorDetails]) -> dic
         text = arguments.get(name) if isinstance(name, str) else None
         if isinstance(name, str) and isinstance(text, str) and text.lstrip()[:1] in ("[", "{"):
             try:
-                replaced[name] = json.loads(text)
+                content = json.loads(text)
+                if _is_unicode(content):
+                    replaced[name] = content
             except (ValueError, RecursionError):
                 continue
     return {**arguments, **replaced} if replaced else None
+
+
+def _is_unicode(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _describe(tool: str, model: type[BaseModel], error: ValidationError) -> InvalidArguments:
@@ -81,8 +97,6 @@ def _problem(detail: ErrorDetails, names: Sequence[str]) -> str:
         return f"unknown argument {path!r}{hint}"
     if detail["type"] == "missing":
         return f"{path!r} is missing"
-    if detail["type"] == "string_unicode":
-        return f"{path!r} must be valid Unicode, without unpaired surrogates"
     said = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     said = said.replace("Input should be", "must be").replace("Input should", "must")
     return f"{path!r} {_printable(said)}" if path else _printable(said)

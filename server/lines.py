@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -25,6 +24,7 @@ from mcp_types import (
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCRequest,
     JSONRPCResponse,
     jsonrpc_message_adapter,
 )
@@ -34,7 +34,7 @@ from pydantic_core import PydanticSerializationError
 logger = logging.getLogger(__name__)
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # four times what HTTP takes; a line is held in memory
-_DRAIN_S: Final = 1.0  # for last answers, once the input has ended
+_LAST_ANSWERS_S: Final = 0.5  # once the input has ended; enough for all that does not compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,22 @@ def encode_message(message: JSONRPCMessage) -> bytes:
         return fallback.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
 
 
+def _decode(line: bytes) -> JSONRPCMessage | Refused:
+    """Decode a line and log what is refused; an empty line is nothing at all."""
+    if not line.strip():
+        return Refused(None)
+    found = decode_line(line)
+    if isinstance(found, Refused):
+        logger.warning("refused a line of %d bytes that is no message", len(line))
+    return found
+
+
 async def serve_lines(
     server: Server[Any], lines: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    """Serve one connection until the lines end; calls in flight are then cancelled.
+    """Serve one connection until the lines end; calls still in flight are then cancelled.
+
+    Whoever pipes requests in and closes gets the quick answers: the end waits half a second.
 
     Args:
         server: from protocol.build_server.
@@ -130,36 +142,56 @@ async def serve_lines(
     """
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
-    drained = anyio.Event()
+    open_requests = _OpenRequests()
+    written = anyio.Event()
+
+    async def read_all() -> None:
+        async with to_server, to_client.clone() as refusals:
+            async for line in lines:
+                match _decode(line):
+                    case Refused(answer):
+                        if answer is not None:
+                            await refusals.send(SessionMessage(answer))
+                    case message:
+                        open_requests.note(message)
+                        await to_server.send(SessionMessage(message))
+            await open_requests.wait_until_answered()
 
     async def write_all() -> None:
         async with from_server:
             async for message in from_server:
                 await write(encode_message(message.message))
-        drained.set()
+                open_requests.note(message.message)
+        written.set()
 
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_all)
         tasks.start_soon(write_all)
-        tasks.start_soon(_read_all, lines, to_server, to_client.clone())
         await server.run(from_client, to_client, server.create_initialization_options())
-        with anyio.move_on_after(_DRAIN_S):
-            await drained.wait()
+        with anyio.move_on_after(_LAST_ANSWERS_S):  # a client may have stopped reading
+            await written.wait()
         tasks.cancel_scope.cancel()
 
 
-async def _read_all(
-    lines: AsyncIterator[bytes],
-    to_server: MemoryObjectSendStream[SessionMessage | Exception],
-    to_client: MemoryObjectSendStream[SessionMessage],
-) -> None:
-    async with to_server, to_client:
-        async for line in lines:
-            if not line.strip():
-                continue
-            match decode_line(line):
-                case Refused(answer):
-                    logger.warning("refused a line of %d bytes that is no message", len(line))
-                    if answer is not None:
-                        await to_client.send(SessionMessage(answer))
-                case message:
-                    await to_server.send(SessionMessage(message))
+class _OpenRequests:
+    """The requests of a connection that have no answer yet."""
+
+    def __init__(self) -> None:
+        self._ids: set[str | int | None] = set()
+        self._all_answered = anyio.Event()
+
+    def note(self, message: JSONRPCMessage) -> None:
+        """Take account of a message in either direction."""
+        if isinstance(message, JSONRPCRequest):
+            self._ids.add(message.id)
+        elif isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._ids.discard(message.id)
+            if not self._ids:
+                self._all_answered.set()
+
+    async def wait_until_answered(self) -> None:
+        """Return when nothing is open, at the latest after _LAST_ANSWERS_S."""
+        self._all_answered = anyio.Event()
+        if self._ids:
+            with anyio.move_on_after(_LAST_ANSWERS_S):
+                await self._all_answered.wait()

@@ -81,7 +81,10 @@ class ResourcePage:
 
 
 class Resources(Protocol):
-    """Where resources come from. Raises LookupError for a URI or ValueError for a cursor unknown."""
+    """Where resources come from.
+
+    An unknown URI raises LookupError, an unknown cursor ValueError.
+    """
 
     templates: Sequence[ResourceTemplate]
 

@@ -31,7 +31,9 @@ def _compact(schema: Schema, hide_null: bool) -> Schema:
     definitions: dict[str, Schema] = schema.pop("$defs", {})
     recursive = {name for name in definitions if _reaches(name, definitions)}
     rewriting = _Rewriting(definitions, recursive, hide_null)
-    flat = rewriting.schema(schema)
+    root = _reference(schema)
+    # A recursive model is a mere reference at the root; MCP wants an object there.
+    flat = rewriting.schema(schema if root is None else definitions[root])
     # What is recursive cannot be inlined and stays behind a reference.
     kept = {name: rewriting.schema(definitions[name]) for name in sorted(recursive)}
     return {**flat, "$defs": kept} if kept else flat

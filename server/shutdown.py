@@ -29,7 +29,7 @@ async def wait_for_stop_signal() -> str:
     raise AssertionError("the signal receiver ended without a signal")
 
 
-def exit_after(seconds: float = EXIT_DEADLINE_S) -> Callable[[], None]:
+def exit_after(seconds: float = EXIT_DEADLINE_S, exit_code: int = 1) -> Callable[[], None]:
     """Return a function that lets the process end itself, but no later than after `seconds`.
 
     The one place that ends the process by force: a tool blocked in a thread cannot be cancelled,
@@ -37,14 +37,14 @@ def exit_after(seconds: float = EXIT_DEADLINE_S) -> Callable[[], None]:
     """
 
     def start() -> None:
-        timer = threading.Timer(seconds, _exit_now, (seconds,))
+        timer = threading.Timer(seconds, _exit_now, (seconds, exit_code))
         timer.daemon = True
         timer.start()
 
     return start
 
 
-def _exit_now(seconds: float) -> None:
-    logger.error("still busy %s s after the end began; leaving what runs", seconds)
+def _exit_now(seconds: float, exit_code: int) -> None:
+    logger.error("still busy after %s s; ending without what runs", seconds)
     logging.shutdown()
-    os._exit(1)
+    os._exit(exit_code)

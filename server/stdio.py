@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _CHUNK_BYTES: Final = 64 * 1024  # what a pipe holds on Linux
 _LINES_AHEAD: Final = 16  # lines read before the server takes them
 _WATCH_S: Final = 1.0  # an orphan lives at most this long
+_LEFT_THREADS_S: Final = 1.0  # for threads, once all is cleaned up
 
 CLEAN: Final = 0
 NOBODY_READS: Final = 1
@@ -92,10 +93,13 @@ def run_stdio(
             return await serve_stdio(server, streams, exit_after(exit_deadline_s))
 
     try:
-        return anyio.run(main)
+        exit_code = anyio.run(main)
     except KeyboardInterrupt:
         # Ctrl-C before or after serving, or on Windows.
-        return CLEAN
+        exit_code = CLEAN
+    # Everything is closed. A thread that writes to a host that does not read is never done.
+    exit_after(_LEFT_THREADS_S, exit_code)()
+    return exit_code
 
 
 @dataclass

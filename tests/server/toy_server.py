@@ -11,10 +11,9 @@ from server.standard_streams import reserve_stdio
 
 if __name__ == "__main__":
     reserve_stdio()
-    print("noise of an import")
+    print("noise of an import")  # noqa: T201 - must not reach the host
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,7 +40,7 @@ from server.registry import (
 from server.shutdown import exit_after
 from server.stdio import run_stdio
 
-TOKEN = "toy-token-that-is-long-enough-to-be-one"
+TOKEN = "toy-token-that-is-long-enough-to-be-one"  # noqa: S105
 
 
 class ToyError(Exception):
@@ -124,21 +123,19 @@ async def who(call: Call, arguments: NoArguments) -> Who:
 
 
 async def fail(call: Call, arguments: FailArguments) -> BaseModel:
-    match arguments.how:
-        case "mistake":
-            raise ToyError("there is no toy 'x'; there are: y, z")
-        case "bug":
-            raise RuntimeError("secret detail")
-        case "wrong result":
-            return Sum(sum=1)
-        case "bad text":
-            return Who(host="\ud800", request_id="")
-        case "long text":
-            return Who(host="a" * 70_000, request_id="")
-        case "noise":
-            print("noise of a tool")
-            subprocess.run([sys.executable, "-c", "print('noise of a child')"], check=True)
-            return Who(host="", request_id="")
+    if arguments.how == "mistake":
+        raise ToyError("there is no toy 'x'; there are: y, z")
+    if arguments.how == "bug":
+        raise RuntimeError("secret detail")
+    if arguments.how == "noise":
+        print("noise of a tool")  # noqa: T201 - must not reach the host
+        await anyio.run_process([sys.executable, "-c", "print('noise')"], stdout=None)
+    results = {
+        "wrong result": Sum(sum=1),
+        "bad text": Who(host="\ud800", request_id=""),
+        "long text": Who(host="a" * 70_000, request_id=""),
+    }
+    return results.get(arguments.how, Who(host="", request_id=""))
 
 
 async def tree(call: Call, arguments: NoArguments) -> Tree:
@@ -185,16 +182,21 @@ class Notes:
 
 
 def tools(journal: Journal) -> tuple[Tool, ...]:
-    def no_text(found: BaseModel) -> str:
-        return "waited"
-
     return (
         Tool("add", "Add", "Add two numbers.", AddArguments, Sum, add, read_only=True),
         Tool("echo", "Echo", "Return the text.", EchoArguments, Echo, echo, idempotent=True),
-        Tool("who", "Who", "Say who calls.", NoArguments, Who, who, text=lambda who: who.host),
+        Tool(
+            "who",
+            "Who",
+            "Say who calls.",
+            NoArguments,
+            Who,
+            who,
+            text=lambda found: f"you are {found.host}",
+        ),
         Tool("fail", "Fail", "Fail somehow.", FailArguments, Who, fail, destructive=True),
         Tool("tree", "Tree", "Return a tree.", NoArguments, Tree, tree),
-        Tool("wait", "Wait", "Wait for ever.", NoArguments, Who, partial(wait, journal), no_text),
+        Tool("wait", "Wait", "Wait for ever.", NoArguments, Who, partial(wait, journal)),
         Tool("block", "Block", "Block for ever.", NoArguments, Who, partial(block, journal)),
     )
 
