@@ -1,7 +1,7 @@
 """The chat template of a model file: Jinja, rendered in a sandbox.
 
-Rendered as Transformers and llama-cpp-python do it (same options, filters and functions), since that
-is what templates are written for. Imports jinja2, so only the worker imports this module.
+Rendered as Transformers and llama-cpp-python do it (same options, filters and functions), since
+that is what templates are written for. Imports jinja2, so only the worker imports this module.
 """
 
 import json
@@ -12,6 +12,8 @@ from typing import Any
 
 import jinja2
 import jinja2.ext
+from jinja2 import nodes
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.errors import ModelUnavailable
@@ -26,7 +28,7 @@ class _GenerationTags(jinja2.ext.Extension):
 
     tags = {"generation"}  # noqa: RUF012 - jinja2's own form
 
-    def parse(self, parser: Any) -> Any:
+    def parse(self, parser: Parser) -> list[nodes.Node]:
         parser.stream.skip(1)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
@@ -48,9 +50,7 @@ class ChatTemplate:
         except jinja2.TemplateError as error:
             raise ModelUnavailable(f"the model's chat template does not compile: {error}") from None
 
-    def render(
-        self, messages: Sequence[dict[str, Any]], tools: list[dict[str, Any]] | None
-    ) -> str:
+    def render(self, messages: Sequence[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
         """Render up to the point where the assistant speaks next.
 
         Raises:
@@ -94,15 +94,19 @@ class Defuser:
         """Give the text without markers."""
         return self._pattern.sub(lambda m: m.group()[0] + " " + m.group()[1:], text)
 
-    def value(self, value: Any) -> Any:
-        """Give JSON with every string in it defused, keys too."""
+    def object(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Give a JSON object with every string in it defused, keys too."""
+        return {self.text(key): self._value(member) for key, member in value.items()}
+
+    def _value(self, value: Any) -> Any:
+
         match value:
             case str():
                 return self.text(value)
             case dict():
-                return {self.text(key): self.value(member) for key, member in value.items()}
+                return self.object(value)
             case list():
-                return [self.value(member) for member in value]
+                return [self._value(member) for member in value]
             case _:
                 return value
 
@@ -111,6 +115,17 @@ def _raise_exception(message: str) -> None:
     raise jinja2.TemplateError(message)
 
 
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
-    kept = {key: more[key] for key in ("separators", "sort_keys") if key in more}
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **kept)
+def _to_json(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )

@@ -8,7 +8,9 @@ import json
 import struct
 from typing import Any
 
-MAX_FRAME_BYTES = 64 * 1024 * 1024  # far above any prompt; bounds what a broken peer can make us hold
+MAX_FRAME_BYTES = (
+    64 * 1024 * 1024
+)  # far above any prompt; bounds what a broken peer can make us hold
 _LENGTH = struct.Struct(">I")
 
 

@@ -1,14 +1,13 @@
 """Reading a model's raw output: text, calls, or what is wrong with it.
 
-The grammar already keeps calls valid; they are validated again here, because output cut by the token
-limit ends anywhere and because nothing a model or its worker says is trusted. Pure.
+The grammar already keeps calls valid; they are validated again here, because output cut by the
+token limit ends anywhere and because nothing a model or its worker says is trusted. Pure.
 """
 
 import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from agent.model import Malformed, Parsed, Reply, ToolCall, ToolCalls, ToolSpec
 from agent.models.tool_schema import find_violation, sanitise_schema
@@ -21,8 +20,8 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 def read_output(text: str, cut: bool, tools: Sequence[ToolSpec], style: CallStyle) -> Parsed:
     """Read what a model wrote.
 
-    Text that was cut by the token limit is Malformed too: a small model that does not stop is mostly
-    going in circles, and Malformed keeps the text for whoever wants it all the same.
+    Text that was cut by the token limit is Malformed too: a small model that does not stop is
+    mostly going in circles, and Malformed keeps the text for whoever wants it all the same.
 
     Args:
         text: the output, reasoning and markers included.
@@ -94,7 +93,7 @@ def _expect(text: str, position: int, marker: str) -> int:
     return position + len(marker)
 
 
-def _decode(text: str, position: int) -> tuple[Any, int]:
+def _decode(text: str, position: int) -> tuple[object, int]:
     while text[position : position + 1].isspace():
         position += 1
     try:
@@ -117,17 +116,18 @@ def _finite(parse: Callable[[str], float]) -> Callable[[str], float]:
 _DECODER = json.JSONDecoder(parse_float=_finite(float), parse_constant=_finite(float))
 
 
-def _scrubbed(value: Any) -> Any:
+def _scrubbed(value: object) -> object:
     """Replace lone surrogates, which JSON can write and UTF-8 cannot."""
     encoded = json.dumps(value, ensure_ascii=False)
     try:
         encoded.encode("utf-8")
     except UnicodeEncodeError:
-        return json.loads(encoded.encode("utf-8", "replace"))
+        scrubbed: object = json.loads(encoded.encode("utf-8", "replace"))
+        return scrubbed
     return value
 
 
-def _valid_call(value: Any, tools: Sequence[ToolSpec]) -> ToolCall:
+def _valid_call(value: object, tools: Sequence[ToolSpec]) -> ToolCall:
     if not isinstance(value, Mapping) or set(value) != {"name", "arguments"}:
         raise _Unreadable("a call has exactly the members name and arguments")
     tool = next((tool for tool in tools if tool.name == value["name"]), None)

@@ -1,8 +1,8 @@
 """The grammar a model's output is held to: text or calls that are valid for the tools offered.
 
-Lark as llguidance reads it (its docs/syntax.md): special tokens are `<[id]>`, a schema stands inline
-behind %json. The end of output is allowed only where the grammar accepts. Pure text building;
-decoding.py runs it.
+Lark as llguidance reads it (its docs/syntax.md): special tokens are `<[id]>`, a schema stands
+inline behind %json. The end of output is allowed only where the grammar accepts. Pure text
+building; decoding.py runs it.
 """
 
 import json
@@ -14,15 +14,15 @@ from agent.model import ToolSpec
 from agent.models.tool_schema import sanitise_schema
 from agent.models.transcript import CallStyle, offered_tools
 
-# As json.dumps writes by default, which is what templates and training data show. Free whitespace is
-# where weak models loop.
+# As json.dumps writes by default, which is what templates and training data show. Free whitespace
+# is where weak models loop.
 _JSON_FORM = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 _TEXT = "TEXT: /(.|\\n)*/"
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A marker in the output, e.g. `<tool_call>`. `token` is its id when it is one special token."""
+    """A marker in the output, e.g. `<tool_call>`; `token` is its id if it is a special one."""
 
     text: str
     token: int | None = None

@@ -1,8 +1,8 @@
 """Tool schemas: reduced to what the grammar engine takes, and checked again after decoding.
 
 A schema that reaches the engine consists of the keywords below and nothing else. What is dropped
-(`pattern`, `format`, huge bounds, recursion) makes the schema wider, never narrower; the tool itself
-still validates its arguments. Pure.
+(`pattern`, `format`, huge bounds, recursion) makes the schema wider, never narrower; the tool
+itself still validates its arguments. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class _Sanitiser:
         self.tool = tool
         self.root = root
 
-    def reduce(self, schema: Any, refs: tuple[str, ...], depth: int = 0) -> dict[str, Any]:
+    def reduce(self, schema: object, refs: tuple[str, ...], depth: int = 0) -> dict[str, Any]:
         if depth > MAX_DEPTH:
             raise ToolSchemaInvalid(self.tool, f"its schema is nested deeper than {MAX_DEPTH}")
         if schema is True:
@@ -53,13 +53,17 @@ class _Sanitiser:
         if not isinstance(schema, Mapping):
             raise ToolSchemaInvalid(self.tool, f"{schema!r} is not a schema")
         if "$ref" in schema:
-            return self._follow(schema["$ref"], refs, depth)
-        reduced = self._scalars(schema)
+            return self._follow(str(schema["$ref"]), refs, depth)
+        return {**self._scalars(schema), **self._members(schema, refs, depth)}
+
+    def _members(
+        self, schema: Mapping[str, Any], refs: tuple[str, ...], depth: int
+    ) -> dict[str, Any]:
+        reduced: dict[str, Any] = {}
         for source, target in (("anyOf", "anyOf"), ("oneOf", "anyOf"), ("allOf", "allOf")):
             if source in schema:
                 reduced[target] = [
-                    self.reduce(member, refs, depth + 1)
-                    for member in self._expect(schema, source, list)
+                    self.reduce(member, refs, depth + 1) for member in self._list(schema, source)
                 ]
         if "items" in schema:
             reduced["items"] = self.reduce(schema["items"], refs, depth + 1)
@@ -71,13 +75,13 @@ class _Sanitiser:
             )
         return reduced
 
-    def _follow(self, ref: Any, refs: tuple[str, ...], depth: int) -> dict[str, Any]:
+    def _follow(self, ref: str, refs: tuple[str, ...], depth: int) -> dict[str, Any]:
         if ref in refs:
             return {}  # recursion: any JSON from here on
-        target: Any = self.root
-        for part in str(ref).removeprefix("#/").split("/"):
+        target: object = self.root
+        for part in ref.removeprefix("#/").split("/"):
             target = target.get(part) if isinstance(target, Mapping) else None
-        if not str(ref).startswith("#/") or target is None:
+        if not ref.startswith("#/") or target is None:
             raise ToolSchemaInvalid(self.tool, f"$ref {ref!r} leads nowhere")
         return self.reduce(target, (*refs, ref), depth + 1)
 
@@ -86,7 +90,7 @@ class _Sanitiser:
         if "type" in schema:
             reduced["type"] = self._known_type(schema["type"])
         if "enum" in schema:
-            reduced["enum"] = self._expect(schema, "enum", list)
+            reduced["enum"] = self._list(schema, "enum")
         if "const" in schema:
             reduced["const"] = schema["const"]
         for key in _BOUNDS:
@@ -97,7 +101,7 @@ class _Sanitiser:
                 reduced[key] = schema[key]
         return reduced
 
-    def _known_type(self, declared: Any) -> Any:
+    def _known_type(self, declared: object) -> object:
         names = declared if isinstance(declared, list) else [declared]
         unknown = [name for name in names if name not in TYPES]
         if unknown or not names:
@@ -109,11 +113,13 @@ class _Sanitiser:
     def _object(
         self, schema: Mapping[str, Any], refs: tuple[str, ...], depth: int
     ) -> dict[str, Any]:
+        declared = schema["properties"]
+        if not isinstance(declared, Mapping):
+            raise ToolSchemaInvalid(self.tool, f"properties in its schema is {declared!r}")
         members = {
-            str(name): self.reduce(member, refs, depth + 1)
-            for name, member in self._expect(schema, "properties", Mapping).items()
+            str(name): self.reduce(member, refs, depth + 1) for name, member in declared.items()
         }
-        required = self._expect(schema, "required", list) if "required" in schema else []
+        required = self._list(schema, "required") if "required" in schema else []
         for name in required:
             members.setdefault(name, {})
         more = schema.get("additionalProperties", False)
@@ -126,13 +132,15 @@ class _Sanitiser:
             else self.reduce(more, refs, depth + 1),
         }
 
-    def _expect(self, schema: Mapping[str, Any], key: str, kind: type) -> Any:
-        if not isinstance(schema[key], kind):
-            raise ToolSchemaInvalid(self.tool, f"{key} in its schema is {schema[key]!r}")
-        return schema[key]
+    def _list(self, schema: Mapping[str, Any], key: str) -> list[Any]:
+        if not isinstance(schema[key], list | tuple):
+            raise ToolSchemaInvalid(self.tool, f"{key} in its schema is {schema[key]!r}, no list")
+        return list(schema[key])
 
 
-def find_violation(value: Any, schema: Mapping[str, Any], where: str = "arguments") -> str | None:
+def find_violation(
+    value: object, schema: Mapping[str, Any], where: str = "arguments"
+) -> str | None:
     """Say how a decoded value breaks a sanitised schema; None when it does not."""
     checks = (_type_problem, _choice_problem, _bound_problem, _object_problem, _array_problem)
     for check in checks:
@@ -146,7 +154,7 @@ def find_violation(value: Any, schema: Mapping[str, Any], where: str = "argument
     return problems[0] if problems and all(problems) else None
 
 
-def _type_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def _type_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     declared = schema.get("type")
     if declared is None:
         return None
@@ -156,12 +164,12 @@ def _type_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | No
     return f"{where} is {_type_name(value)}, not {' or '.join(names)}"
 
 
-def _has_type(value: Any, name: str) -> bool:
+def _has_type(value: object, name: str) -> bool:
     actual = _type_name(value)
     return actual == name or (name == "number" and actual == "integer")
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: object) -> str:
     if isinstance(value, float):
         return "integer" if value.is_integer() else "number"
     # bool first: in Python it is an int too.
@@ -169,20 +177,22 @@ def _type_name(value: Any) -> str:
     return next((name for kind, name in kinds if isinstance(value, kind)), "null")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _choice_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def _choice_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     choices = [schema["const"]] if "const" in schema else schema.get("enum")
     if choices is None or value in choices:
         return None
     return f"{where} is {value!r}, not one of {choices!r}"
 
 
-def _bound_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def _bound_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     if isinstance(value, str | list):
-        low, high = ("minLength", "maxLength") if isinstance(value, str) else ("minItems", "maxItems")
+        low, high = (
+            ("minLength", "maxLength") if isinstance(value, str) else ("minItems", "maxItems")
+        )
         size: Any = len(value)
     elif _is_number(value):
         low, high, size = "minimum", "maximum", value
@@ -199,7 +209,7 @@ def _bound_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | N
     return None
 
 
-def _object_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def _object_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     if not isinstance(value, dict):
         return None
     missing = [name for name in schema.get("required", ()) if name not in value]
@@ -215,7 +225,7 @@ def _object_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | 
     return None
 
 
-def _array_problem(value: Any, schema: Mapping[str, Any], where: str) -> str | None:
+def _array_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     if not isinstance(value, list) or "items" not in schema:
         return None
     problems = (

@@ -2,8 +2,8 @@
 
 native: the template itself knows tools, calls and results.
 json:   it does not; tools are described in the system message, calls are the assistant's words and
-        results come in the user's turn. A reply is a call of SEND_MESSAGE there, as in MemGPT, so that
-        one grammar covers whatever the model may do.
+        results come in the user's turn. A reply is a call of SEND_MESSAGE there, as in MemGPT, so
+        that one grammar covers whatever the model may do.
 """
 
 import json
@@ -48,10 +48,10 @@ def render_messages(prompt: Prompt, style: CallStyle) -> list[dict[str, Any]]:
     return _merge_turns(_json_messages(prompt))
 
 
-def template_tools(tools: Sequence[ToolSpec], style: CallStyle) -> list[dict[str, Any]] | None:
-    """Give the template's `tools`; None when there are none, which is what templates test for."""
-    if style == "json" or not tools:
-        return None
+def template_tools(tools: Sequence[ToolSpec], style: CallStyle) -> list[dict[str, Any]]:
+    """Give the tools for the template, as OpenAI's API has them; none in json style."""
+    if style == "json":
+        return []
     return [
         {
             "type": "function",

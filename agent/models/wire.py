@@ -1,7 +1,8 @@
 """What the frames mean: prompts, measures and errors as JSON, and back.
 
-Requests are {"id", "op": "load" | "measure" | "complete", ...} and {"op": "abort", "id"}. Answers are
-{"id", "result"}, {"id", "error"} or {"id", "alive"}: a sign of life while a request takes long.
+Requests are {"id", "op": "load" | "measure" | "complete", ...} and {"op": "abort", "id"}. Answers
+are {"id", "result"}, {"id", "error"}, {"id", "stopped"} or {"id", "alive"}: a sign of life while a
+request takes long.
 """
 
 from pathlib import Path

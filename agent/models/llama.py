@@ -1,0 +1,200 @@
+"""LlamaModel: a local GGUF file as a ChatModel, computed by llama.cpp in a process of its own.
+
+This is the server's side; it imports no engine. llama_worker.py is the other side,
+worker_process.py the pipe between them. The worker is started by the first call, and again after
+it died.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from agent.errors import ModelCrashed, ModelUnavailable
+from agent.model import Completion, Measure, ModelInfo, Prompt, ToolSpec
+from agent.models.model_file import check_model_file, require_engine
+from agent.models.parse import read_output
+from agent.models.transcript import CallStyle
+from agent.models.wire import error_from_json, prompt_to_json, tools_to_json
+from agent.models.worker_process import WorkerLost, WorkerProcess
+
+WORKER_MODULE = "agent.models.llama_worker"
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaOptions:
+    """How to sample, and how long to wait.
+
+    temperature: 0 takes the likeliest token each time, which makes runs repeatable.
+    chat_template: Jinja source to use instead of the one in the file.
+    load_deadline_s: a large file on a slow disk takes minutes.
+    silence_deadline_s: a worker gives a sign of life each second; one silent for so long hangs.
+    """
+
+    temperature: float = 0.0
+    seed: int = 0
+    chat_template: str | None = None
+    load_deadline_s: float = 600.0
+    silence_deadline_s: float = 120.0
+
+
+DEFAULT_OPTIONS = LlamaOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    worker: WorkerProcess
+    info: ModelInfo
+    style: CallStyle
+
+
+class LlamaModel:
+    """A GGUF file as a ChatModel. Requests of several tasks are served one after another.
+
+    Use it as `async with`, or call aclose: the worker holds the model in memory until then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context_tokens: int | None = None,
+        threads: int | None = None,
+        options: LlamaOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        """Touches nothing yet.
+
+        Args:
+            path: the GGUF file; of a split one, the first part.
+            context_tokens: the window; default 8192. Never more than the model was trained for or
+                half of the free memory holds: describe() tells what came of it.
+            threads: of the computation; default half of the cores.
+            options: see LlamaOptions.
+        """
+        self.path = path
+        self._context_tokens, self._threads = context_tokens, threads
+        self._options = options
+        self._lock = anyio.Lock()
+        self._loaded: _Loaded | None = None
+        self._starting: WorkerProcess | None = None
+        self._closed = False
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the worker, when one runs."""
+        worker = self._loaded.worker if self._loaded else None
+        return worker.pid if worker and worker.is_running else None
+
+    async def __aenter__(self) -> Self:
+        """Start nothing: the first call does."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the worker."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the worker, also in the middle of a request; calls after this are refused."""
+        self._closed = True
+        worker = self._loaded.worker if self._loaded else self._starting
+        self._loaded = None
+        if worker is not None:
+            await worker.stop()
+
+    async def describe(self) -> ModelInfo:
+        """Load the model when it is not loaded and say what it is."""
+        async with self._lock:
+            return (await self._load()).info
+
+    async def measure(
+        self, system: str, tools: Sequence[ToolSpec], texts: Sequence[str]
+    ) -> Measure:
+        """Count tokens with the model's own tokenizer; see Measure.
+
+        The text of a message with calls is transcript.message_text.
+        """
+        body = {"system": system, "tools": tools_to_json(tuple(tools)), "texts": list(texts)}
+        async with self._lock:
+            loaded = await self._load()
+            result = await self._ask(loaded.worker, {"op": "measure", **body})
+        return Measure(
+            result["head_tokens"], tuple(result["text_tokens"]), result["message_tokens"]
+        )
+
+    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+        """Answer within max_tokens; see ChatModel. Cancelling stops the computation.
+
+        Raises:
+            PromptTooLong: with both numbers; nothing was computed.
+            ToolSchemaInvalid: names the tool.
+            ModelError: the model is missing, unreadable, crashed or hung.
+        """
+        request = {"op": "complete", "prompt": prompt_to_json(prompt), "max_tokens": max_tokens}
+        async with self._lock:
+            loaded = await self._load()
+            result = await self._ask(loaded.worker, request)
+        parsed = read_output(result["text"], result["cut"], prompt.tools, loaded.style)
+        return Completion(parsed, result["prompt_tokens"], result["tokens"])
+
+    async def _load(self) -> _Loaded:
+        if self._closed:
+            raise ModelUnavailable(f"the model {self.path.name!r} was closed")
+        if self._loaded and self._loaded.worker.is_running:
+            return self._loaded
+        await self._discard()
+        await anyio.to_thread.run_sync(check_model_file, self.path)
+        require_engine()
+        self._starting = await WorkerProcess.start(WORKER_MODULE)
+        try:
+            result = await self._ask(self._starting, self._load_request())
+            info = ModelInfo(self.path.stem, result["context_tokens"])
+            self._loaded = _Loaded(self._starting, info, result["style"])
+        finally:
+            worker, self._starting = self._starting, None
+            if self._loaded is None:
+                await worker.kill()
+        return self._loaded
+
+    def _load_request(self) -> dict[str, Any]:
+        settings = {
+            "context_tokens": self._context_tokens,
+            "threads": self._threads,
+            "temperature": self._options.temperature,
+            "seed": self._options.seed,
+            "chat_template": self._options.chat_template,
+        }
+        return {"op": "load", "path": str(self.path.absolute()), "settings": settings}
+
+    async def _ask(self, worker: WorkerProcess, request: dict[str, Any]) -> dict[str, Any]:
+        options = self._options
+        loading = request["op"] == "load"
+        deadline_s = options.load_deadline_s if loading else options.silence_deadline_s
+        try:
+            answer = await worker.ask(request, deadline_s)
+        except WorkerLost as lost:
+            await self._discard()
+            raise ModelCrashed(
+                f"the worker of model {self.path.name!r} {lost}\nit was in {request['op']};"
+                " nothing of this step was stored and the next call starts a new worker"
+            ) from None
+        except anyio.get_cancelled_exc_class():
+            if not await worker.abort():
+                await self._discard()
+            raise
+        if "error" in answer:
+            raise error_from_json(answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def _discard(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await loaded.worker.kill()

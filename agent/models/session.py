@@ -1,0 +1,193 @@
+"""What a worker does with its model: load it, count tokens, answer prompts.
+
+Puts the parts together: transcript.py and chat_template.py make the text, tool_grammar.py says
+what may follow, engine.py and decoding.py compute. The raw text goes back to the server, which
+reads it (parse.py) and trusts none of it.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+
+from agent.errors import ModelUnavailable, PromptTooLong, ToolSchemaInvalid
+from agent.model import ChatMessage, Measure, Prompt, ToolCall, ToolSpec
+from agent.models.chat_template import ChatTemplate, Defuser, call_style
+from agent.models.decoding import Decoder, GrammarRefused, Output, Sampler
+from agent.models.engine import Engine, EngineSettings
+from agent.models.tool_grammar import Marker, Markers, output_grammar
+from agent.models.transcript import (
+    CallStyle,
+    message_text,
+    render_messages,
+    template_tools,
+)
+
+_SAMPLE_CALL = ToolCall("call_0", "f", {"a": "b"})
+_SAMPLE_TOOL = ToolSpec("f", "d", {"type": "object", "properties": {"a": {"type": "string"}}})
+# Two texts joined can tokenise to a token or two more than each alone.
+_JOINT_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How to open and sample a model; chat_template replaces the one in the file."""
+
+    engine: EngineSettings
+    chat_template: str | None = None
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A generated text and the length of its prompt."""
+
+    output: Output
+    prompt_tokens: int
+
+
+class Session:
+    """A loaded model that answers prompts.
+
+    Raises from its constructor ModelFileInvalid or ModelUnavailable.
+    """
+
+    def __init__(
+        self, path: Path, settings: SessionSettings, should_stop: Callable[[], bool]
+    ) -> None:
+        self._engine = Engine(path, settings.engine, should_stop)
+        source = settings.chat_template or self._engine.template_source
+        if source is None:
+            raise ModelUnavailable(
+                f"{str(path)!r} holds no chat template; take an instruction-tuned model whose GGUF"
+                " has one (tokenizer.chat_template)"
+            )
+        self._template = ChatTemplate(
+            source, self._engine.token_text("bos"), self._engine.token_text("eos")
+        )
+        self._decoder = Decoder(self._engine, Sampler(settings.temperature, settings.seed))
+        self._defuser = Defuser(self._control_texts(source))
+        self._markers = Markers(
+            *map(self._marker, ("<tool_call>", "</tool_call>")),
+            *map(self._marker, ("<think>", "</think>")),
+        )
+        self.style = self._probe_style(source)
+        self.message_tokens = max(self._overheads()) + _JOINT_TOKENS
+
+    @property
+    def context_tokens(self) -> int:
+        """The whole window."""
+        return self._engine.context_tokens
+
+    def measure(self, system: str, tools: tuple[ToolSpec, ...], texts: Sequence[str]) -> Measure:
+        """Count tokens; see agent.model.Measure.
+
+        In json style a text counts as it stands in a JSON string when that is more, for that is how
+        the model's own replies are shown to it.
+        """
+        opening = ChatMessage("system", system), ChatMessage("user", "")
+        return Measure(
+            head_tokens=len(self._prompt_tokens(Prompt(opening, tools))),
+            text_tokens=tuple(self._text_tokens(text) for text in texts),
+            message_tokens=self.message_tokens,
+        )
+
+    def complete(self, prompt: Prompt, max_tokens: int) -> Answer:
+        """Answer a prompt.
+
+        Raises:
+            PromptTooLong: before anything is computed.
+            ToolSchemaInvalid: a tool cannot be turned into a grammar.
+            agent.models.engine.Stopped: asked to stop.
+        """
+        tokens = self._prompt_tokens(prompt)
+        limit = self.context_tokens - max_tokens
+        if len(tokens) > limit:
+            raise PromptTooLong(len(tokens), limit)
+        try:
+            matcher = self._decoder.compile(output_grammar(prompt.tools, self.style, self._markers))
+        except GrammarRefused as error:
+            raise self._blame(prompt.tools, str(error)) from None
+        self._engine.prefill(tokens)
+        return Answer(self._decoder.generate(matcher, max_tokens), len(tokens))
+
+    def _blame(self, tools: Sequence[ToolSpec], problem: str) -> ToolSchemaInvalid:
+        """Find the tool whose grammar is refused by itself."""
+        for tool in tools:
+            try:
+                self._decoder.compile(output_grammar([tool], self.style, self._markers))
+            except GrammarRefused as error:
+                return ToolSchemaInvalid(tool.name, str(error).splitlines()[0])
+        return ToolSchemaInvalid(", ".join(t.name for t in tools), problem.splitlines()[0])
+
+    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
+        return self._engine.tokenize_prompt(self._render(prompt, self.style))
+
+    def _render(self, prompt: Prompt, style: CallStyle) -> str:
+        messages = [
+            {**self._defuser.object(message), "role": message["role"]}
+            for message in render_messages(prompt, style)
+        ]
+        tools = [self._defuser.object(tool) for tool in template_tools(prompt.tools, style)]
+        # Templates test for tools in two ways: `if tools` and `is not none`.
+        return self._template.render(messages, tools or None)
+
+    def _text_tokens(self, text: str) -> int:
+        forms = [text]
+        if self.style == "json":
+            forms.append(json.dumps(text, ensure_ascii=False)[1:-1])
+        defused = (self._defuser.text(form) for form in forms)
+        return max(len(self._engine.tokenize(form, special=False)) for form in defused)
+
+    def _marker(self, text: str) -> Marker:
+        tokens = self._engine.tokenize(text, special=True)
+        single = len(tokens) == 1 and self._decoder.is_special(tokens[0])
+        return Marker(text, tokens[0] if single else None)
+
+    def _control_texts(self, source: str) -> list[str]:
+        engine = self._engine
+        control = engine.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL)
+        added = engine.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        texts = [engine.piece(t, special=True).decode("utf-8", "replace") for t in control + added]
+        # Added tokens may be plain markup, <table> in Gemma: only what the template uses counts.
+        return texts[: len(control)] + [
+            text for text in texts[len(control) :] if text.strip() and text in source
+        ]
+
+    def _probe_style(self, source: str) -> CallStyle:
+        """Choose the style, and find out now whether the template takes what we will send."""
+        if call_style(source) == "native":
+            try:
+                self._render(_conversation(), "native")
+            except ModelUnavailable:
+                pass  # it knows tools, but not results: json style needs neither
+            else:
+                return "native"
+        self._render(_conversation(), "json")
+        return "json"
+
+    def _overheads(self) -> list[int]:
+        """What the template adds around each message, by rendering a conversation in steps."""
+        messages = _conversation().messages
+        lengths = [
+            len(self._prompt_tokens(Prompt(messages[:count], (_SAMPLE_TOOL,))))
+            for count in range(2, len(messages) + 1)
+        ]
+        texts = [self._text_tokens(message_text(message)) for message in messages[2:]]
+        steps = zip(lengths, lengths[1:], texts, strict=False)
+        return [after - before - text for before, after, text in steps]
+
+
+def _conversation() -> Prompt:
+    messages = (
+        ChatMessage("system", "s"),
+        ChatMessage("user", "u"),
+        ChatMessage("assistant", "", (_SAMPLE_CALL,)),
+        ChatMessage("tool", "r", tool_call_id=_SAMPLE_CALL.id),
+        ChatMessage("assistant", "a"),
+        ChatMessage("user", "u"),
+    )
+    return Prompt(messages, (_SAMPLE_TOOL,))
