@@ -22,7 +22,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call the model made. `arguments` is decoded JSON, valid for the tool's schema or refused."""
+    """A call the model made. `arguments` is decoded JSON, valid for the tool's schema."""
 
     id: str
     name: str
@@ -31,7 +31,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of the prompt. `tool_calls` only on assistant, `tool_call_id` only on tool messages."""
+    """One message of the prompt. Only assistants have tool_calls, only tools a tool_call_id."""
 
     role: Role
     content: str

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from memory import core_memory, documents
 from memory.errors import NameTaken, UnknownAgent
-from memory.limits import check_name, check_tags, check_text, check_timezone
+from memory.limits import MAX_DESCRIPTION_CHARS, check_name, check_tags, check_text, check_timezone
 from memory.records import Agent, Block, Holdings
 from memory.transaction import Reader, Row, Transaction, to_json
 
@@ -161,7 +161,7 @@ def _refuse_taken_name(transaction: Transaction, agent: Agent) -> None:
 
 
 def _checked(agent: Agent) -> Agent:
-    check_text(agent.description, "description", 2_000)
+    check_text(agent.description, "description", MAX_DESCRIPTION_CHARS)
     check_text(agent.system, "system")
     check_timezone(agent.timezone)
     if agent.model is not None:

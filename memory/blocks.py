@@ -5,10 +5,12 @@ keep a block within its limit or raise BlockOverflow; they never cut text silent
 Letta's tools of the same names.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace as with_changes
+from typing import Any
 
 from memory.errors import BlockOverflow, BlockReadOnly, EditMismatch
-from memory.limits import check_limit, check_text
+from memory.limits import MAX_DESCRIPTION_CHARS, check_limit, check_text
 from memory.records import Block
 
 
@@ -24,9 +26,17 @@ def rewrite(block: Block, value: str) -> Block:
     return with_changes(block, value=check_text(value, f"block {block.label!r}"))
 
 
-def resize(block: Block, limit_chars: int) -> Block:
-    """Return the block with another limit, refused when the value would not fit it."""
-    return rewrite(with_changes(block, limit_chars=check_limit(limit_chars)), block.value)
+def configure(block: Block, changes: Mapping[str, Any]) -> Block:
+    """Return the block with another value, limit_chars, description or read_only.
+
+    Raises:
+        BlockOverflow: the value, old or new, does not fit the limit, old or new.
+        InvalidValue: a setting cannot be.
+    """
+    changed = with_changes(block, **changes)
+    check_limit(changed.limit_chars)
+    check_text(changed.description, "description", MAX_DESCRIPTION_CHARS)
+    return rewrite(changed, changed.value)
 
 
 def editable(block: Block) -> Block:

@@ -4,14 +4,14 @@ The edits themselves are pure (blocks.py); here they are checked against what is
 with compare-and-set on the block's version, and recorded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace as with_changes
 from typing import Any
 from uuid import uuid4
 
 from memory import blocks
 from memory.errors import InvalidValue, UnknownBlock
-from memory.limits import MAX_BLOCKS, MAX_NAME_CHARS, check_label, check_limit, check_text
+from memory.limits import MAX_BLOCKS, check_label
 from memory.records import Agent, Block
 from memory.transaction import Reader, Transaction
 
@@ -106,12 +106,6 @@ def describe(block: Block) -> dict[str, Any]:
     }
 
 
-def add_blocks(transaction: Transaction, agent: Agent, drafts: Sequence[Block]) -> None:
-    """Create several blocks in order."""
-    for draft in drafts:
-        create_block(transaction, agent, draft)
-
-
 def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Block:
     if new == old:
         return old
@@ -132,6 +126,4 @@ def _attach(transaction: Transaction, agent: Agent, block: Block, position: int)
 
 def _checked(draft: Block) -> Block:
     check_label(draft.label)
-    check_limit(draft.limit_chars)
-    check_text(draft.description, "description", MAX_NAME_CHARS * 10)
-    return blocks.rewrite(with_changes(draft, id=f"block-{uuid4()}", version=1), draft.value)
+    return blocks.configure(with_changes(draft, id=f"block-{uuid4()}", version=1), {})

@@ -178,6 +178,12 @@ class EmbeddingQueue:
                 del self._waiting[document.collection]
 
 
+def stored_embedder(reader: Reader) -> str | None:
+    """Return the name of the embedder that owns the vectors, or None for a new file."""
+    stored = reader.value("read_meta", name="embedder")
+    return None if stored is None else str(json.loads(stored)["name"])
+
+
 def claim_vectors(database: "Database", embedder: Embedder) -> None:
     """Make sure that the stored vectors are this embedder's; a new file becomes its own.
 

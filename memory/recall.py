@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -68,6 +68,26 @@ def window_messages(reader: Reader, agent: Agent, limit: int) -> tuple[Message, 
         "window_messages", agent_key=agent.key, window_start=agent.window_start, limit=limit
     )
     return tuple(message_of(row) for row in rows)
+
+
+def newest_messages(
+    reader: Reader,
+    agent: Agent,
+    roles: Sequence[str],
+    between: tuple[datetime | None, datetime | None],
+    limit: int,
+) -> list[Message]:
+    """Return messages in a half-open range of time (UTC), newest first."""
+    since, until = between
+    rows = reader.rows(
+        "newest_messages",
+        agent_key=agent.key,
+        roles=to_json(list(roles)),
+        since=since and since.replace(tzinfo=None),
+        until=until and until.replace(tzinfo=None),
+        limit=limit,
+    )
+    return [message_of(row) for row in rows]
 
 
 def last_sequence(reader: Reader, agent: Agent) -> int:

@@ -59,7 +59,7 @@ class Reader:
         """Run a query and return its first row, or None."""
         return self._cursor.execute(self._queries[query], parameters or None).fetchone()
 
-    def value(self, query: str, **parameters: object) -> Any:  # noqa: ANN401 - a column of any type
+    def value(self, query: str, **parameters: object) -> Any:
         """Run a query and return the first column of its first row, or None without a row."""
         row = self.row(query, **parameters)
         return row[0] if row else None
@@ -112,6 +112,6 @@ class Transaction(Reader):
         )
 
 
-def to_json(value: Any) -> str:  # noqa: ANN401 - anything JSON can carry
+def to_json(value: Any) -> str:
     """Compact JSON; Unicode stays readable in the file."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -6,10 +6,12 @@ collection that is searched whole. Both answer with exact cosines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from memory.embedder import Vectors
 from memory.transaction import Reader, to_json
+
+if TYPE_CHECKING:  # numpy is heavy and this module is not
+    from memory.embedder import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,6 @@ def exact_scores(reader: Reader, query: VectorQuery, docs: Sequence[int]) -> dic
     )
 
 
-def vector_text(vector: Vectors) -> str:
+def vector_text(vector: "Vectors") -> str:
     """A vector of shape (d,) as the database reads it; see insert_vectors for why text."""
     return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"

@@ -40,3 +40,6 @@ SELECT count(*) FROM agents WHERE archive_key = $archive_key;
 
 -- name: next_key
 SELECT nextval('keys');
+
+-- name: count_agents
+SELECT count(*) FROM agents;

@@ -26,3 +26,11 @@ DELETE FROM messages WHERE agent_key = $agent_key;
 
 -- name: take_docs
 SELECT nextval('docs') FROM range($count);
+
+-- name: newest_messages
+SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
+FROM messages
+WHERE agent_key = $agent_key AND content <> ''
+  AND role IN (SELECT unnest(from_json($roles, '["VARCHAR"]')))
+  AND ($since IS NULL OR created_at >= $since) AND ($until IS NULL OR created_at < $until)
+ORDER BY doc DESC LIMIT $limit;

@@ -1,0 +1,20 @@
+"""Prompt texts, one Markdown file each, with $placeholders. A missing value is an error."""
+
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+
+@cache
+def _template(name: str) -> Template:
+    text = files("agent.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
+    return Template(text.rstrip("\n"))
+
+
+def render(prompt: str, /, **values: str) -> str:
+    """Return PROMPT.md with its placeholders filled.
+
+    Raises:
+        KeyError: a placeholder has no value.
+    """
+    return _template(prompt).substitute(values)

@@ -1,0 +1,211 @@
+"""The search tools over archival and recall memory, under Letta's names."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field
+
+from agent.memory_tools import Arguments, MemoryTool, Scope
+from memory import recall
+from memory.dates import parse_range
+from memory.errors import InvalidValue
+from memory.fusion import Ranked
+from memory.limits import check_tags
+from memory.records import Agent, Message
+from memory.search import Query
+
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+    from memory.store import PassageHit
+
+Start = "Only from this date on, inclusive: 2026-03-01 or 2026-03-01T09:30."
+End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day."
+
+
+class Why(BaseModel):
+    """Why a hit is a hit: its parts sum up to the score by which hits are ranked."""
+
+    score: float
+    keyword: float
+    vector: float
+    neighbours: float
+    author: float
+
+
+class PassageFound(BaseModel):
+    """A passage of the archive."""
+
+    id: str
+    content: str
+    timestamp: str
+    tags: list[str]
+    author: str | None = None
+    source: str | None = None
+    session: str | None = None
+    why: Why | None = None
+
+
+class PassagesFound(BaseModel):
+    """Passages, best first. by_meaning is false when only words could be compared."""
+
+    results: list[PassageFound]
+    next_cursor: str | None = None
+    by_meaning: bool = True
+
+
+class MessageFound(BaseModel):
+    """A message of the conversation."""
+
+    id: str
+    role: str
+    content: str
+    timestamp: str
+    why: Why | None = None
+
+
+class MessagesFound(BaseModel):
+    """Messages: best first, or newest first without a query."""
+
+    results: list[MessageFound]
+    next_cursor: str | None = None
+    by_meaning: bool = True
+
+
+class ArchivalSearch(Arguments):
+    """Arguments of archival_memory_search."""
+
+    query: str = Field(description="What to look for, as a question or key words.")
+    tags: list[str] | None = Field(None, description="Only passages with these tags.")
+    tag_match_mode: Literal["any", "all"] = Field("any", description="Any of the tags, or all.")
+    top_k: int = Field(10, ge=1, le=100, description="How many results at most.")
+    start_datetime: str | None = Field(None, description=Start)
+    end_datetime: str | None = Field(None, description=End)
+
+
+class ConversationSearch(Arguments):
+    """Arguments of conversation_search."""
+
+    query: str | None = Field(None, description="What to look for; leave out for the newest.")
+    roles: list[Literal["user", "assistant"]] | None = Field(None, description="Who said it.")
+    limit: int = Field(10, ge=1, le=100, description="How many results at most.")
+    start_date: str | None = Field(None, description=Start)
+    end_date: str | None = Field(None, description=End)
+
+
+def search_archive(
+    scope: Scope, a: ArchivalSearch, cursor: str | None = None, explain: bool = False
+) -> PassagesFound:
+    """Search the agent's archive; explain adds the parts of each score."""
+    since, until = parse_range(a.start_datetime, a.end_datetime, scope.agent.timezone)
+    tags = check_tags(a.tags or ())
+    query = Query(
+        collection=scope.agent.archive_key,
+        text=a.query,
+        limit=a.top_k,
+        cursor=cursor,
+        tags_any=tags if a.tag_match_mode == "any" else (),
+        tags_all=tags if a.tag_match_mode == "all" else (),
+        since=since,
+        until=until,
+    )
+    hits, page = scope.store.search_passages(scope.reader, query)
+    return PassagesFound(
+        results=[_passage(scope.agent, hit, explain) for hit in hits],
+        next_cursor=page.next_cursor,
+        by_meaning=page.by_meaning,
+    )
+
+
+def search_conversation(
+    scope: Scope, a: ConversationSearch, cursor: str | None = None, explain: bool = False
+) -> MessagesFound:
+    """Search the agent's messages, or list the newest when there is no query."""
+    since, until = parse_range(a.start_date, a.end_date, scope.agent.timezone)
+    if a.query is None:
+        if cursor is not None:
+            raise InvalidValue("a cursor continues a search; give the query it belongs to")
+        newest = recall.newest_messages(
+            scope.reader, scope.agent, a.roles or recall.SEARCHED_ROLES, (since, until), a.limit
+        )
+        return MessagesFound(results=[_message(scope.agent, m, None) for m in newest])
+    query = Query(
+        collection=scope.agent.key,
+        text=a.query,
+        limit=a.limit,
+        cursor=cursor,
+        roles=tuple(a.roles or ()),
+        since=since,
+        until=until,
+        before_doc=scope.before_doc,
+    )
+    hits, page = scope.store.search_messages(scope.reader, query)
+    return MessagesFound(
+        results=[_message(scope.agent, h.message, h.why if explain else None) for h in hits],
+        next_cursor=page.next_cursor,
+        by_meaning=page.by_meaning,
+    )
+
+
+def _passage(agent: Agent, hit: "PassageHit", explain: bool) -> PassageFound:
+    passage = hit.passage
+    return PassageFound(
+        id=passage.id,
+        content=passage.text,
+        timestamp=passage.dated.astimezone(ZoneInfo(agent.timezone)).isoformat("T", "seconds"),
+        tags=list(passage.tags),
+        author=passage.author,
+        source=passage.source,
+        session=passage.session,
+        why=_why(hit.why) if explain else None,
+    )
+
+
+def _message(agent: Agent, message: Message, why: Ranked | None) -> MessageFound:
+    return MessageFound(
+        id=message.id,
+        role=message.role,
+        content=message.content,
+        timestamp=message.created_at.astimezone(ZoneInfo(agent.timezone)).isoformat("T", "seconds"),
+        why=_why(why) if why else None,
+    )
+
+
+def _why(ranked: Ranked) -> Why:
+    parts = ("score", "keyword", "vector", "neighbours", "author")
+    return Why(**{part: round(getattr(ranked, part), 4) for part in parts})
+
+
+def _passages_text(found: PassagesFound) -> str:
+    return _lines([f"[{r.timestamp[:10]}] {r.content}" for r in found.results])
+
+
+def _messages_text(found: MessagesFound) -> str:
+    return _lines([f"[{r.timestamp[:10]}] {r.role}: {r.content}" for r in found.results])
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines) if lines else "No results found."
+
+
+SEARCH_TOOLS = (
+    MemoryTool(
+        name="archival_memory_search",
+        title="Search the archive",
+        description="Search archival memory by meaning and by words.",
+        arguments=ArchivalSearch,
+        result=PassagesFound,
+        run=search_archive,
+        text=_passages_text,
+        writes=False,
+    ),
+    MemoryTool(
+        name="conversation_search",
+        title="Search the conversation",
+        description="Search everything said in earlier conversations.",
+        arguments=ConversationSearch,
+        result=MessagesFound,
+        run=search_conversation,
+        text=_messages_text,
+        writes=False,
+    ),
+)

@@ -1,0 +1,68 @@
+"""Running an agent's tool calls: the table it is offered, and one call at a time.
+
+A call that is refused becomes a result the model can read; a bug is not caught here and undoes the
+whole step.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope, describe_failure
+from agent.model import ToolCall, ToolSpec
+from agent.search_tools import SEARCH_TOOLS
+from memory.errors import MemoryStoreError
+
+MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
+
+
+def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
+    """The tools as the model is told of them, in the order given."""
+    return tuple(
+        ToolSpec(tool.name, tool.description, parameters(tool.arguments)) for tool in tools
+    )
+
+
+def parameters(arguments: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments, without the titles pydantic adds."""
+    schema = arguments.model_json_schema()
+    properties = {
+        name: {key: value for key, value in field.items() if key != "title"}
+        for name, field in schema["properties"].items()
+    }
+    required = {"required": schema["required"]} if "required" in schema else {}
+    return {
+        "type": "object",
+        "properties": properties,
+        **required,
+        "additionalProperties": False,
+    }
+
+
+def run_call(scope: Scope, call: ToolCall) -> str:
+    """Run one call and return its result as text, an explanation when it was refused."""
+    tool = MEMORY_TOOLS.get(call.name)
+    if tool is None:
+        return f"Error: there is no tool {call.name!r}; use {', '.join(MEMORY_TOOLS)}"
+    try:
+        result = tool.run(scope, tool.arguments.model_validate(dict(call.arguments)))
+    except ValidationError as error:
+        return f"Error: {_problems(error)}"
+    except MemoryStoreError as error:
+        return describe_failure(error)
+    return clipped(tool.text(result), scope.max_chars)
+
+
+def clipped(text: str, max_chars: int) -> str:
+    """A result no longer than the model can take; says what is missing."""
+    if len(text) <= max_chars:
+        return text
+    return f"{text[:max_chars]}\n[{len(text) - max_chars} more characters; ask for fewer results]"
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )

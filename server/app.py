@@ -1,0 +1,111 @@
+"""The composition root: settings in, a server out.
+
+The registry is light and complete at once; what its tools need is opened on a thread when the
+client sends its second message, or when the first call needs it.
+"""
+
+import importlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from server.agent_tools import agent_tools
+from server.block_resources import BlockResources
+from server.config import Settings
+from server.errors import describe_error
+from server.memory_tools import memory_tools
+from server.protocol import RegistryServer, build_server
+from server.registry import Registry
+
+if TYPE_CHECKING:
+    from server.runtime import Runtime
+
+
+class App:
+    """The parts of one process, opened when first needed and closed together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._opening = threading.Lock()
+        self._runtime: Runtime | None = None
+        self._closed = False
+
+    def warm_up(self) -> None:
+        """Begin to open everything, in the background; a failure is told to the first call."""
+        threading.Thread(target=self._try_open, name="mnemon-open", daemon=True).start()
+
+    async def runtime(self) -> "Runtime":
+        """Return the open parts, opening them when they are not.
+
+        Raises:
+            DatabaseError: the file is locked, damaged, too new or cannot be opened; a later call
+                tries again.
+        """
+        if self._runtime is not None:
+            return self._runtime
+        return await anyio.to_thread.run_sync(self._open)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        with anyio.CancelScope(shield=True):
+            runtime = await anyio.to_thread.run_sync(self._take)
+            if runtime is not None:
+                await runtime.aclose()
+
+    def registry(self) -> Registry:
+        """Everything the server offers, backed by this app."""
+        return Registry(
+            name="mnemon",
+            version=version("mnemon"),
+            title="mnemon: memory that lasts",
+            instructions=files("server").joinpath("instructions.md").read_text(encoding="utf-8"),
+            tools=(*memory_tools(self.runtime), *agent_tools(self.runtime)),
+            resources=BlockResources(self.runtime),
+            describe_error=describe_error,
+            on_second_message=self.warm_up,
+        )
+
+    def _open(self) -> "Runtime":
+        with self._opening:
+            if self._runtime is None:
+                if self._closed:
+                    raise RuntimeError("the app is closed")
+                module = importlib.import_module("server.runtime")
+                make: Callable[[Settings], Any] = module.Runtime
+                self._runtime = make(self.settings)
+            return self._runtime
+
+    def _try_open(self) -> None:
+        # The first call opens again and tells whoever called what is wrong.
+        try:
+            self._open()
+        except Exception as error:
+            if describe_error(error) is None and not self._closed:
+                raise
+
+    def _take(self) -> "Runtime | None":
+        with self._opening:
+            runtime, self._runtime, self._closed = self._runtime, None, True
+            return runtime
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
+    """A server over a fresh app, which is closed at the end."""
+    app = App(settings)
+    try:
+        yield build_server(app.registry())
+    finally:
+        await app.aclose()
+
+
+def server_opener(settings: Settings) -> Callable[[], Any]:
+    """open_server for these settings, to be called later."""
+    return partial(open_server, settings)

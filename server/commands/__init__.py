@@ -1,0 +1,1 @@
+"""The subcommands of `mnemon`, a module each: `run(settings, options, console) -> exit code`."""

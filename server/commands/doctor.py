@@ -1,0 +1,118 @@
+"""`mnemon doctor`: whether everything works, and what to do if not. Changes nothing."""
+
+import importlib.util
+import platform
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from agent.models.model_file import check_model_file
+from memory.database import Database, describe_engine
+from memory.embedders.factory import load_embedder
+from memory.embedding import stored_embedder
+from server.config import Settings
+from server.console import Console
+from server.errors import describe_operator_error
+
+State = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. A note is worth knowing, a problem needs doing something."""
+
+    state: State
+    what: str
+    detail: str
+
+
+def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    """Print every finding; exit 1 when there is a problem."""
+    found = list(examine(settings))
+    lines = [f"{finding.state:8}{finding.what}: {finding.detail}" for finding in found]
+    console.show([asdict(finding) for finding in found], "\n".join(lines))
+    return 1 if any(finding.state == "problem" for finding in found) else 0
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at the program, the database, the embedder and the model, in this order."""
+    engine = describe_engine()
+    yield Finding(
+        "ok",
+        "program",
+        f"mnemon {version('mnemon')}, Python {platform.python_version()},"
+        f" {engine['name']} {engine['version']}",
+    )
+    owner = yield from _database(settings.database)
+    yield _embedder(settings.embedder, owner)
+    yield _model(settings.model)
+
+
+def _database(path: Path | None) -> Generator[Finding, None, str | None]:
+    """Yield findings; return the name of the embedder that owns the vectors, if any."""
+    if path is not None and not path.exists():
+        yield Finding("ok", "database", f"none yet; the first use creates {path}")
+        yield _vss(None)
+        return None
+    try:
+        database = Database(path)
+    except Exception as error:
+        yield Finding("problem", "database", _explained(error))
+        return None
+    try:
+        with database.read() as reader:
+            owner = stored_embedder(reader)
+            agents = reader.value("count_agents")
+        size = path.stat().st_size / 1e6 if path else 0.0
+        yield Finding("ok", "database", f"{path or 'in memory'}, {size:.1f} MB, {agents} agents")
+        yield _vss(database)
+        return owner
+    finally:
+        database.close()
+
+
+def _vss(database: Database | None) -> Finding:
+    """Whether large archives get an index."""
+    opened = database or Database(None)
+    error = opened.vss_error
+    if database is None:
+        opened.close()
+    if error is None:
+        return Finding("ok", "vss", "loaded; large archives are searched through an HNSW index")
+    return Finding("note", "vss", f"not loaded ({error}); every search is exact")
+
+
+def _embedder(spec: str, owner: str | None) -> Finding:
+    if spec == "none":
+        return Finding("note", "embedder", "none; search is by keyword only")
+    try:
+        embedder = load_embedder(spec)
+    except Exception as error:
+        return Finding("problem", "embedder", _explained(error))
+    if owner is not None and owner != embedder.name:
+        return Finding(
+            "problem",
+            "embedder",
+            f"the vectors are {owner}'s, not {embedder.name}'s; run `mnemon reindex`",
+        )
+    return Finding("ok", "embedder", f"{embedder.name}, {embedder.dimensions} dimensions")
+
+
+def _model(path: Path | None) -> Finding:
+    if path is None:
+        return Finding(
+            "note", "model", "none configured; agent_message needs `model`, the path of a GGUF file"
+        )
+    try:
+        check_model_file(path.expanduser())
+    except Exception as error:
+        return Finding("problem", "model", _explained(error))
+    if importlib.util.find_spec("llama_cpp") is None:
+        return Finding("problem", "model", 'the engine is missing; pip install "mnemon[local]"')
+    return Finding("ok", "model", str(path))
+
+
+def _explained(error: Exception) -> str:
+    return describe_operator_error(error) or f"{type(error).__name__}: {error}"

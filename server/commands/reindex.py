@@ -1,0 +1,38 @@
+"""`mnemon reindex`: embed everything again."""
+
+from typing import Any
+
+from memory.database import Database
+from memory.embedders.factory import load_embedder
+from memory.reindex import reindex
+from server.config import ConfigError, Settings
+from server.console import Console
+
+
+def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    """Reindex with progress; Ctrl-C keeps what is done."""
+    if settings.embedder == "none":
+        raise ConfigError("the embedder is 'none', so there is nothing to reindex with")
+    if settings.database is None or not settings.database.exists():
+        raise ConfigError(f"there is no database in {settings.data}; nothing to reindex")
+    embedder = load_embedder(settings.embedder)
+    database = Database(settings.database)
+    try:
+        done = reindex(
+            database,
+            embedder,
+            lambda done, total: console.progress(done, total, "embedding"),
+            options["force"],
+        )
+    except KeyboardInterrupt:
+        console.end_progress()
+        console.note("interrupted; run `mnemon reindex` again to go on from here")
+        raise
+    finally:
+        database.close()
+    console.end_progress()
+    console.show(
+        {"embedder": embedder.name, "embedded": done},
+        f"{done} texts embedded with {embedder.name}" if done else "nothing to do: all is embedded",
+    )
+    return 0

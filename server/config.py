@@ -1,0 +1,132 @@
+"""Settings, and the only reader of the environment: flags, MNEMON_*, config.toml, defaults.
+
+The first that says something wins. Unknown keys are refused, in config.toml and in the environment.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from server.errors import OperatorError
+
+PREFIX = "MNEMON_"
+IN_MEMORY = ":memory:"
+
+
+class ConfigError(OperatorError):
+    """A setting is unknown or has a value that cannot be; the message names where it stands."""
+
+
+class Settings(BaseModel):
+    """What a person can set. Each name is also a flag (--name), a variable and a key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = Field("", description="Directory of the memory; ':memory:' keeps nothing.")
+    embedder: str = Field(
+        "minilm", description="'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'."
+    )
+    model: Path | None = Field(None, description="GGUF file of the agents' language model.")
+    context_tokens: int | None = Field(
+        None, ge=512, le=1_000_000, description="Context window to use; default 8192."
+    )
+    model_threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of the language model; default half the cores."
+    )
+    hnsw_threshold: int = Field(
+        20_000, ge=1, description="Passages from which an archive gets an HNSW index."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that `mnemon serve` listens on.")
+    http_port: int = Field(7077, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    http_allowed_hosts: list[str] = Field(
+        default_factory=list, description="Names clients use; needed beyond loopback."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="What goes to stderr."
+    )
+
+    @property
+    def directory(self) -> Path | None:
+        """Where everything is kept; None: nowhere."""
+        return None if self.data == IN_MEMORY else Path(self.data)
+
+    @property
+    def database(self) -> Path | None:
+        """The database file; None: in memory."""
+        return self.directory and self.directory / "mnemon.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Settings from one place, which is named in complaints."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Merge flags (None: not given), environment and config.toml.
+
+    Raises:
+        ConfigError: naming the place, the key and what is wrong.
+    """
+    given = _Layer("the command line", {k: v for k, v in flags.items() if v is not None})
+    environment = _Layer("the environment", _from_environment(environ))
+    data = given.values.get("data") or environment.values.get("data") or _default_directory()
+    layers = [_from_file(data), environment, given]
+    for layer in layers:
+        _check(layer)
+    merged = {key: value for layer in layers for key, value in layer.values.items()}
+    directory = data if data == IN_MEMORY else str(Path(data).expanduser().absolute())
+    return Settings.model_validate({**merged, "data": directory})
+
+
+def _default_directory() -> str:
+    return platformdirs.user_data_dir("mnemon", appauthor=False)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(PREFIX) and value
+    }
+    hosts = values.get("http_allowed_hosts")
+    if hosts is not None:
+        values["http_allowed_hosts"] = [host.strip() for host in hosts.split(",")]
+    return values
+
+
+def _from_file(data: str) -> _Layer:
+    path = Path(data).expanduser() / "config.toml"
+    if data == IN_MEMORY or not path.is_file():
+        return _Layer(str(path), {})
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if "data" in values:
+        raise ConfigError(f"{path}: 'data' cannot stand in the directory it would name; remove it")
+    return _Layer(str(path), values)
+
+
+def _check(layer: _Layer) -> None:
+    """Validate one layer by itself, so that a complaint can name its place."""
+    try:
+        Settings.model_validate(dict(layer.values))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            raise ConfigError(
+                f"{layer.place}: there is no setting {key!r}; known: {known}"
+            ) from None
+        raise ConfigError(
+            f"{layer.place}: {key} cannot be {problem['input']!r}: {problem['msg'].lower()}"
+        ) from None

@@ -1,0 +1,53 @@
+"""What commands print: text for people, or one JSON value a line with --json."""
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Console:
+    """Writes to stdout, and errors and progress to stderr."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._progress_shown = False
+
+    def show(self, value: BaseModel | dict[str, Any] | list[Any], text: str) -> None:
+        """Print a result: the value with --json, else the text."""
+        if self.as_json:
+            if isinstance(value, BaseModel):
+                value = value.model_dump()
+            text = json.dumps(value, ensure_ascii=False)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def fail(self, message: str) -> None:
+        """Print what went wrong."""
+        self.end_progress()
+        if self.as_json:
+            sys.stdout.write(json.dumps({"error": message}, ensure_ascii=False) + "\n")
+        else:
+            sys.stderr.write(f"mnemon: {message}\n")
+
+    def note(self, message: str) -> None:
+        """Tell a person something beside the result."""
+        if not self.as_json:
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Show how far something is: a line that rewrites itself on a terminal."""
+        if self.as_json or not sys.stderr.isatty():
+            return
+        share = 100 * done // max(total, 1)
+        sys.stderr.write(f"\r{what} {done}/{total} ({share} %)")
+        sys.stderr.flush()
+        self._progress_shown = True
+
+    def end_progress(self) -> None:
+        """End the progress line, if there is one."""
+        if self._progress_shown:
+            sys.stderr.write("\n")
+            self._progress_shown = False

@@ -1,0 +1,250 @@
+"""The memory tools for hosts that think: the agents' own with an agent_id, and memory_context.
+
+Each write is one transaction with the host as its author.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio.to_thread
+from pydantic import BaseModel, Field, create_model
+
+from agent.context import render_blocks
+from agent.memory_tools import ArchivalInsert, Arguments, MemoryTool, PassageStored, Scope
+from agent.search_tools import (
+    ArchivalSearch,
+    ConversationSearch,
+    MessagesFound,
+    PassagesFound,
+    search_archive,
+    search_conversation,
+)
+from agent.tools import MEMORY_TOOLS
+from memory import agents, archival, core_memory
+from memory.dates import parse_moment
+from memory.records import NewPassage, Origin
+from server.registry import Call, Tool
+
+if TYPE_CHECKING:
+    from server.runtime import Runtime
+
+GetRuntime = Callable[[], Awaitable["Runtime"]]
+
+AgentId = Annotated[str, Field(description="The agent's id or name.")]
+
+
+class ForAgent(Arguments):
+    """Arguments that name an agent."""
+
+    agent_id: AgentId
+
+
+class HostInsert(ArchivalInsert, ForAgent):
+    """Arguments of archival_memory_insert for hosts, which know where a text comes from."""
+
+    author: str | None = Field(None, description="Who said or wrote it.")
+    source: str | None = Field(None, description="Where it comes from, e.g. a file or URL.")
+    session: str | None = Field(None, description="Conversation or document it belongs to.")
+    sequence: int | None = Field(None, ge=0, description="Its place there; default: the next.")
+    occurred_at: str | None = Field(None, description="When it happened: 2026-03-31T18:00.")
+
+
+class HostSearch(ArchivalSearch, ForAgent):
+    """Arguments of archival_memory_search for hosts."""
+
+    cursor: str | None = Field(None, description="next_cursor of the page before.")
+    explain: bool = Field(False, description="Say why each hit is a hit.")
+
+
+class HostConversationSearch(ConversationSearch, ForAgent):
+    """Arguments of conversation_search for hosts."""
+
+    cursor: str | None = Field(None, description="next_cursor of the page before.")
+    explain: bool = Field(False, description="Say why each hit is a hit.")
+
+
+class DeletePassage(ForAgent):
+    """Arguments of archival_memory_delete."""
+
+    passage_id: str = Field(description="Id of the passage, from archival_memory_search.")
+
+
+class MemoryContext(BaseModel):
+    """An agent's core memory as text, and what the rest of its memory holds."""
+
+    agent_id: str
+    name: str
+    blocks: str
+    messages: int
+    passages: int
+    pending_vectors: int
+    tags: list[str]
+    timezone: str
+
+
+def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
+    """The table of memory tools, in the order hosts list them."""
+    host_tools = {tool.name: _for_hosts(tool) for tool in MEMORY_TOOLS.values()}
+    host_tools |= {
+        tool.name: tool
+        for tool in (
+            _variant("archival_memory_insert", HostInsert, _insert),
+            _variant("archival_memory_search", HostSearch, _search),
+            _variant("conversation_search", HostConversationSearch, _search_conversation),
+        )
+    }
+    context = Tool(
+        name="memory_context",
+        title="Read an agent's memory",
+        description="Core memory of an agent and what its archive holds; call it first.",
+        arguments=ForAgent,
+        result=MemoryContext,
+        run=partial(_read, runtime, _context),
+        text=_context_text,
+        read_only=True,
+    )
+    delete = Tool(
+        name="archival_memory_delete",
+        title="Delete from the archive",
+        description="Delete a passage that is wrong or no longer wanted.",
+        arguments=DeletePassage,
+        result=PassageStored,
+        run=partial(_write, runtime, "archival_memory_delete", _delete),
+        text=lambda result: f"Deleted {result.id}.",
+        destructive=True,
+        idempotent=True,
+    )
+    return (context, *(_tool(runtime, tool) for tool in host_tools.values()), delete)
+
+
+def _for_hosts(tool: MemoryTool) -> MemoryTool:
+    """The agents' tool with an agent_id before its own arguments."""
+    arguments: type[Arguments] = create_model(
+        tool.arguments.__name__, __base__=(tool.arguments, ForAgent)
+    )
+    return _replaced(tool, arguments, tool.run)
+
+
+def _variant(name: str, arguments: type[Arguments], run: Callable[[Scope, Any], Any]) -> MemoryTool:
+    return _replaced(MEMORY_TOOLS[name], arguments, run)
+
+
+def _replaced(
+    tool: MemoryTool, arguments: type[Arguments], run: Callable[[Scope, Any], Any]
+) -> MemoryTool:
+    return MemoryTool(
+        tool.name,
+        tool.title,
+        tool.description,
+        arguments,
+        tool.result,
+        run,
+        tool.text,
+        tool.writes,
+        tool.destructive,
+    )
+
+
+def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
+    run = partial(_write, runtime, tool.name) if tool.writes else partial(_read, runtime)
+    return Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        arguments=tool.arguments,
+        result=tool.result,
+        run=partial(run, tool.run),
+        text=tool.text if tool.writes else partial(_page_text, tool.text),
+        read_only=not tool.writes,
+        destructive=tool.destructive,
+    )
+
+
+async def _read(
+    runtime: GetRuntime, act: Callable[[Scope, Any], Any], call: Call, arguments: ForAgent
+) -> Any:
+    store = (await runtime()).store
+
+    def work() -> Any:
+        with store.read() as reader:
+            agent = agents.find_agent(reader, arguments.agent_id)
+            return act(Scope(store, reader, agent), arguments)
+
+    return await anyio.to_thread.run_sync(work)
+
+
+async def _write(
+    runtime: GetRuntime,
+    name: str,
+    act: Callable[[Scope, Any], Any],
+    call: Call,
+    arguments: ForAgent,
+) -> Any:
+    store = (await runtime()).store
+
+    def work() -> Any:
+        origin = Origin(f"host:{call.host}", name, call.request_id)
+        with store.write(origin) as transaction:
+            agent = agents.find_agent(transaction, arguments.agent_id)
+            return act(Scope(store, transaction, agent), arguments)
+
+    return await anyio.to_thread.run_sync(work)
+
+
+def _insert(scope: Scope, a: HostInsert) -> PassageStored:
+    zone = scope.agent.timezone
+    occurred = parse_moment(a.occurred_at, zone, "occurred_at") if a.occurred_at else None
+    new = NewPassage(
+        a.content, tuple(a.tags or ()), a.author, a.source, a.session, a.sequence, occurred
+    )
+    (passage,) = archival.insert_passages(scope.transaction, scope.agent, [new])
+    return PassageStored(id=passage.id)
+
+
+def _search(scope: Scope, a: HostSearch) -> PassagesFound:
+    return search_archive(scope, a, a.cursor, a.explain)
+
+
+def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
+    return search_conversation(scope, a, a.cursor, a.explain)
+
+
+def _delete(scope: Scope, a: DeletePassage) -> PassageStored:
+    return PassageStored(
+        id=archival.delete_passage(scope.transaction, scope.agent, a.passage_id).id
+    )
+
+
+def _context(scope: Scope, a: ForAgent) -> MemoryContext:
+    agent = scope.agent
+    held = agents.holdings(scope.reader, agent)
+    return MemoryContext(
+        agent_id=agent.id,
+        name=agent.name,
+        blocks=render_blocks(core_memory.list_blocks(scope.reader, agent)),
+        messages=held.messages,
+        passages=held.passages,
+        pending_vectors=held.pending_vectors,
+        tags=list(held.tags),
+        timezone=agent.timezone,
+    )
+
+
+def _context_text(result: MemoryContext) -> str:
+    tags = f" Tags: {', '.join(result.tags)}." if result.tags else ""
+    return (
+        f"Agent {result.name} ({result.agent_id}), time zone {result.timezone}.\n{result.blocks}\n"
+        f"Archival memory: {result.passages} passages.{tags}\n"
+        f"Recall memory: {result.messages} messages."
+    )
+
+
+def _page_text(text: Callable[[Any], str], result: PassagesFound | MessagesFound) -> str:
+    """The hits as text, with what a reader must know about them."""
+    notes = []
+    if not result.by_meaning:
+        notes.append("(found by words only: vectors are not available yet)")
+    if result.next_cursor:
+        notes.append(f"(more: repeat with cursor {result.next_cursor})")
+    return "\n".join([text(result), *notes])
