@@ -21,6 +21,16 @@ from agent.models.transcript import CallStyle
 
 # Templates with these write arguments as XML inside <tool_call>; we hold such models to json style.
 _OTHER_CALL_FORMS = ("<function=", "<arg_key>")
+# What code in a template can raise; a mistake there is the model file's, not ours.
+_TEMPLATE_FAILURES = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class _GenerationTags(jinja2.ext.Extension):
@@ -66,7 +76,7 @@ class ChatTemplate:
                 strftime_now=lambda form: datetime.now().strftime(form),
                 **self._texts,
             )
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except _TEMPLATE_FAILURES as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelUnavailable(
                 f"the model's chat template refuses messages of the roles {roles}: {error};"

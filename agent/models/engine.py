@@ -24,7 +24,7 @@ MIN_CONTEXT_TOKENS = 256
 BATCH_TOKENS = 256
 # The rest is for the weights, the server and everybody else on the machine.
 KV_SHARE_OF_FREE_MEMORY = 0.5
-_LOG_WARNING, _LOG_ERROR = 2, 3
+_LOG_WARNING, _LOG_ERROR = 3, 4  # as ggml.h has them
 _DAMAGE = ("corrupted", "incomplete", "file bounds", "failed to read", "gguf_init", "magic", "eof")
 
 

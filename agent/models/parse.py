@@ -29,12 +29,11 @@ def read_output(text: str, cut: bool, tools: Sequence[ToolSpec], style: CallStyl
         tools: the tools that were offered.
         style: how calls are written; see transcript.py.
     """
-    answer = _without_reasoning(text)
     try:
         if style == "json" and tools:
-            parsed = _read_json(answer, tools)
+            parsed = _read_json(text.strip(), tools)
         else:
-            parsed = _read_native(answer, tools)
+            parsed = _read_native(_without_reasoning(text), tools)
     except _Unreadable as problem:
         return Malformed(text, "cut off by the token limit" if cut else str(problem))
     if cut and isinstance(parsed, Reply):
@@ -47,12 +46,12 @@ class _Unreadable(Exception):
 
 
 def _without_reasoning(text: str) -> str:
-    _, closed, answer = text.rpartition(THINK_CLOSE)
-    if closed and CALL_OPEN not in text[: -len(answer) or None]:
-        return answer.strip()
-    if not closed and text.lstrip().startswith(THINK_OPEN):
-        return ""
-    return text.strip()
+    """Drop reasoning, which comes before everything else; some templates write its opening."""
+    said, opened, calls = text.partition(CALL_OPEN)
+    _, closed, answer = said.rpartition(THINK_CLOSE)
+    if not closed and said.lstrip().startswith(THINK_OPEN):
+        answer = ""  # it never came to an answer
+    return (answer + opened + calls).strip()
 
 
 def _read_json(text: str, tools: Sequence[ToolSpec]) -> Parsed:

@@ -11,7 +11,7 @@ from typing import Any
 from agent.errors import ToolSchemaInvalid
 
 TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
-MAX_DEPTH = 24
+MAX_DEPTH, MAX_NODES = 24, 5000
 # Above these the grammar gets big for no use: nothing bounds a model's output but max_tokens.
 MAX_LENGTH_CHARS, MAX_ITEMS = 1000, 100
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -29,25 +29,38 @@ def sanitise_schema(tool: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     Objects that list properties allow no others unless the schema says so.
 
     Raises:
-        ToolSchemaInvalid: the schema is malformed: an unknown type, a reference to nothing, nested
-            beyond MAX_DEPTH, or not of type object.
+        ToolSchemaInvalid: the schema is malformed: an unknown type, a reference to nothing, larger
+            than MAX_DEPTH or MAX_NODES, or not of type object.
     """
     reduced = _Sanitiser(tool, schema).reduce(schema, ())
     if reduced.setdefault("type", "object") != "object":
         raise ToolSchemaInvalid(tool, f"its parameters are of type {reduced['type']!r}, not object")
     reduced.setdefault("properties", {})
-    reduced.setdefault("additionalProperties", False)
+    if not reduced.keys() & {"anyOf", "allOf"}:
+        reduced.setdefault("additionalProperties", False)
     return reduced
+
+
+def _open_objects(declared: Sequence[Any], reduced: Sequence[dict[str, Any]]) -> None:
+    """Let objects that are combined have members which only their neighbours list."""
+    for before, after in zip(declared, reduced, strict=True):
+        if isinstance(before, Mapping) and "additionalProperties" not in before:
+            after.pop("additionalProperties", None)
 
 
 class _Sanitiser:
     def __init__(self, tool: str, root: Mapping[str, Any]) -> None:
         self.tool = tool
         self.root = root
+        self.nodes = 0
 
     def reduce(self, schema: object, refs: tuple[str, ...], depth: int = 0) -> dict[str, Any]:
-        if depth > MAX_DEPTH:
-            raise ToolSchemaInvalid(self.tool, f"its schema is nested deeper than {MAX_DEPTH}")
+        self.nodes += 1
+        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            # References inlined twice at every level would double the size at every level.
+            raise ToolSchemaInvalid(
+                self.tool, f"its schema has over {MAX_DEPTH} levels or {MAX_NODES} parts"
+            )
         if schema is True:
             return {}
         if not isinstance(schema, Mapping):
@@ -62,9 +75,10 @@ class _Sanitiser:
         reduced: dict[str, Any] = {}
         for source, target in (("anyOf", "anyOf"), ("oneOf", "anyOf"), ("allOf", "allOf")):
             if source in schema:
-                reduced[target] = [
-                    self.reduce(member, refs, depth + 1) for member in self._list(schema, source)
-                ]
+                members = self._list(schema, source)
+                reduced[target] = [self.reduce(member, refs, depth + 1) for member in members]
+                if source == "allOf" or "properties" in schema:
+                    _open_objects(members, reduced[target])
         if "items" in schema:
             reduced["items"] = self.reduce(schema["items"], refs, depth + 1)
         if "properties" in schema:
@@ -122,7 +136,7 @@ class _Sanitiser:
         required = self._list(schema, "required") if "required" in schema else []
         for name in required:
             members.setdefault(name, {})
-        more = schema.get("additionalProperties", False)
+        more = schema.get("additionalProperties", "anyOf" in schema or "allOf" in schema)
         return {
             "type": "object",
             "properties": members,
