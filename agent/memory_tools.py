@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
 
 
 class Arguments(BaseModel):
-    """Base of the arguments: what does not exist is refused, not dropped."""
+    """Base of the arguments: what does not exist is refused, not dropped; 42 may pass for "42"."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
 
 @dataclass(frozen=True, slots=True)
