@@ -1,1 +1,4 @@
-"""Embedders behind memory.embedding.Embedder: MiniLM in the package, or any sentence-transformers model."""
+"""Embedders behind memory.embedder.Embedder: the packaged MiniLM, any sentence-transformers model.
+
+Empty on purpose: importing it loads no weights and no runtime. Read next: factory.py.
+"""
