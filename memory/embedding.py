@@ -95,7 +95,9 @@ class EmbeddingQueue:
                 return True
             if collections is None:
                 return not (self._backlog or self._waiting)
-            return not any(collection in self._waiting for collection in collections)
+            # The backlog is anybody's until it is read: right after a start it may be the asker's.
+            waiting = any(collection in self._waiting for collection in collections)
+            return not (self._backlog or waiting)
 
         with self._changed:
             return self._changed.wait_for(settled, timeout_s)

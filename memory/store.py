@@ -125,10 +125,10 @@ class MemoryStore:
         return [MessageHit(messages[hit.doc], hit) for hit in page.hits], page
 
     def _search(self, reader: Reader, query: Query) -> Page:
+        vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
         if not isinstance(reader, Transaction):
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
-        vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
         return search(reader, query, vector, self.index)
 
 
