@@ -157,6 +157,7 @@ def agent_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
             arguments=Create,
             result=AgentShown,
             run=partial(_create, runtime),
+            text=lambda agent: f"Created agent {agent.name} ({agent.id}).",
         ),
         Tool(
             name="agent_list",

@@ -3,7 +3,7 @@
 Each write is one transaction with the host as its author.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,9 @@ from agent.search_tools import (
     ArchivalSearch,
     ConversationSearch,
     MessagesFound,
+    PassageFound,
     PassagesFound,
+    Why,
     search_archive,
     search_conversation,
 )
@@ -120,9 +122,8 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
 
 def _for_hosts(tool: MemoryTool) -> MemoryTool:
     """The agents' tool with an agent_id before its own arguments."""
-    arguments: type[Arguments] = create_model(
-        tool.arguments.__name__, __base__=(tool.arguments, ForAgent)
-    )
+    bases: Any = (tool.arguments, ForAgent)  # in this order agent_id is the first field
+    arguments: type[Arguments] = create_model(tool.arguments.__name__, __base__=bases)
     return _replaced(tool, arguments, tool.run)
 
 
@@ -155,7 +156,7 @@ def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
         arguments=tool.arguments,
         result=tool.result,
         run=partial(run, tool.run),
-        text=tool.text if tool.writes else partial(_page_text, tool.text),
+        text=_SEARCH_TEXTS.get(tool.name, tool.text),
         read_only=not tool.writes,
         destructive=tool.destructive,
     )
@@ -240,11 +241,41 @@ def _context_text(result: MemoryContext) -> str:
     )
 
 
-def _page_text(text: Callable[[Any], str], result: PassagesFound | MessagesFound) -> str:
+def _passages_text(found: PassagesFound) -> str:
+    return _page_text(found, [_passage_line(hit) for hit in found.results])
+
+
+def _messages_text(found: MessagesFound) -> str:
+    lines = [f"[{m.timestamp}] {m.role}: {m.content}{_why_text(m.why)}" for m in found.results]
+    return _page_text(found, lines)
+
+
+def _passage_line(hit: PassageFound) -> str:
+    """A passage with what a host needs to judge, cite or delete it."""
+    author = f"{hit.author}: " if hit.author else ""
+    known = {"source": hit.source, "session": hit.session, "tags": ", ".join(hit.tags)}
+    about = "".join(f"; {name} {value}" for name, value in known.items() if value)
+    return f"[{hit.timestamp}] {author}{hit.content} ({hit.id}{about}){_why_text(hit.why)}"
+
+
+def _why_text(why: Why | None) -> str:
+    if why is None:
+        return ""
+    parts = ("score", "keyword", "vector", "neighbours", "author")
+    return " | " + ", ".join(f"{part} {getattr(why, part):.2f}" for part in parts)
+
+
+def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:
     """The hits as text, with what a reader must know about them."""
     notes = []
-    if not result.by_meaning:
+    if not found.by_meaning:
         notes.append("(found by words only: vectors are not available yet)")
-    if result.next_cursor:
-        notes.append(f"(more: repeat with cursor {result.next_cursor})")
-    return "\n".join([text(result), *notes])
+    if found.next_cursor:
+        notes.append(f"(more: repeat with cursor {found.next_cursor})")
+    return "\n".join([*(f"- {row}" for row in lines or ["No results found."]), *notes])
+
+
+_SEARCH_TEXTS: dict[str, Callable[[Any], str]] = {
+    "archival_memory_search": _passages_text,
+    "conversation_search": _messages_text,
+}

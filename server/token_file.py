@@ -35,6 +35,11 @@ def read_or_create_token(directory: Path) -> str:
     return _read(path)
 
 
+def new_token() -> str:
+    """A token that cannot be guessed."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
 def _create(path: Path) -> None:
     # Written beside and then linked: nobody ever reads half a token, and of two processes that
     # start at once the second takes the token of the first.
@@ -42,7 +47,7 @@ def _create(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
+            file.write(new_token() + "\n")
         path.hardlink_to(draft)
     except FileExistsError:
         pass

@@ -1,6 +1,6 @@
 """What can go wrong with an embedder; each message says what to do.
 
-EmbedderError
+EmbedderError (a MemoryStoreError)
 ├── UnknownEmbedder          the configuration names one we do not have
 ├── EmbedderLibraryMissing   it needs a library that is not installed
 ├── EmbedderModelMissing     it names a model that is not on this machine
@@ -10,8 +10,10 @@ EmbedderError
 from collections.abc import Sequence
 from pathlib import Path
 
+from memory.errors import MemoryStoreError
 
-class EmbedderError(Exception):
+
+class EmbedderError(MemoryStoreError):
     """An embedder cannot be had; the operator can change that, a retry cannot."""
 
 

@@ -1,0 +1,49 @@
+# Everything a person needs: `make demo`, `make test`. Everything CI needs: `make check`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONSTRAINTS := constraints.txt
+# llama.cpp's vision parts double the build and are not used.
+export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check format lint types contracts layout bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## install, and play a session: an agent that remembers across restarts
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP) ## install, and run all tests
+	$(BIN)/python -m pytest -q
+
+check: format lint types contracts layout test ## what CI runs
+
+format: $(STAMP) ## is everything formatted?
+	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+
+lint: $(STAMP)
+	$(BIN)/ruff check --quiet .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP) ## do the packages depend downwards only?
+	$(BIN)/lint-imports
+
+layout: $(STAMP) ## sizes of files and functions, and what a folder may hold
+	$(BIN)/python scripts/check_layout.py
+
+bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/turn.py
+
+clean: ## remove what make installed
+	rm -rf $(VENV)
+
+$(STAMP): pyproject.toml $(CONSTRAINTS) scripts/install.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" CONSTRAINTS="$(CONSTRAINTS)" sh scripts/install.sh
+	@touch $@

