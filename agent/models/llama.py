@@ -145,8 +145,7 @@ class LlamaModel:
         return Completion(parsed, result["prompt_tokens"], result["tokens"])
 
     async def _load(self) -> _Loaded:
-        if self._closed:
-            raise ModelUnavailable(f"the model {self.path.name!r} was closed")
+        self._refuse_when_closed()
         if self._loaded and self._loaded.worker.is_running:
             return self._loaded
         await self._discard()
@@ -154,6 +153,7 @@ class LlamaModel:
         require_engine()
         self._starting = await WorkerProcess.start(WORKER_MODULE)
         try:
+            self._refuse_when_closed()  # by another task, while the process started
             result = await self._ask(self._starting, self._load_request())
             info = ModelInfo(self.path.stem, result["context_tokens"])
             self._loaded = _Loaded(self._starting, info, result["style"])
@@ -162,6 +162,10 @@ class LlamaModel:
             if self._loaded is None:
                 await worker.kill()
         return self._loaded
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ModelUnavailable(f"the model {self.path.name!r} was closed")
 
     def _load_request(self) -> dict[str, Any]:
         settings = {
@@ -181,6 +185,7 @@ class LlamaModel:
             answer = await worker.ask(request, deadline_s)
         except WorkerLost as lost:
             await self._discard()
+            self._refuse_when_closed()
             raise ModelCrashed(
                 f"the worker of model {self.path.name!r} {lost}\nit was in {request['op']};"
                 " nothing of this step was stored and the next call starts a new worker"

@@ -44,13 +44,15 @@ class WorkerProcess:
         # -P keeps the working directory, which anyone may write to, off the path of imports.
         root = str(Path(agent.__file__).parents[1])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        process = await anyio.open_process(
-            [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        # Shielded: a start that is cancelled half way would leave a process nobody knows.
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(
+                [sys.executable, "-P", "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "PYTHONPATH": path},
+            )
         return cls(process, stderr)
 
     @property
@@ -60,8 +62,17 @@ class WorkerProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended, as far as is known."""
-        return self._process.returncode is None
+        """Whether the process has not ended."""
+        if self._process.returncode is not None:
+            return False
+        if not hasattr(os, "waitid"):  # Windows
+            return True
+        # The event loop learns of an end only when it runs: ask the kernel, and leave the status.
+        try:
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return ended is None
 
     async def ask(self, request: dict[str, Any], silence_s: float) -> dict[str, Any]:
         """Send a request and wait for its answer: {"result"}, {"error"} or {"stopped"}.
@@ -103,16 +114,21 @@ class WorkerProcess:
         self._stderr.close()
 
     async def last_words(self) -> str:
-        """Say how the process ended, with the end of its stderr. Kills it when it still runs."""
+        """Say how the process ended, with the end of its stderr; waits for STOP_GRACE_S at most."""
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(STOP_GRACE_S):
                 await self._process.wait()
             code = self._process.returncode
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - STDERR_TAIL_BYTES))
-        tail = self._stderr.read().decode("utf-8", "replace").strip()
+        tail = self._stderr_tail()
         said = f"; its last lines were:\n{tail}" if tail else ""
         return f"{_describe_end(code)}{said}"
+
+    def _stderr_tail(self) -> str:
+        if self._stderr.closed:  # stopped by another task meanwhile
+            return ""
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - STDERR_TAIL_BYTES))
+        return self._stderr.read().decode("utf-8", "replace").strip()
 
     async def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe

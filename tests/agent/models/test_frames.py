@@ -3,7 +3,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.models.frames import MAX_FRAME_BYTES, FrameDecoder, FrameInvalid, encode_frame
@@ -16,6 +16,7 @@ json_values = st.recursive(
 messages = st.lists(st.dictionaries(st.text(), json_values), max_size=4)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(messages, st.data())
 def test_messages_come_back_however_the_bytes_are_split(
     sent: list[dict[str, Any]], data: st.DataObject

@@ -216,9 +216,26 @@ async def test_closing_in_the_middle_of_a_request_ends_it(model: LlamaModel) -> 
         tasks.start_soon(ask)
         await anyio.wait_all_tasks_blocked()
         await model.aclose()
-    assert [type(error) for error in outcome] == [ModelCrashed]
+    assert [type(error) for error in outcome] == [ModelUnavailable]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_closing_while_the_worker_loads_leaves_none_behind(model: LlamaModel) -> None:
+    outcome = []
+
+    async def ask() -> None:
+        try:
+            await model.describe()
+        except ModelError as error:
+            outcome.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        await model.aclose()
+    assert [type(error) for error in outcome] == [ModelUnavailable]
+    assert model.worker_pid is None
 
 
 def test_a_server_that_is_killed_leaves_no_worker_behind(model_path: Path) -> None:

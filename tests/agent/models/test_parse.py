@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.model import Malformed, Reply, ToolCalls, ToolSpec
@@ -30,6 +30,7 @@ def written(calls: list[dict[str, Any]], gap: str = "\n") -> str:
     return gap.join(f"<tool_call>{gap}{body}{gap}</tool_call>" for body in bodies)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(plain_texts, st.lists(arguments, min_size=1, max_size=3), st.sampled_from(["", "\n"]))
 def test_calls_come_back_as_they_were_written(
     said: str, calls: list[dict[str, Any]], gap: str
@@ -41,6 +42,7 @@ def test_calls_come_back_as_they_were_written(
     assert len({call.id for call in parsed.calls}) == len(calls)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(arguments, min_size=1, max_size=2), st.data())
 def test_a_call_that_is_cut_is_never_half_a_call(
     calls: list[dict[str, Any]], data: st.DataObject
@@ -57,12 +59,14 @@ def test_a_call_that_is_cut_is_never_half_a_call(
             pytest.fail("a cut call was read as a reply")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(), st.booleans(), st.sampled_from(["native", "json"]))
 def test_any_text_is_read_without_an_error(text: str, cut: bool, style: CallStyle) -> None:
     for prefix in ("", "<tool_call>", '{"name": "note", "arguments": '):
         assert read_output(prefix + text, cut, [TOOL], style)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(arguments)
 def test_in_json_style_a_call_is_the_whole_output(call: dict[str, Any]) -> None:
     parsed = read_output(call_text("note", call), False, [TOOL], "json")

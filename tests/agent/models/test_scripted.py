@@ -1,7 +1,19 @@
+from pathlib import Path
+
 import pytest
 
 from agent.errors import PromptTooLong
-from agent.model import ChatMessage, Malformed, Parsed, Prompt, Reply, ToolCall, ToolCalls
+from agent.model import (
+    ChatMessage,
+    ChatModel,
+    Malformed,
+    Parsed,
+    Prompt,
+    Reply,
+    ToolCall,
+    ToolCalls,
+)
+from agent.models.llama import LlamaModel
 from agent.models.scripted import ScriptedModel
 
 CALL = ToolCalls((ToolCall("1", "note", {"content": "x"}),))
@@ -9,6 +21,11 @@ CALL = ToolCalls((ToolCall("1", "note", {"content": "x"}),))
 
 def asked(text: str) -> Prompt:
     return Prompt((ChatMessage("system", "Be kind."), ChatMessage("user", text)))
+
+
+def test_both_models_are_chat_models(tmp_path: Path) -> None:
+    models: list[ChatModel] = [ScriptedModel([]), LlamaModel(tmp_path)]  # mypy is the judge
+    assert len(models) == 2
 
 
 async def test_answers_come_in_order_and_prompts_are_kept() -> None:
