@@ -4,13 +4,13 @@ One tokenizer for every engine. A term holds no white space, so a list of terms 
 database as one space-separated string.
 """
 
+import importlib
 import re
 import unicodedata
 from collections import Counter
 from datetime import datetime
-from functools import lru_cache
-
-import snowballstemmer
+from functools import cache, lru_cache
+from typing import Any
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -22,12 +22,16 @@ STOP_WORDS = frozenset(
 )
 """English function words and what apostrophes leave behind."""
 
-_stemmer = snowballstemmer.stemmer("english")
+
+@cache
+def _stemmer() -> Any:
+    # Late: it loads the rules of all its languages, and a host waits for its first answer.
+    return importlib.import_module("snowballstemmer").stemmer("english")
 
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
+    return str(_stemmer().stemWord(word))
 
 
 def terms(text: str) -> list[str]:
