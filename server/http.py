@@ -19,6 +19,7 @@ import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.http_guard import LOOPBACK_NAMES, HttpGuard
@@ -48,11 +49,13 @@ class HttpAddress:
     allowed_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse to be reachable from other machines by accident.
+        """Refuse what cannot be an address, and to be reachable from other machines by accident.
 
         Raises:
-            CannotListen: the host is not loopback and no names are allowed.
+            CannotListen: no such port, or the host is not loopback and no names are allowed.
         """
+        if not 0 <= self.port <= 65_535:
+            raise CannotListen(f"there is no port {self.port}; choose 1 to 65535, or 0 for any")
         if not self.allowed_hosts and not _is_loopback(self.host):
             raise CannotListen(
                 f"{self.host} can be reached from other machines; listen on 127.0.0.1, or name the "
@@ -79,8 +82,8 @@ def http_app(server: RegistryServer, address: HttpAddress, token: str | None) ->
         # HttpGuard checks Host and Origin for every path, and a Host without a port.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    streams = _WaitingStreams(protocol)
-    return HttpApp(server, protocol, streams, HttpGuard(streams, address.names, token))
+    requests = _Requests(protocol)
+    return HttpApp(server, protocol, requests, HttpGuard(requests, address.names, token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class HttpApp:
 
     server: RegistryServer
     protocol: Starlette
-    streams: "_WaitingStreams"
+    requests: "_Requests"
     guard: HttpGuard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,10 +105,12 @@ class HttpApp:
         async with self.protocol.router.lifespan_context(self.protocol):
             yield
 
-    def end_streams(self) -> None:
-        """End the streams on which clients only wait for news, of both eras."""
+    async def end_requests(self) -> None:
+        """End what only waits for news at once, and calls that take longer after GRACE_S."""
         self.server.end_subscriptions()
-        self.streams.end()
+        _end(self.requests.waiting)
+        await anyio.sleep(GRACE_S)
+        _end(self.requests.calls)
 
 
 async def serve_http(
@@ -133,29 +138,35 @@ async def serve_http(
     stop = anyio.Event()
     with _listen(address) as listener:
         web = _WebServer(app, lambda: on_started(*listener.getsockname()[:2]))
-
-        async def run() -> None:
-            # Shielded, because uvicorn must be asked to stop: cancelled, it leaves its
-            # connections open.
-            with anyio.CancelScope(shield=True):
-                async with app.running():
-                    await web.serve(sockets=[listener])
-            stop.set()
-
-        async def stop_on_signal() -> None:
-            logger.info("stopping: %s", await wait_for_stop_signal())
-            stop.set()
-
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run)
-            tasks.start_soon(stop_on_signal)
+            tasks.start_soon(_run, app, web, listener, stop)
+            tasks.start_soon(_stop_on_signal, stop)
             try:
                 await stop.wait()
             finally:
                 on_end()
-                app.end_streams()
                 web.should_exit = True
                 tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(stop: anyio.Event) -> None:
+    logger.info("stopping: %s", await wait_for_stop_signal())
+    stop.set()
+
+
+async def _run(app: HttpApp, web: "_WebServer", listener: socket.socket, stop: anyio.Event) -> None:
+    """Run the web server until it was asked to exit, then whatever ends its requests."""
+    # Shielded, because uvicorn must be asked: cancelled, it leaves its connections open.
+    with anyio.CancelScope(shield=True):
+        async with app.running(), anyio.create_task_group() as tasks:
+
+            def end_requests() -> None:
+                tasks.start_soon(app.end_requests)
+
+            web.on_shutdown = end_requests
+            await web.serve(sockets=[listener])
+            tasks.cancel_scope.cancel()
+    stop.set()
 
 
 class _WebServer(uvicorn.Server):
@@ -163,6 +174,7 @@ class _WebServer(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, on_started: Callable[[], None]) -> None:
         self._on_started = on_started
+        self.on_shutdown: Callable[[], None] = lambda: None
         super().__init__(
             uvicorn.Config(
                 app,
@@ -173,7 +185,7 @@ class _WebServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_S,
+                timeout_graceful_shutdown=GRACE_S + 1,  # after end_requests
             )
         )
 
@@ -187,41 +199,53 @@ class _WebServer(uvicorn.Server):
         await super().startup(sockets)
         self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for open requests, while on_shutdown sees to it that they end."""
+        self.on_shutdown()
+        await super().shutdown(sockets)
+
 
 @dataclass(slots=True)
-class _WaitingStreams:
-    """ASGI middleware that can end all open GET requests: the old era's streams of news.
+class _Requests:
+    """ASGI middleware that can end open requests, each with a proper end of its answer.
 
-    The SDK ends them through a flag of the process, which would end those of a later server too.
+    The SDK ends streams through a flag of the process, which would end those of a later server
+    too; uvicorn cancels tasks, which then log tracebacks of the SDK.
     """
 
     app: ASGIApp
-    scopes: set[anyio.CancelScope] = field(default_factory=set)
+    waiting: set[anyio.CancelScope] = field(default_factory=set)
+    calls: set[anyio.CancelScope] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        unfinished = False
+        sent: list[Message] = []
 
         async def watch(message: Message) -> None:
-            nonlocal unfinished
-            unfinished = message["type"] == "http.response.start" or message.get("more_body", False)
+            sent[:] = [message]
             await send(message)
 
-        with anyio.CancelScope() as stream:
-            self.scopes.add(stream)
+        # A GET is the old era's stream of news; it has no end of its own.
+        open_requests = self.waiting if scope["method"] == "GET" else self.calls
+        with anyio.CancelScope() as request:
+            open_requests.add(request)
             try:
                 await self.app(scope, receive, watch)
             finally:
-                self.scopes.discard(stream)
-        if stream.cancelled_caught and unfinished:
+                open_requests.discard(request)
+        if request.cancelled_caught and not sent:
+            await PlainTextResponse("the server is stopping", 503)(scope, receive, send)
+        elif request.cancelled_caught and (
+            sent[0]["type"] == "http.response.start" or sent[0].get("more_body")
+        ):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def end(self) -> None:
-        """Cancel every open GET request."""
-        for stream in list(self.scopes):
-            stream.cancel()
+
+def _end(requests: set[anyio.CancelScope]) -> None:
+    for request in list(requests):
+        request.cancel()
 
 
 def _is_loopback(host: str) -> bool:
@@ -240,7 +264,7 @@ def _listen(address: HttpAddress) -> socket.socket:
             address.host.strip("[]"), address.port, type=socket.SOCK_STREAM
         )[0]
         return socket.create_server(target[:2], family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise CannotListen(
             f"cannot listen on {address.host} port {address.port}: {error}; choose another port, "
             "or 0 for any free one"

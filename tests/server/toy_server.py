@@ -146,6 +146,7 @@ async def wait(journal: Journal, call: Call, arguments: NoArguments) -> Who:
     journal.write("waiting")
     try:
         await anyio.sleep_forever()
+        raise AssertionError("never reached")
     finally:
         journal.write("cancelled")
 
