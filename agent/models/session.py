@@ -161,13 +161,20 @@ class Session:
         """Choose the style, and find out now whether the template takes what we will send."""
         if call_style(source) == "native":
             try:
-                self._render(_conversation(), "native")
+                if not self._left_out("native"):
+                    return "native"
             except ModelUnavailable:
-                pass  # it knows tools, but not results: json style needs neither
-            else:
-                return "native"
-        self._render(_conversation(), "json")
+                pass  # it knows tools, but not their results: json style needs neither
+        if missing := self._left_out("json"):
+            raise ModelUnavailable(
+                f"the model's chat template leaves out messages ({', '.join(missing)});"
+                " use a model whose template shows the system message and every turn"
+            )
         return "json"
+
+    def _left_out(self, style: CallStyle) -> list[str]:
+        rendered = self._render(_conversation(), style)
+        return [m.content for m in _conversation().messages if m.content not in rendered]
 
     def _overheads(self) -> list[int]:
         """What the template adds around each message, by rendering a conversation in steps."""
@@ -183,11 +190,11 @@ class Session:
 
 def _conversation() -> Prompt:
     messages = (
-        ChatMessage("system", "s"),
-        ChatMessage("user", "u"),
+        ChatMessage("system", "system text"),
+        ChatMessage("user", "first question"),
         ChatMessage("assistant", "", (_SAMPLE_CALL,)),
-        ChatMessage("tool", "r", tool_call_id=_SAMPLE_CALL.id),
-        ChatMessage("assistant", "a"),
-        ChatMessage("user", "u"),
+        ChatMessage("tool", "tool result", tool_call_id=_SAMPLE_CALL.id),
+        ChatMessage("assistant", "an answer"),
+        ChatMessage("user", "next question"),
     )
     return Prompt(messages, (_SAMPLE_TOOL,))

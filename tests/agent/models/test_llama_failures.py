@@ -93,15 +93,19 @@ async def test_a_missing_engine_is_named_with_the_command_that_installs_it(
         await model.describe()
 
 
-async def test_a_template_that_takes_no_system_message_is_refused_at_once(
-    model_path: Path,
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("{{ raise_exception('System role not supported') }}", "System role not supported"),
+        ("{{ messages[-1].content }}", r"leaves out messages \(system text, "),
+        ("{% for", "does not compile"),
+    ],
+)
+async def test_a_template_that_does_not_show_all_messages_is_refused_at_once(
+    model_path: Path, source: str, problem: str
 ) -> None:
-    source = (
-        "{% if messages[0].role == 'system' %}"
-        "{{ raise_exception('System role not supported') }}{% endif %}"
-    )
     async with LlamaModel(model_path, options=LlamaOptions(chat_template=source)) as model:
-        with pytest.raises(ModelUnavailable, match="System role not supported"):
+        with pytest.raises(ModelUnavailable, match=problem):
             await model.describe()
 
 
