@@ -5,6 +5,7 @@ soon as something that should be remembered is not.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -103,6 +104,7 @@ async def server(data: Path) -> AsyncIterator[Host]:
     parameters = StdioServerParameters(
         command=str(Path(sys.executable).with_name("mnemon")),
         args=["mcp", "--data", str(data), "--model", str(MODEL)],
+        env=dict(os.environ),
     )
     async with Client(parameters) as client:
         yield Host(client)
