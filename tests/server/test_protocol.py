@@ -273,3 +273,9 @@ async def test_a_result_without_named_fields_is_refused() -> None:
     bare = replace(registry.tools[0], result=RootModel[list[int]])
     with pytest.raises(TypeError, match="result of add"):
         build_server(replace(registry, tools=(bare,)))
+
+
+async def test_building_a_server_leaves_logging_to_the_program() -> None:
+    before = (logging.getLogger().handlers[:], logging.getLogger().level)
+    build_server(toy_registry())
+    assert (logging.getLogger().handlers, logging.getLogger().level) == before
