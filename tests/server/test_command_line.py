@@ -1,0 +1,203 @@
+"""The command line as people and scripts use it: real processes, exit codes, text and JSON."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(mnemon: str, tmp_path: Path) -> Run:
+    """Run mnemon on a data directory of the test's own."""
+
+    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [mnemon, *arguments],
+            env={**os.environ, "MNEMON_DATA": str(tmp_path / "data")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,
+        )
+
+    return call
+
+
+def test_an_agent_is_created_listed_shown_and_deleted(run: Run) -> None:
+    created = run("agents", "create", "Sam", "--persona", "I am Sam.", "--json")
+    assert json.loads(created.stdout)["name"] == "Sam"
+    assert [agent["name"] for agent in json.loads(run("agents", "list", "--json").stdout)] == [
+        "Sam"
+    ]
+    assert "I am Sam." in run("agents", "show", "sam").stdout
+    assert run("agents", "delete", "Sam", "--yes").returncode == 0
+    assert "no agents yet" in run("agents", "list").stdout
+
+
+def test_flags_may_stand_before_or_after_an_action(run: Run, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "elsewhere")
+    assert run("agents", "--data", elsewhere, "create", "Sam").returncode == 0
+    assert "Sam" in run("agents", "list", "--data", elsewhere).stdout
+    assert "no agents yet" in run("agents", "list").stdout
+
+
+def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> None:
+    run("agents", "create", "Sam")
+    refused = run("agents", "delete", "Sam", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2
+    assert "add --yes" in refused.stderr
+    assert "Sam" in run("agents", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["agents", "lst"], "invalid choice: 'lst'"),
+        (["agents", "show", "Tom"], "no agent 'Tom'; agents: none yet"),
+        (["agents", "create", " "], "name is empty"),
+        (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
+        (["serve", "--port", "99999"], "http_port cannot be 99999"),
+        (["serve", "--host", "0.0.0.0"], "can be reached from other machines"),
+        (["doctor", "--context-tokens", "many"], "invalid int value: 'many'"),
+        (["reindex"], "nothing to reindex"),
+        (["chat", "Tom", "-m", "Hi"], "no agent 'Tom'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_explained_in_a_line_and_exits_with_2(
+    run: Run, arguments: list[str], expected: str
+) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_with_json_a_mistake_is_json_too(run: Run) -> None:
+    result = run("agents", "show", "Tom", "--json")
+    assert result.returncode == 2
+    assert "no agent 'Tom'" in json.loads(result.stdout)["error"]
+
+
+def test_the_doctor_finds_everything_in_order_and_creates_nothing(
+    run: Run, tmp_path: Path, model_file: Path
+) -> None:
+    result = run("doctor", "--model", str(model_file), "--json")
+    found = {finding["what"]: finding["state"] for finding in json.loads(result.stdout)}
+    assert found == dict.fromkeys(("program", "database", "vss", "embedder", "model"), "ok")
+    assert result.returncode == 0
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_doctor_names_what_is_wrong_and_exits_with_1(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnemon.duckdb").write_bytes(b"rubbish" * 5000)
+    result = run("doctor", "--model", "/nowhere.gguf", "--embedder", "word2vec")
+    assert result.returncode == 1
+    problems = [line for line in result.stdout.splitlines() if line.startswith("problem")]
+    assert len(problems) == 3
+    assert "restore a backup" in result.stdout
+    assert "/nowhere.gguf" in result.stdout
+    assert "unknown embedder 'word2vec'" in result.stdout
+
+
+@contextmanager
+def serving(mnemon: str, data: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [mnemon, "mcp", "--data", str(data)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            assert process.wait(10) == 0
+
+
+def test_a_database_in_use_is_reported_with_the_process_that_holds_it(
+    mnemon: str, run: Run, tmp_path: Path
+) -> None:
+    with serving(mnemon, tmp_path / "data") as server:
+        for number, method in enumerate(("initialize", "tools/call"), start=1):
+            params = {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": {"name": "test", "version": "1"},
+            }
+            if method == "tools/call":
+                params = {"name": "agent_list", "arguments": {}}
+            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            assert server.stdin is not None and server.stdout is not None
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            server.stdout.readline()
+
+        refused = run("agents", "list")
+
+        assert refused.returncode == 2
+        assert f"is in use by process {server.pid}" in refused.stderr
+    assert run("agents", "list").returncode == 0
+
+
+def test_a_conversation_is_read_line_by_line_and_answered_in_json(
+    run: Run, model_file: Path
+) -> None:
+    run("agents", "create", "Sam", "--persona", "I am Sam.")
+    result = run("chat", "Sam", "--model", str(model_file), "--json", input="Hello\n\nHello\n")
+    replies = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [reply["steps"] for reply in replies] == [1, 1]
+    assert json.loads(run("agents", "show", "Sam", "--json").stdout)["messages"] == 4
+
+
+def test_ctrl_c_ends_a_server_with_exit_code_0(mnemon: str, tmp_path: Path) -> None:
+    command = [mnemon, "serve", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert "mnemon serves http://127.0.0.1:" in server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 0
+
+
+def test_settings_of_the_file_yield_to_the_environment_and_that_to_flags(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "config.toml").write_text('embedder = "none"\n')
+    assert "search is by keyword only" in run("doctor").stdout
+    assert "MiniLM" in run("doctor", "--embedder", "minilm").stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("embeder = 'none'", "there is no setting 'embeder'; known: data, embedder"),
+        ("http_port = 'high'", "http_port cannot be 'high'"),
+        ("http_port = ", "cannot be read"),
+        ("data = '/tmp'", "'data' cannot stand in the directory"),
+    ],
+    ids=["unknown key", "wrong type", "broken", "data"],
+)
+def test_a_wrong_configuration_file_is_named_with_what_is_wrong(
+    run: Run, tmp_path: Path, content: str, expected: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "config.toml").write_text(content)
+    result = run("doctor")
+    assert result.returncode == 2
+    assert "config.toml" in result.stderr
+    assert expected in result.stderr
+
+
+def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNEMON_EMBEDDDER", "none")
+    result = run("doctor")
+    assert result.returncode == 2
+    assert "the environment: there is no setting 'embeddder'" in result.stderr
