@@ -1,0 +1,108 @@
+"""The documentation says what the program does, and its code runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from server.app import open_server
+from server.cli import build_parser
+from server.config import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """The environment of a new user with mnemon on the PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MNEMON_"))}
+    return {**kept, "HOME": str(tmp_path), "PATH": path}
+
+
+def test_the_ten_lines_of_the_readme_find_what_they_stored(home: dict[str, str]) -> None:
+    (code,) = blocks("python")
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=home, capture_output=True, text=True, timeout=60
+    )
+    assert "Ada is allergic to peanuts." in run.stdout, run.stderr
+
+
+def test_the_commands_of_the_readme_run(home: dict[str, str]) -> None:
+    shell = "\n".join(blocks("sh"))
+    commands = [line for line in shell.splitlines() if re.match(r"mnemon (agents|doctor)", line)]
+    assert len(commands) == 3
+    for command in commands:
+        run = subprocess.run(
+            ["bash", "-ec", command], env=home, capture_output=True, text=True, timeout=60
+        )
+        assert run.returncode == 0, run.stderr
+    assert (Path(home["HOME"]) / ".local/share/mnemon/mnemon.duckdb").exists()
+
+
+def test_every_configuration_in_the_readme_is_json_and_starts_the_server() -> None:
+    shown = [json.loads(block) for block in blocks("json")]
+    assert [next(iter(config)) for config in shown] == ["mcpServers", "servers"]
+    shown.append(json.loads((ROOT / "mcp.json").read_text(encoding="utf-8")))
+    for config in shown:
+        (servers,) = config.values()
+        assert servers["mnemon"]["args"] == ["mcp"]
+
+
+async def test_every_tool_and_argument_is_in_the_reference() -> None:
+    async with open_server(Settings(data=":memory:")) as server, Client(server) as client:
+        tools = (await client.list_tools()).tools
+    listed = set(
+        re.findall(r"^\| `(\w+)` \|", REFERENCE.partition("## Resources")[0], re.MULTILINE)
+    )
+    assert listed == {tool.name for tool in tools}
+    for tool in tools:
+        if tool.name == "agent_update":
+            continue
+        (row,) = re.findall(rf"^\| `{tool.name}` .*$", REFERENCE, re.MULTILINE)
+        for argument in tool.input_schema.get("properties", {}):
+            assert f"`{argument}`" in row or argument == "agent_id", f"{tool.name}: {argument}"
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    settings = REFERENCE.partition("## Settings")[2]
+    named = set(re.findall(r"`(\w+)`", settings))
+    assert set(Settings.model_fields) <= named
+
+
+def test_every_command_is_in_the_reference() -> None:
+    (commands,) = (
+        action.choices
+        for action in build_parser()._actions  # argparse has no public list of commands
+        if isinstance(action.choices, dict)
+    )
+    for command in commands:
+        assert f"`mnemon {command}" in REFERENCE
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("**/*.md")), ids=lambda p: str(p.name))
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    if ".venv" in path.parts:
+        return
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+async def test_the_instructions_fit_into_what_hosts_read() -> None:
+    async with open_server(Settings(data=":memory:")) as server, Client(server) as client:
+        instructions = client.instructions
+    assert instructions is not None
+    assert len(instructions.encode()) < 2048
+    for tool in re.findall(r"\b(?:core_|archival_)?memory_\w+|agent_\w+", instructions):
+        assert tool == "agent_id" or f"`{tool}`" in REFERENCE, tool
