@@ -103,6 +103,6 @@ def build_server(registry: Registry) -> RegistryServer:
 
     Raises:
         ValueError: two tools have one name.
-        TypeError: a tool's result is no object with named fields.
+        TypeError: a tool's result is no object with named fields, or its arguments are not strict.
     """
     return RegistryServer(registry)

@@ -41,7 +41,7 @@ class ToolTable:
 
     Raises:
         ValueError: two tools have one name.
-        TypeError: a result is no object with named fields.
+        TypeError: a result is no object with named fields, or arguments are not strict.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -52,6 +52,9 @@ class ToolTable:
         for tool in registry.tools:
             if issubclass(tool.result, RootModel):
                 raise TypeError(f"the result of {tool.name} must be an object with named fields")
+            # Otherwise a misspelt argument is dropped in silence and the call does something else.
+            if tool.arguments.model_config.get("extra") != "forbid":
+                raise TypeError(f"the arguments of {tool.name} must forbid unknown ones")
 
     @cached_property
     def _listing(self) -> list[WireTool]:

@@ -12,9 +12,10 @@ import pytest
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Implementation, TextContent
-from pydantic import RootModel
+from pydantic import ConfigDict, RootModel
 
 from server.protocol import build_server
+from server.registry import Arguments
 from tests.server.toy_server import Journal, toy_registry
 
 Era = Literal["legacy", "auto"]
@@ -273,6 +274,16 @@ async def test_a_result_without_named_fields_is_refused() -> None:
     bare = replace(registry.tools[0], result=RootModel[list[int]])
     with pytest.raises(TypeError, match="result of add"):
         build_server(replace(registry, tools=(bare,)))
+
+
+async def test_arguments_that_would_drop_unknown_ones_are_refused() -> None:
+    class Lax(Arguments):
+        model_config = ConfigDict(extra="ignore")
+
+    registry = toy_registry()
+    lax = replace(registry.tools[0], arguments=Lax)
+    with pytest.raises(TypeError, match="arguments of add must forbid unknown ones"):
+        build_server(replace(registry, tools=(lax,)))
 
 
 async def test_building_a_server_leaves_logging_to_the_program() -> None:
