@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from server.console import Console
+from server.imports import paused_collection
 from server.standard_streams import reserve_stdio
 
 USAGE_ERROR = 2
@@ -40,15 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(options: dict[str, Any], console: Console) -> int:
     # Late: pydantic and the rest cost more than the parser, and --help needs neither.
-    config = importlib.import_module("server.config")
-    errors = importlib.import_module("server.errors")
+    with paused_collection():
+        config = importlib.import_module("server.config")
+        errors = importlib.import_module("server.errors")
+        command = importlib.import_module(f"server.commands.{options.pop('command')}")
     flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
     try:
         settings = config.load_settings(flags, os.environ)
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
         )
-        command = importlib.import_module(f"server.commands.{options.pop('command')}")
         return int(command.run(settings, options, console))
     except Exception as error:
         message = errors.describe_operator_error(error)

@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.errors import OperatorError
 from server.http_guard import LOOPBACK_NAMES, HttpGuard
 from server.protocol import RegistryServer
 from server.shutdown import wait_for_stop_signal
@@ -32,7 +33,7 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 GRACE_S: Final = 3  # a call that takes longer is cancelled; hosts send SIGKILL after about 5 s
 
 
-class CannotListen(Exception):
+class CannotListen(OperatorError):
     """The address cannot be used; the message names what to change."""
 
 

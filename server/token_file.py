@@ -7,12 +7,14 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from server.errors import OperatorError
+
 TOKEN_FILE: Final = "http-token"  # noqa: S105 - the name of the file, not a token
 _TOKEN_BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{32,512}")  # RFC 6750's alphabet, too long to guess
 
 
-class UnsafeTokenFile(Exception):
+class UnsafeTokenFile(OperatorError):
     """The token file is not fit to be trusted; the message says what to do about it."""
 
     def __init__(self, path: Path, problem: str) -> None:
