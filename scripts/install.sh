@@ -16,16 +16,21 @@ command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v c
     exit 1
 }
 
+make_venv() { "$PYTHON" -m venv --clear "$VENV" >/dev/null 2>&1; }
+
 if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     say "making $VENV"
-    # Debian keeps ensurepip in a package of its own; its pip can fill an environment from outside.
-    "$PYTHON" -m venv --clear "$VENV" 2>/dev/null || {
-        "$PYTHON" -m venv --clear --without-pip "$VENV" &&
-        "$PYTHON" -m pip --python "$VENV/bin/python" install --quiet pip
-    } || {
-        say "cannot make a virtual environment with $PYTHON: apt-get install python3-venv"
-        exit 1
-    }
+    if ! make_venv; then
+        # Debian keeps the part of Python that fills an environment in a package of its own.
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+            say "installing Debian's python3-venv"
+            { apt-get -qq update && apt-get -qq install --yes python3-venv; } >/dev/null
+        fi
+        make_venv || {
+            say "cannot make a virtual environment with $PYTHON; on Debian: apt-get install python3-venv"
+            exit 1
+        }
+    fi
 fi
 
 pip_install() { "$VENV/bin/python" -m pip install --quiet --constraint "$CONSTRAINTS" "$@"; }

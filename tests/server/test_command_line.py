@@ -65,7 +65,7 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["agents", "create", " "], "name is empty"),
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
         (["serve", "--port", "99999"], "http_port cannot be 99999"),
-        (["serve", "--host", "0.0.0.0"], "can be reached from other machines"),
+        (["serve", "--host", "10.1.2.3"], "can be reached from other machines"),
         (["doctor", "--context-tokens", "many"], "invalid int value: 'many'"),
         (["reindex"], "nothing to reindex"),
         (["chat", "Tom", "-m", "Hi"], "no agent 'Tom'"),
