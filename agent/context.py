@@ -1,36 +1,14 @@
-"""What the model sees: system prompt, blocks and the newest messages that fit. Pure.
+"""The head of every prompt: instructions and core memory; and stored messages as a model sees them.
 
-The prompt fits the window by construction: every text is counted with the model's own tokenizer
-before it is admitted. Older messages leave the window, never recall memory. The head holds no clock
-and no counter, so that an unchanged agent keeps its key-value cache.
+Pure. The head holds no clock and no counter, so that an unchanged agent keeps its key-value cache.
+Which messages follow the head is decided in window.py.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from agent.errors import ContextTooSmall
 from agent.model import ChatMessage, ToolCall
 from agent.prompts import render
-from memory.records import Agent, AgentState, Block, Message, NewMessage
-
-KEPT_SHARE = 0.7
-"""When messages must leave, leave at once as many as bring the rest to this share of the room: each
-departure costs the whole key-value cache, so they should be rare."""
-
-CountTokens = Callable[[str], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The messages of one prompt.
-
-    messages: without the system message. window_start: doc of the oldest stored message in it;
-    unchanged when nothing left. tokens: of head and messages together.
-    """
-
-    messages: tuple[ChatMessage, ...]
-    window_start: int
-    tokens: int
+from memory.records import Agent, Block, Message, NewMessage
 
 
 def system_prompt(agent: Agent, blocks: Sequence[Block]) -> str:
@@ -40,97 +18,11 @@ def system_prompt(agent: Agent, blocks: Sequence[Block]) -> str:
 
 
 def render_blocks(blocks: Sequence[Block]) -> str:
-    """Core memory as the model reads it, in Letta's layout."""
-    return render("blocks", blocks="\n\n".join(map(_render_block, blocks)))
+    """Core memory as the model reads it, in Letta's layout.
 
-
-def fit_window(
-    state: AgentState,
-    new: Sequence[NewMessage],
-    head_tokens: int,
-    budget_tokens: int,
-    count: CountTokens,
-) -> Window:
-    """Choose the messages of the next prompt: the new ones, and the newest stored ones that fit.
-
-    A tool call is never parted from its results, and the last user message is always there.
-
-    Args:
-        new: messages of this turn that are not stored yet.
-        head_tokens: the rendered system prompt and tools.
-        budget_tokens: the window less the room for a reply.
-        count: tokens of one message's text, with what the template puts around it.
-
-    Raises:
-        ContextTooSmall: the head, the last user message and the newest step alone do not fit.
+    No value or description can close an element, so none can pose as another block.
     """
-    groups = [*_stored_groups(state.messages), *_new_groups(new)]
-    room = budget_tokens - head_tokens
-    sizes = [sum(count(message_text(message)) for message in group.messages) for group in groups]
-    window_start = state.agent.window_start
-    if sum(sizes) > room:
-        groups, sizes = _newest_that_fit(groups, sizes, room, head_tokens)
-        stored = [group.first_doc for group in groups if group.first_doc]
-        window_start = stored[0] if stored else state.messages[-1].doc + 1
-    return Window(
-        messages=tuple(message for group in groups for message in group.messages),
-        window_start=window_start,
-        tokens=head_tokens + sum(sizes),
-    )
-
-
-def message_text(message: ChatMessage) -> str:
-    """All text of a message that costs tokens; call arguments as a model would write them."""
-    calls = (f"{call.name} {dict(call.arguments)}" for call in message.tool_calls)
-    return "\n".join([message.content, *calls])
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Messages that stay together: one user message, or a step's answer with its tool results."""
-
-    messages: tuple[ChatMessage, ...]
-    first_doc: int
-    is_user: bool
-
-
-def _newest_that_fit(
-    groups: list[_Group], sizes: list[int], room: int, head_tokens: int
-) -> tuple[list[_Group], list[int]]:
-    last_user = max((i for i, group in enumerate(groups) if group.is_user), default=len(groups) - 1)
-    kept = {last_user, len(groups) - 1}
-    used = sum(sizes[i] for i in kept)
-    if used > room:
-        raise ContextTooSmall(head_tokens + used, head_tokens + room)
-    for i in range(len(groups) - 2, -1, -1):
-        if i in kept:
-            continue
-        if used + sizes[i] > max(room * KEPT_SHARE, used):
-            break
-        kept.add(i)
-        used += sizes[i]
-    chosen = sorted(kept)
-    return [groups[i] for i in chosen], [sizes[i] for i in chosen]
-
-
-def _stored_groups(messages: Sequence[Message]) -> list[_Group]:
-    return _group([(chat_message(message), message.doc) for message in messages])
-
-
-def _new_groups(messages: Sequence[NewMessage]) -> list[_Group]:
-    return _group([(chat_message(message), 0) for message in messages])
-
-
-def _group(messages: Sequence[tuple[ChatMessage, int]]) -> list[_Group]:
-    """Group messages; tool results whose call lies before the window are left out."""
-    groups: list[_Group] = []
-    for message, doc in messages:
-        if message.role != "tool":
-            groups.append(_Group((message,), doc, message.role == "user"))
-        elif groups and not groups[-1].is_user:
-            last = groups[-1]
-            groups[-1] = _Group((*last.messages, message), last.first_doc, is_user=False)
-    return groups
+    return render("blocks", blocks="\n\n".join(map(_render_block, blocks)))
 
 
 def chat_message(message: Message | NewMessage) -> ChatMessage:

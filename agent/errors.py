@@ -88,7 +88,8 @@ class TurnLimitReached(AgentError):
     def __init__(self, max_steps: int) -> None:
         self.max_steps = max_steps
         super().__init__(
-            f"the agent still called tools after {max_steps} steps; what it stored so far is kept"
+            f"the agent still called tools after {max_steps} steps; what it stored so far is kept:"
+            " send another message to let it go on"
         )
 
 
@@ -97,4 +98,7 @@ class InvalidReply(AgentError):
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
-        super().__init__(f"the model's output could not be used: {problem}; nothing was stored")
+        super().__init__(
+            f"the model's output could not be used, twice: {problem}; nothing of this step was"
+            " stored: say it in another way, or use another model"
+        )

@@ -1,46 +1,32 @@
 """A turn: from a message to the agent's answer.
 
-compile the context → ask the model → run its tool calls → store the step; again until it replies.
-Each step is one transaction: a step that fails leaves nothing behind, and what earlier steps of the
-turn stored stays.
+think (thinking.py) → run its tool calls and store the step (step.py); again until it replies. Each
+step is one transaction: a step that fails leaves nothing behind, and what earlier steps of the turn
+stored stays.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import assert_never
 from uuid import uuid4
 
-import anyio
 import anyio.to_thread
 
-from agent.context import Window, fit_window, system_prompt
-from agent.errors import InvalidReply, PromptTooLong, TurnLimitReached
-from agent.model import (
-    ChatMessage,
-    ChatModel,
-    Completion,
-    Malformed,
-    Prompt,
-    Reply,
-    ToolCalls,
-)
-from agent.prompts import render
+from agent.errors import TurnLimitReached
+from agent.model import ChatModel, Reply, ToolCalls
 from agent.step import Step
-from agent.token_counts import Counted, TokenCounts
-from agent.tools import MEMORY_TOOLS, tool_specs
+from agent.thinking import Thinker, Thought
+from agent.turn_locks import TurnLocks
 from memory.limits import check_filled
-from memory.records import AgentState, NewMessage
+from memory.records import NewMessage
 from memory.store import MemoryStore
 
 MAX_STEPS = 50
-HINT_TOKENS = 100
-"""Room for the note that the last output could not be used; it is never stored."""
-
-_SPECS = tool_specs(tuple(MEMORY_TOOLS.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn came to. Tokens are summed over its steps."""
+    """What a turn came to. Tokens are summed over every time the model was asked."""
 
     turn_id: str
     reply: str
@@ -55,12 +41,22 @@ Announce = Callable[[int, str], Awaitable[None]]
 
 
 class TurnRunner:
-    """Runs turns of all agents on one model; one turn at a time for each agent."""
+    """Runs turns of all agents on one model; one turn at a time for each agent.
 
-    def __init__(self, store: MemoryStore, model: ChatModel, max_steps: int = MAX_STEPS) -> None:
-        self._store, self._model, self._max_steps = store, model, max_steps
-        self._busy: dict[str, anyio.Lock] = {}
-        self._counts = TokenCounts(model, _SPECS)
+    Args:
+        locks: shared with the runners of other models, when agents may change theirs.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        model: ChatModel,
+        max_steps: int = MAX_STEPS,
+        locks: TurnLocks | None = None,
+    ) -> None:
+        self._store, self._max_steps = store, max_steps
+        self._thinker = Thinker(model)
+        self._locks = locks or TurnLocks()
 
     async def run(self, agent: str, text: str, announce: Announce) -> Turn:
         """Give the agent a message and return its answer.
@@ -71,57 +67,40 @@ class TurnRunner:
         """
         check_filled(text, "message")
         state = await anyio.to_thread.run_sync(self._store.agent_state, agent)
-        async with self._busy.setdefault(state.agent.id, anyio.Lock()):
+        async with self._locks.of(state.agent.id):
             return await self._run(state.agent.id, NewMessage("user", text), announce)
 
     async def _run(self, agent_id: str, message: NewMessage, announce: Announce) -> Turn:
         turn_id, first_doc = f"turn-{uuid4()}", None
-        new, used = [message], list[str]()
-        prompt_tokens = completion_tokens = 0
-        for step in range(1, self._max_steps + 1):
+        new: tuple[NewMessage, ...] = (message,)
+        used, thoughts = list[str](), list[Thought]()
+        for number in range(1, self._max_steps + 1):
             state = await anyio.to_thread.run_sync(self._store.agent_state, agent_id)
-            counted, window, completion = await self._think(state, new)
-            prompt_tokens += completion.prompt_tokens
-            completion_tokens += completion.completion_tokens
-            work = Step(self._store, state, window, turn_id, first_doc, tuple(new))
-            match completion.parsed:
+            thought = await self._thinker.think(state, new)
+            thoughts.append(thought)
+            step = Step(self._store, state, thought.window, turn_id, first_doc, new)
+            match thought.answer:
                 case Reply(text):
-                    await anyio.to_thread.run_sync(work.store_reply, text)
-                    return Turn(turn_id, text, step, tuple(used), prompt_tokens, completion_tokens)
+                    await anyio.to_thread.run_sync(step.store_reply, text)
+                    return _turn(turn_id, text, used, thoughts)
                 case ToolCalls() as calls:
                     first_doc = await anyio.to_thread.run_sync(
-                        work.store_calls, calls, counted.max_result_chars
+                        step.store_calls, calls, thought.max_result_chars
                     )
                     names = [call.name for call in calls.calls]
-                    used, new = used + names, []
-                    await announce(step, ", ".join(names))
-                case Malformed(_, problem):
-                    raise InvalidReply(problem)
+                    used, new = used + names, ()
+                    await announce(number, ", ".join(names))
+                case _ as never:
+                    assert_never(never)
         raise TurnLimitReached(self._max_steps)
 
-    async def _think(
-        self, state: AgentState, new: Sequence[NewMessage]
-    ) -> tuple[Counted, Window, Completion]:
-        """Ask the model; once more when its output was unusable or the prompt too long."""
-        system = system_prompt(state.agent, state.blocks)
-        counted = await self._counts.of(system, state, new)
-        budget = counted.context_tokens - counted.reply_tokens
-        hint: tuple[ChatMessage, ...] = ()
-        for last_try in (False, True):
-            window = fit_window(state, new, counted.head_tokens, budget, counted.count)
-            messages = (ChatMessage("system", system), *window.messages, *hint)
-            try:
-                completion = await self._model.complete(
-                    Prompt(messages, _SPECS), counted.reply_tokens
-                )
-            except PromptTooLong as error:
-                # The template added more than was measured; leave that much more room, once.
-                if last_try:
-                    raise
-                budget -= error.prompt_tokens - error.limit_tokens
-                continue
-            if last_try or not isinstance(completion.parsed, Malformed):
-                break
-            hint = (ChatMessage("user", render("retry", problem=completion.parsed.problem)),)
-            budget -= HINT_TOKENS
-        return counted, window, completion
+
+def _turn(turn_id: str, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
+    return Turn(
+        turn_id,
+        reply,
+        len(thoughts),
+        tuple(used),
+        sum(thought.prompt_tokens for thought in thoughts),
+        sum(thought.completion_tokens for thought in thoughts),
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from memory import archival, blocks, core_memory
-from memory.errors import MemoryStoreError, UnknownBlock
+from memory.errors import UnknownBlock
 from memory.limits import check_filled
 from memory.records import Agent, Block, NewPassage
 from memory.transaction import Reader, Transaction
@@ -185,11 +185,6 @@ def _edited_text(result: BlockEdited) -> str:
 
 def _stored_text(result: PassageStored) -> str:
     return f"Saved to the archive as {result.id}."
-
-
-def describe_failure(error: MemoryStoreError) -> str:
-    """What a model reads when its call was refused."""
-    return f"Error: {error}"
 
 
 EDIT_TOOLS = (

@@ -1,15 +1,21 @@
 """Writing one step of a turn: its messages and its memory edits, in one transaction."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from agent.context import Window
 from agent.memory_tools import Scope
-from agent.model import ToolCalls
-from agent.tools import run_call
+from agent.model import ToolCall, ToolCalls
+from agent.tools import MEMORY_TOOLS, run_call
+from agent.window import Window
 from memory import agents, recall
-from memory.records import AgentState, NewMessage, Origin, ToolUse
+from memory.records import Agent, AgentState, NewMessage, Origin, ToolUse
 from memory.store import MemoryStore
 from memory.transaction import Transaction
+
+MAX_CALLS = 8
+"""In one step. With 50 steps a turn stays below what a state holds (MAX_WINDOW_MESSAGES)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +36,72 @@ class Step:
     def store_reply(self, text: str) -> None:
         """Store the end of the turn."""
         with self.store.write(self._origin("reply")) as transaction:
-            recall.append_messages(
-                transaction,
-                self.state.agent,
-                self.turn_id,
-                self.state.total_messages,
-                [*self.new, NewMessage("assistant", text)],
-            )
-            self._move_window(transaction)
+            agent = agents.find_agent(transaction, self.state.agent.id)
+            self._append(transaction, agent, [NewMessage("assistant", text)])
 
-    def store_calls(self, calls: ToolCalls, max_chars: int) -> int:
-        """Run the calls and store them with their results; returns the turn's first doc."""
-        names = ", ".join(call.name for call in calls.calls)
-        with self.store.write(self._origin(names)) as transaction:
-            scope = Scope(self.store, transaction, self.state.agent, self.first_doc, max_chars)
-            results = [
-                NewMessage("tool", run_call(scope, call), tool_call_id=call.id)
-                for call in calls.calls
+    def store_calls(self, answer: ToolCalls, max_chars: int) -> int:
+        """Run the calls and store them with their results; returns the turn's first doc.
+
+        Searches before the first edit run outside the transaction: nobody waits for them, and
+        texts just written may get their vectors meanwhile.
+        """
+        calls = answer.calls[:MAX_CALLS]
+        searches = list(takewhile(_only_reads, calls))
+        results = self._search(searches, max_chars) if searches else []
+        with self.store.write(self._origin(_reason(calls))) as transaction:
+            agent = agents.find_agent(transaction, self.state.agent.id)
+            scope = Scope(self.store, transaction, agent, self.first_doc, max_chars)
+            results += [run_call(scope, call) for call in calls[len(searches) :]]
+            if len(calls) < len(answer.calls):
+                results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(calls))
+            said = NewMessage("assistant", answer.text, tuple(map(_as_stored, calls)))
+            done = [
+                NewMessage("tool", result, tool_call_id=_unicode(call.id))
+                for call, result in zip(calls, results, strict=True)
             ]
-            uses = tuple(ToolUse(call.id, call.name, call.arguments) for call in calls.calls)
-            stored = recall.append_messages(
-                transaction,
-                self.state.agent,
-                self.turn_id,
-                self.state.total_messages,
-                [*self.new, NewMessage("assistant", calls.text, uses), *results],
-            )
-            self._move_window(transaction)
+            return self._append(transaction, agent, [said, *done])
+
+    def _search(self, calls: Sequence[ToolCall], max_chars: int) -> list[str]:
+        with self.store.read() as reader:
+            scope = Scope(self.store, reader, self.state.agent, self.first_doc, max_chars)
+            return [run_call(scope, call) for call in calls]
+
+    def _append(
+        self, transaction: Transaction, agent: Agent, messages: Sequence[NewMessage]
+    ) -> int:
+        """Store the step's messages and move the window; returns the turn's first doc.
+
+        agent: as it is now, for the host may have changed it while the model was thinking.
+        """
+        stored = recall.append_messages(
+            transaction, agent, self.turn_id, self.state.total_messages, [*self.new, *messages]
+        )
+        if self.window.window_start != agent.window_start:
+            agents.move_window(transaction, agent, self.window.window_start)
         return self.first_doc or stored[0].doc
 
     def _origin(self, reason: str) -> Origin:
         return Origin(f"agent:{self.state.agent.name}", reason, self.turn_id)
 
-    def _move_window(self, transaction: Transaction) -> None:
-        if self.window.window_start != self.state.agent.window_start:
-            agents.move_window(transaction, self.state.agent, self.window.window_start)
+
+_NOT_RUN = f"\n[{{count}} more calls of this step were not run; make at most {MAX_CALLS} at once]"
+
+
+def _only_reads(call: ToolCall) -> bool:
+    tool = MEMORY_TOOLS.get(call.name)
+    return tool is not None and not tool.writes
+
+
+def _reason(calls: Sequence[ToolCall]) -> str:
+    """The tools that are called; names that a model made up are no reason."""
+    return ", ".join(dict.fromkeys(call.name for call in calls if call.name in MEMORY_TOOLS))
+
+
+def _as_stored(call: ToolCall) -> ToolUse:
+    """A call as it can be stored; what is no Unicode in it was refused already."""
+    arguments = json.loads(_unicode(json.dumps(dict(call.arguments), ensure_ascii=False)))
+    return ToolUse(_unicode(call.id), _unicode(call.name), arguments)
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,15 +1,15 @@
 """Token counts by the model's own tokenizer, remembered so that a turn counts only what is new."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.context import chat_message, message_text
-from agent.model import ChatModel, ToolSpec
-from memory.records import AgentState, Message, NewMessage
+from agent.model import ChatMessage, ChatModel, ToolSpec
+from agent.models.transcript import message_text
 
 MAX_REPLY_TOKENS = 1_024
-MAX_COUNTED_TEXTS = 20_000
+MAX_REMEMBERED_CHARS = 4_000_000
+"""Of counted texts and heads: some 100 agents' windows of 8k tokens."""
 RESULT_SHARE = 0.25
 """Of the window, for one tool result."""
 MIN_RESULT_CHARS = 500
@@ -22,7 +22,7 @@ class Counted:
     context_tokens: int
     head_tokens: int
     message_tokens: int
-    texts: dict[str, int]
+    texts: Mapping[str, int]
 
     @property
     def reply_tokens(self) -> int:
@@ -30,13 +30,19 @@ class Counted:
         return min(MAX_REPLY_TOKENS, self.context_tokens // 4)
 
     @property
+    def budget_tokens(self) -> int:
+        """Room for the prompt."""
+        return self.context_tokens - self.reply_tokens
+
+    @property
     def max_result_chars(self) -> int:
-        """How long a tool result may be, at three characters to a token, on the safe side."""
+        """How long a tool result may be, at three characters to a token."""
         return max(MIN_RESULT_CHARS, int(self.context_tokens * RESULT_SHARE * 3))
 
-    def count(self, text: str) -> int:
-        """Tokens of a message with this text, the template's share included."""
-        return self.texts[text] + self.message_tokens
+    def count(self, message: ChatMessage) -> int:
+        """Tokens of a message, with what the template puts around it and around each call."""
+        wrappings = max(1, len(message.tool_calls))
+        return self.texts[message_text(message)] + wrappings * self.message_tokens
 
 
 class TokenCounts:
@@ -44,20 +50,45 @@ class TokenCounts:
 
     def __init__(self, model: ChatModel, tools: Sequence[ToolSpec]) -> None:
         self._model, self._tools = model, tools
-        self._texts: OrderedDict[str, int] = OrderedDict()
-        self._head = ("", 0, 0)
+        self._texts = _Remembered()
+        self._heads = _Remembered()
+        self._message_tokens = 0
 
-    async def of(self, system: str, state: AgentState, new: Sequence[NewMessage]) -> Counted:
+    async def of(self, system: str, messages: Sequence[ChatMessage]) -> Counted:
         """Count a prompt's head and every message that may come into it."""
         info = await self._model.describe()
-        messages: list[Message | NewMessage] = [*state.messages, *new]
-        texts = [message_text(chat_message(m)) for m in messages]
-        missing = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if missing or self._head[0] != system:
+        texts = dict.fromkeys(message_text(message) for message in messages)
+        found = {text: self._texts.get(text) for text in texts}
+        missing = [text for text, tokens in found.items() if tokens is None]
+        head = self._heads.get(system)
+        if missing or head is None:
             measure = await self._model.measure(system, self._tools, missing)
-            self._head = (system, measure.head_tokens, measure.message_tokens)
-            self._texts.update(zip(missing, measure.text_tokens, strict=True))
-        counts = {text: self._texts[text] for text in texts}
-        while len(self._texts) > MAX_COUNTED_TEXTS:
-            self._texts.popitem(last=False)
-        return Counted(info.context_tokens, self._head[1], self._head[2], counts)
+            self._message_tokens, head = measure.message_tokens, measure.head_tokens
+            self._heads.put(system, head)
+            for text, tokens in zip(missing, measure.text_tokens, strict=True):
+                found[text] = tokens
+                self._texts.put(text, tokens)
+        counts = {text: tokens for text, tokens in found.items() if tokens is not None}
+        return Counted(info.context_tokens, head, self._message_tokens, counts)
+
+
+class _Remembered:
+    """Counts of the texts used last."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._chars = 0
+
+    def get(self, text: str) -> int | None:
+        if text not in self._counts:
+            return None
+        self._counts.move_to_end(text)
+        return self._counts[text]
+
+    def put(self, text: str, tokens: int) -> None:
+        if text not in self._counts:
+            self._chars += len(text)
+        self._counts[text] = tokens
+        while self._chars > MAX_REMEMBERED_CHARS:
+            oldest, _ = self._counts.popitem(last=False)
+            self._chars -= len(oldest)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope, describe_failure
+from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
 from agent.model import ToolCall, ToolSpec
 from agent.search_tools import SEARCH_TOOLS
 from memory.errors import MemoryStoreError
@@ -44,13 +44,15 @@ def run_call(scope: Scope, call: ToolCall) -> str:
     """Run one call and return its result as text, an explanation when it was refused."""
     tool = MEMORY_TOOLS.get(call.name)
     if tool is None:
-        return f"Error: there is no tool {call.name!r}; use {', '.join(MEMORY_TOOLS)}"
+        known = ", ".join(MEMORY_TOOLS)
+        return _refusal(scope, f"there is no tool {call.name[:80]!r}; use {known}")
     try:
         result = tool.run(scope, tool.arguments.model_validate(dict(call.arguments)))
     except ValidationError as error:
-        return f"Error: {_problems(error)}"
+        takes = ", ".join(tool.arguments.model_fields)
+        return _refusal(scope, f"{_problems(error)}; {tool.name} takes {takes}")
     except MemoryStoreError as error:
-        return describe_failure(error)
+        return _refusal(scope, str(error))
     return clipped(tool.text(result), scope.max_chars)
 
 
@@ -58,7 +60,18 @@ def clipped(text: str, max_chars: int) -> str:
     """A result no longer than the model can take; says what is missing."""
     if len(text) <= max_chars:
         return text
-    return f"{text[:max_chars]}\n[{len(text) - max_chars} more characters; ask for fewer results]"
+    # The number has no more digits than the text's length: the note never exceeds its room.
+    kept = max(0, max_chars - len(_MISSING.format(count=len(text))))
+    return text[:kept] + _MISSING.format(count=len(text) - kept)
+
+
+_MISSING = "\n[{count} more characters; ask for fewer results]"
+
+
+def _refusal(scope: Scope, problem: str) -> str:
+    """What a model reads when its call was refused; as text that can be stored."""
+    storable = problem.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return clipped(f"Error: {storable}", scope.max_chars)
 
 
 def _problems(error: ValidationError) -> str:

@@ -10,6 +10,7 @@ from typing import Self
 from agent.errors import ModelNotConfigured
 from agent.loop import TurnRunner
 from agent.models.llama import LlamaModel
+from agent.turn_locks import TurnLocks
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import MemoryStore
@@ -32,6 +33,7 @@ class Runtime:
             settings.hnsw_threshold,
         )
         self._runners: dict[Path, TurnRunner] = {}
+        self._locks = TurnLocks()
         self._models = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -57,7 +59,7 @@ class Runtime:
                 threads=self._settings.model_threads,
             )
             self._models.push_async_callback(model.aclose)
-            self._runners[path] = TurnRunner(self.store, model)
+            self._runners[path] = TurnRunner(self.store, model, locks=self._locks)
         return self._runners[path]
 
     async def aclose(self) -> None:
