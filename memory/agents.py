@@ -107,7 +107,13 @@ def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, A
 
 
 def move_window(transaction: Transaction, agent: Agent, window_start: int) -> None:
-    """Remember from which message on the agent's window begins; recall keeps the older ones."""
+    """Remember from which message on the agent's window begins; recall keeps the older ones.
+
+    Raises:
+        UnknownAgent: it was deleted meanwhile.
+    """
+    # Read again: the caller's agent may be from before the host changed it.
+    agent = find_agent(transaction, agent.id)
     transaction.run("move_window", key=agent.key, window_start=window_start)
     transaction.changes.agents[agent.key] = with_changes(agent, window_start=window_start)
 
@@ -125,7 +131,8 @@ def delete_agent(transaction: Transaction, agent: Agent) -> Deleted:
         transaction.run("delete_passages", archive_key=agent.archive_key)
         documents.remove_collection(transaction, agent.archive_key)
         transaction.run("delete_archive", key=agent.archive_key)
-    transaction.record("agent.delete", agent.id, agent.id, before=describe(agent))
+    held = {"messages": messages, "passages": passages}
+    transaction.record("agent.delete", agent.id, agent.id, before={**describe(agent), **held})
     transaction.changes.stale_agents.add(agent.key)
     return Deleted(messages, passages, tuple(deleted_blocks))
 

@@ -7,11 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 from memory import documents
-from memory.errors import UnknownPassage
-from memory.limits import MAX_NAME_CHARS, check_filled, check_tags, check_text
+from memory.errors import InvalidValue, UnknownPassage
+from memory.limits import check_filled, check_note, check_tags
 from memory.records import Agent, NewPassage, Passage
 from memory.terms import indexed_text
-from memory.transaction import Pending, Reader, Row, Transaction, to_json
+from memory.transaction import Reader, Row, Transaction, to_json
+
+MAX_SEQUENCE = 2**31
+"""What an INTEGER column holds."""
 
 
 def insert_passages(
@@ -23,11 +26,18 @@ def insert_passages(
         InvalidValue: a text is empty, too long or no valid text; nothing was stored.
     """
     checked = [_checked(new) for new in passages]
-    docs = [doc for (doc,) in transaction.rows("take_docs", count=len(checked))]
-    stored = [_insert(transaction, agent, doc, new) for doc, new in zip(docs, checked, strict=True)]
+    if not checked:
+        return []
+    stored = _placed(transaction, agent, checked)
+    transaction.run(
+        "insert_passages",
+        archive_key=agent.archive_key,
+        now=transaction.now_utc,
+        rows=to_json([_columns(passage) for passage in stored]),
+    )
+    transaction.record_all("passage.insert", agent.id, [(p.id, None, describe(p)) for p in stored])
     indexed = [(p.doc, indexed_text(p.text, p.author, p.occurred_at)) for p in stored]
     documents.add_documents(transaction, agent.archive_key, indexed)
-    transaction.changes.to_embed += [Pending(agent.archive_key, doc, text) for doc, text in indexed]
     return stored
 
 
@@ -82,50 +92,65 @@ def describe(passage: Passage) -> dict[str, Any]:
     }
 
 
-def _insert(transaction: Transaction, agent: Agent, doc: int, new: NewPassage) -> Passage:
-    sequence = new.sequence
-    if new.session is not None and sequence is None:
-        last = transaction.value(
-            "last_sequence", archive_key=agent.archive_key, session=new.session
+def _placed(transaction: Transaction, agent: Agent, checked: Sequence[NewPassage]) -> list[Passage]:
+    """The passages as they are to be stored, each with its place in its session."""
+    docs = [doc for (doc,) in transaction.rows("take_docs", count=len(checked))]
+    last: dict[str, int] = {}
+    for session in {new.session for new in checked if new.session is not None}:
+        last[session] = int(
+            transaction.value("last_sequence", archive_key=agent.archive_key, session=session)
         )
-        sequence = int(last) + 1
-    passage = Passage(
-        doc=doc,
-        id=f"passage-{uuid4()}",
-        text=new.text,
-        tags=new.tags,
-        author=new.author,
-        source=new.source,
-        session=new.session,
-        sequence=sequence,
-        occurred_at=new.occurred_at,
-        created_at=transaction.now,
-    )
-    columns = describe(passage)
-    transaction.run(
-        "insert_passage",
-        **{
-            **columns,
-            "tags": to_json(columns["tags"]),
-            "occurred_at": _naive_utc(new.occurred_at),
-        },
-        doc=doc,
-        id=passage.id,
-        archive_key=agent.archive_key,
-        now=transaction.now_utc,
-    )
-    transaction.record("passage.insert", passage.id, agent.id, after=columns)
-    return passage
+    stored = []
+    for doc, new in zip(docs, checked, strict=True):
+        sequence = new.sequence
+        if new.session is not None:
+            sequence = last[new.session] + 1 if sequence is None else sequence
+            last[new.session] = max(last[new.session], sequence)
+        stored.append(
+            Passage(
+                doc=doc,
+                id=f"passage-{uuid4()}",
+                text=new.text,
+                tags=new.tags,
+                author=new.author,
+                source=new.source,
+                session=new.session,
+                sequence=sequence,
+                occurred_at=new.occurred_at,
+                created_at=transaction.now,
+            )
+        )
+    return stored
+
+
+def _columns(passage: Passage) -> dict[str, Any]:
+    happened = passage.occurred_at and passage.occurred_at.replace(tzinfo=None).isoformat()
+    return {
+        **describe(passage),
+        "doc": passage.doc,
+        "id": passage.id,
+        "occurred_at": happened,
+    }
 
 
 def _checked(new: NewPassage) -> NewPassage:
     check_filled(new.text, "the passage")
-    for field in ("author", "source", "session"):
-        value = getattr(new, field)
-        if value is not None:
-            check_text(value, field, MAX_NAME_CHARS * 5)
-    return with_changes(new, tags=check_tags(new.tags))
+    if new.sequence is not None and not 0 <= new.sequence < MAX_SEQUENCE:
+        raise InvalidValue(f"sequence {new.sequence} is outside 0 to {MAX_SEQUENCE - 1}")
+    return with_changes(
+        new,
+        tags=check_tags(new.tags),
+        author=check_note(new.author, "author"),
+        source=check_note(new.source, "source"),
+        session=check_note(new.session, "session"),
+        occurred_at=new.occurred_at and _utc(new.occurred_at),
+    )
 
 
-def _naive_utc(moment: datetime | None) -> datetime | None:
-    return moment and moment.astimezone(UTC).replace(tzinfo=None)
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidValue(f"occurred_at {moment} has no time zone; add one, such as +00:00")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(f"occurred_at {moment} is outside the years 1 to 9999 in UTC") from None

@@ -40,22 +40,21 @@ def create_block(transaction: Transaction, agent: Agent, draft: Block) -> Block:
     Raises:
         InvalidValue: the label is taken on this agent, or a value cannot be stored.
     """
-    existing = list_blocks(transaction, agent)
-    if len(existing) >= MAX_BLOCKS:
-        raise InvalidValue(f"agent {agent.name!r} has {MAX_BLOCKS} blocks, which is the limit")
-    if any(block.label == draft.label for block in existing):
-        raise InvalidValue(f"agent {agent.name!r} has a block {draft.label!r} already; edit it")
+    existing = _with_room(transaction, agent, draft.label)
     block = with_changes(_checked(draft), key=transaction.value("next_key"))
     transaction.run("insert_block", key=block.key, id=block.id, **describe(block))
+    transaction.record("block.create", block.id, agent.id, after=describe(block))
     _attach(transaction, agent, block, len(existing))
     return block
 
 
 def attach_block(transaction: Transaction, agent: Agent, block: Block) -> None:
-    """Let another agent see and edit a block; both then share it."""
-    existing = list_blocks(transaction, agent)
-    if any(other.label == block.label for other in existing):
-        raise InvalidValue(f"agent {agent.name!r} has a block {block.label!r} already")
+    """Let another agent see and edit a block; both then share it.
+
+    Raises:
+        InvalidValue: the label is taken on this agent, or it has as many blocks as it may.
+    """
+    existing = _with_room(transaction, agent, block.label)
     _attach(transaction, agent, block, len(existing))
 
 
@@ -88,6 +87,7 @@ def remove_blocks(transaction: Transaction, agent: Agent) -> list[str]:
     deleted = []
     for block in list_blocks(transaction, agent):
         transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
+        transaction.record("block.detach", block.id, agent.id)
         if transaction.value("count_block_users", block_key=block.key) == 0:
             transaction.run("delete_block", block_key=block.key)
             transaction.record("block.delete", block.id, agent.id, before=describe(block))
@@ -120,8 +120,18 @@ def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Bl
 
 def _attach(transaction: Transaction, agent: Agent, block: Block, position: int) -> None:
     transaction.run("attach_block", agent_key=agent.key, block_key=block.key, position=position)
-    transaction.record("block.attach", block.id, agent.id, after=describe(block))
+    transaction.record("block.attach", block.id, agent.id)
     transaction.changes.stale_agents.add(agent.key)
+
+
+def _with_room(transaction: Transaction, agent: Agent, label: str) -> tuple[Block, ...]:
+    """The agent's blocks, to which one with this label may be added."""
+    existing = list_blocks(transaction, agent)
+    if len(existing) >= MAX_BLOCKS:
+        raise InvalidValue(f"agent {agent.name!r} has {MAX_BLOCKS} blocks, which is the limit")
+    if any(block.label == label for block in existing):
+        raise InvalidValue(f"agent {agent.name!r} has a block {label!r} already; edit it")
+    return existing
 
 
 def _checked(draft: Block) -> Block:

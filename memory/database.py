@@ -1,45 +1,35 @@
-"""The DuckDB file: opening it, its schema, its extension, and the one writer.
+"""The open database: its schema, its extension, readers, and the one writer.
 
-Reads take a cursor each; writes take turns under one lock and are one transaction each. What goes
-wrong with the file becomes one of the DatabaseErrors here; nothing above knows DuckDB's exceptions.
+Each reader has a cursor of its own and sees one moment; writes take turns under one lock and are
+one transaction each. What goes wrong becomes one of the DatabaseErrors (database_file.py); nothing
+above knows DuckDB's exceptions.
 """
 
 import json
-import re
-import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 
-from memory.errors import (
-    DatabaseCorrupt,
-    DatabaseError,
-    DatabaseLocked,
-    DatabaseTooNew,
-    DatabaseUnusable,
-)
+from memory import database_file
+from memory.database_file import first_line
+from memory.errors import DatabaseClosed, DatabaseTooNew, DatabaseUnusable
+from memory.limits import check_text
 from memory.queries import load_migrations, load_queries
 from memory.records import Origin
 from memory.transaction import Reader, Transaction
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    # One thread: steadier small queries, and other work keeps its core (storage measurements).
-    "threads": 1,
-    "memory_limit": "1GB",
-    # An unknown function must not make DuckDB reach for the network.
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 DEFAULT_DIMENSIONS = 384
 """Of the packaged MiniLM; another embedder's table replaces the empty one."""
 
-_LOCK_HOLDER = re.compile(r"\(PID (\d+)\)")
-_NEWER_FORMAT = re.compile(r"version number (\d+), but we can only read versions? .*?(\d+)\D*$")
+CLOSE_WAIT_S = 5.0
+"""How long close() lets readers finish before it interrupts them."""
+
+MAX_ORIGIN_CHARS = 1_000
 
 
 class Database:
@@ -47,24 +37,43 @@ class Database:
 
     Args:
         path: the file, created when missing; None keeps everything in memory.
+        vss_file: the VSS extension; None: the one in its installed package.
+        migrations: what makes the schema, in order.
 
     Raises:
         DatabaseError: the file is locked, damaged, too new or cannot be opened.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        vss_file: Path | None = None,
+        migrations: Sequence[str] | None = None,
+    ) -> None:
         self.path = path
         self.vss_error: str | None = None
         self._queries = load_queries(DEFAULT_DIMENSIONS)
         self._write_lock = threading.RLock()
-        self._connection = _connect(path)
+        self._idle = threading.Condition()
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()
+        self._closing = False
+        self._connection = database_file.open_file(path)
         try:
-            self._migrate()
-            self.use_dimensions(self._stored_dimensions())
-            self._load_vss()
-        except BaseException:
-            self._connection.close()
+            self._migrate(load_migrations() if migrations is None else migrations)
+            self._queries = load_queries(self._stored_dimensions())
+            self._connection.execute(self._queries["create_vectors"])
+            self._load_vss(vss_file)
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, duckdb.IOException | duckdb.FatalException):
+                raise database_file.explain_opening(self.label, error) from error
             raise
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def label(self) -> Path:
@@ -76,58 +85,104 @@ class Database:
         """Held while a transaction runs; taken by what must not race with one."""
         return self._write_lock
 
-    def use_dimensions(self, dimensions: int) -> None:
-        """Prepare the queries for vectors of this width, and their table when it is missing."""
-        self._queries = load_queries(dimensions)
-        with self._write_lock:
-            self._connection.execute(self._queries["create_vectors"])
-
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        """A Reader of what is committed."""
-        with self._connection.cursor() as cursor:
-            yield Reader(cursor, self._queries)
+        """A Reader of what is committed, all at one moment."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            yield Reader(cursor, self._current_queries)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Reader]:
+        """A Reader whose every statement stands alone, for the HNSW index beside the file."""
+        with self._cursor() as cursor:
+            yield Reader(cursor, self._current_queries)
 
     @contextmanager
     def write(self, origin: Origin) -> Iterator[Transaction]:
         """One transaction: committed at the end of the block, rolled back by any exception.
 
         Raises:
-            DatabaseUnusable: the commit failed, e.g. the disk is full; nothing was stored.
+            CommitFailed: e.g. the disk is full; nothing was stored.
+            InvalidValue: the origin cannot be stored.
         """
-        with self._write_lock, self._connection.cursor() as cursor:
+        for field in ("actor", "reason", "request_id"):
+            check_text(getattr(origin, field) or "", field, MAX_ORIGIN_CHARS)
+        with self._write_lock, self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
-                yield Transaction(cursor, self._queries, origin, datetime.now(UTC))
+                yield Transaction(cursor, self._current_queries, origin, datetime.now(UTC))
                 cursor.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction already
                     cursor.execute("ROLLBACK")
-                if isinstance(error, duckdb.IOException | duckdb.TransactionException):
-                    raise DatabaseUnusable(self.label, _first_line(error)) from error
                 raise
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, so that the file alone is a backup."""
-        with self._write_lock:
-            self._connection.execute("CHECKPOINT")
+    def replace_vectors(self, origin: Origin, dimensions: int, identity: str) -> None:
+        """Forget all vectors and begin a table of this width, owned by this embedder."""
+        queries = load_queries(dimensions)
+        with self._write_lock, self.write(origin) as transaction:
+            transaction.run("delete_meta", name="embedder")
+            transaction.run("insert_meta", name="embedder", value=identity)
+            transaction.run("drop_vectors")
+            self._queries = queries
+            transaction.run("create_vectors")
 
     def close(self) -> None:
-        """Checkpoint and release the file. Safe to call twice."""
+        """Let readers finish, fold the log into the file and release it. Safe to call twice."""
         with self._write_lock:
-            with suppress(duckdb.Error):  # closed already, or a full disk: the log keeps the rest
+            with self._idle:
+                if self._closing:
+                    return
+                self._closing = True
+                if not self._idle.wait_for(lambda: not self._cursors, CLOSE_WAIT_S):
+                    for cursor in self._cursors:
+                        cursor.interrupt()
+                    self._idle.wait_for(lambda: not self._cursors, CLOSE_WAIT_S)
+            with suppress(duckdb.Error):  # a full disk: the log keeps what the file lacks
                 self._connection.execute("CHECKPOINT")
             self._connection.close()
+            database_file.release_file(self.path)
 
-    def _migrate(self) -> None:
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._idle:
+            if self._closing:
+                raise DatabaseClosed(self.label)
+            cursor = self._connection.cursor()
+            self._cursors.add(cursor)
+        try:
+            yield cursor
+        except duckdb.Error as error:
+            explained = database_file.explain_use(self.label, error)
+            if self._closing:
+                explained = DatabaseClosed(self.label)
+            if explained is None:
+                raise
+            raise explained from error
+        finally:
+            cursor.close()
+            with self._idle:
+                self._cursors.discard(cursor)
+                self._idle.notify_all()
+
+    def _current_queries(self) -> Mapping[str, str]:
+        return self._queries
+
+    def _abandon(self) -> None:
+        """Close a file that is refused without writing to it."""
+        with suppress(duckdb.Error):
+            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        self._connection.close()
+        database_file.release_file(self.path)
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
         """Bring the schema to the newest version, each step in a transaction of its own."""
-        migrations = load_migrations()
-        version = _schema_version(self._connection)
+        version = self._schema_version()
         if version > len(migrations):
             raise DatabaseTooNew(self.label, version, len(migrations))
         if self.path and 0 < version < len(migrations):
-            self._connection.execute("CHECKPOINT")
-            shutil.copy2(self.path, self.path.with_suffix(f".schema-{version}.backup"))
+            self._back_up(self.path, version)
         for number, statements in enumerate(migrations[version:], start=version + 1):
             with self._connection.cursor() as cursor:
                 cursor.execute("BEGIN TRANSACTION")
@@ -138,55 +193,43 @@ class Database:
                 )
                 cursor.execute("COMMIT")
 
+    def _back_up(self, path: Path, version: int) -> None:
+        """Copy the file as it was before a migration, beside it."""
+        self._connection.execute("CHECKPOINT")
+        self._connection.close()
+        database_file.release_file(path)
+        database_file.copy_closed_file(path, path.with_suffix(f".schema-{version}.backup"))
+        self._connection = database_file.open_file(path)
+
+    def _schema_version(self) -> int:
+        """The version stored in the file; 0 for a new one."""
+        tables = {name for (name,) in self._connection.execute("SHOW TABLES").fetchall()}
+        if "meta" not in tables:
+            if tables:
+                detail = f"it is a DuckDB file of another program (it holds {min(tables)!r})"
+                raise DatabaseUnusable(self.label, detail)
+            return 0
+        query = self._queries["read_meta"]
+        row = self._connection.execute(query, {"name": "schema_version"}).fetchone()
+        return int(row[0]) if row else 0
+
     def _stored_dimensions(self) -> int:
         row = self._connection.execute(self._queries["read_meta"], {"name": "embedder"}).fetchone()
         return int(json.loads(row[0])["dimensions"]) if row else DEFAULT_DIMENSIONS
 
-    def _load_vss(self) -> None:
-        """Load the VSS extension from its wheel; without it search is exact, never refused."""
+    def _load_vss(self, file: Path | None) -> None:
+        """Load the VSS extension; without it search is exact, never refused."""
         try:
-            folder = files("duckdb_extension_vss") / "extensions" / f"v{duckdb.__version__}"
-            with as_file(folder / "vss.duckdb_extension") as extension:
-                # LOAD takes no parameter; the path comes from the installed package.
-                self._connection.execute(f"LOAD '{str(extension).replace(chr(39), chr(39) * 2)}'")
+            extension = str(file or _packaged_vss()).replace("'", "''")
+            # LOAD takes no parameter; the path comes from the installed package.
+            self._connection.execute(f"LOAD '{extension}'")
         except (ModuleNotFoundError, FileNotFoundError, duckdb.Error) as error:
-            self.vss_error = _first_line(error)
+            self.vss_error = first_line(error)
 
 
-def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
-    if path is None:
-        return duckdb.connect(":memory:", config=_CONFIG)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return duckdb.connect(str(path), config=_CONFIG)
-    except (duckdb.Error, OSError) as error:
-        raise _explained(path, error) from error
-
-
-def _explained(path: Path, error: Exception) -> DatabaseError:
-    text = str(error)
-    if "Could not set lock" in text or "being used by another process" in text:
-        holder = _LOCK_HOLDER.search(text)
-        return DatabaseLocked(path, int(holder.group(1)) if holder else None)
-    newer = _NEWER_FORMAT.search(text)
-    if newer:
-        return DatabaseTooNew(path, int(newer.group(1)), int(newer.group(2)))
-    if isinstance(error, OSError) or "Cannot open file" in text or "ermission" in text:
-        return DatabaseUnusable(path, _first_line(error))
-    return DatabaseCorrupt(path, _first_line(error))
-
-
-def _schema_version(connection: duckdb.DuckDBPyConnection) -> int:
-    """The version stored in the file; 0 for a new one."""
-    try:
-        row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-    except duckdb.CatalogException:
-        return 0
-    return int(row[0]) if row else 0
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _packaged_vss() -> Path:
+    folder = files("duckdb_extension_vss") / "extensions" / f"v{duckdb.__version__}"
+    return Path(str(folder / "vss.duckdb_extension"))
 
 
 def describe_engine() -> Mapping[str, str]:

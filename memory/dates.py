@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from memory.errors import InvalidValue
 
-_WITH_SECONDS = re.compile(r"\d\d:\d\d:\d\d")
+_CLOCK = re.compile(r"[T ]\d\d(?P<minute>:?\d\d)?(?P<second>:?\d\d)?")
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
@@ -28,7 +28,8 @@ def parse_range(
     """Read an inclusive range as a half-open one, in UTC: the first moment in, the first after.
 
     A date alone means the whole day in the time zone, so an end of 2026-03-31 includes that
-    evening; a time means its whole second or minute, as far as it was written.
+    evening; a time means its whole second, minute or hour, as far as it was written. Where clocks
+    are put back a time comes twice: a range begins at the first and ends after the second.
 
     Raises:
         InvalidValue: a text is no ISO 8601 date, or the range ends before it begins.
@@ -45,11 +46,19 @@ def _end(text: str, timezone: str) -> datetime:
     if day is not None:
         # Not midnight plus 24 hours: the day may have 23 or 25 where clocks change.
         return _start_of(day + timedelta(days=1), timezone) if day < date.max else _LAST_MOMENT
-    moment = _moment(text, timezone, "end_date")
-    if moment.microsecond:
-        return moment + timedelta(microseconds=1)
-    step = timedelta(seconds=1) if _WITH_SECONDS.search(text) else timedelta(minutes=1)
-    return moment + step
+    moment = _moment(text, timezone, "end_date", last=True)
+    unit = _written_unit(text)
+    return moment + unit if moment < _LAST_MOMENT - unit else _LAST_MOMENT
+
+
+def _written_unit(text: str) -> timedelta:
+    """How much time an ISO time means: as much as its last written digit."""
+    if re.search(r"[.,]\d", text):
+        return timedelta(microseconds=1)
+    clock = _CLOCK.search(text)
+    if clock is None or clock["second"]:
+        return timedelta(seconds=1)
+    return timedelta(minutes=1) if clock["minute"] else timedelta(hours=1)
 
 
 def _day(text: str) -> date | None:
@@ -59,11 +68,14 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _moment(text: str, timezone: str, field: str) -> datetime:
+def _moment(text: str, timezone: str, field: str, last: bool = False) -> datetime:
+    """A time in UTC; of one that comes twice the first, or the last."""
     try:
         moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=ZoneInfo(timezone))
+            local = moment.replace(tzinfo=ZoneInfo(timezone))
+            both = [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+            return max(both) if last else min(both)
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidValue(

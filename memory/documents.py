@@ -13,7 +13,7 @@ from memory.transaction import Reader, Transaction, to_json
 def add_documents(
     transaction: Transaction, collection: int, documents: Sequence[tuple[int, str]]
 ) -> None:
-    """Index (doc, text) pairs; two statements however many."""
+    """Index (doc, text) pairs, in the order of doc; two statements however many."""
     lengths, postings = [], []
     for doc, text in documents:
         counts = term_counts(text)
@@ -22,6 +22,7 @@ def add_documents(
     transaction.run("insert_documents", collection=collection, rows=to_json(lengths))
     if postings:
         transaction.run("insert_postings", collection=collection, rows=to_json(postings))
+    transaction.changes.newest_docs[collection] = documents[-1][0]
 
 
 def remove_document(transaction: Transaction, collection: int, doc: int) -> None:

@@ -1,21 +1,24 @@
 """Embedding in the background: loading the embedder, and giving every document its vectors.
 
-Texts are committed first and embedded after; what a crash leaves without vectors is found again at
-the next start. Vectors of two embedders are never mixed: the first one's identity is stored.
+Texts are committed first and embedded after, strictly in the order of `doc`. So what waits is what
+is newer than the newest vector: nothing has to be remembered about it, and a crash leaves nothing
+behind. Vectors of two embedders are never mixed: the first one's identity is stored.
 """
 
 import json
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.embedder import Embedder
+import numpy as np
+
+from memory.embedder import Embedder, Vectors
 from memory.errors import EmbedderMismatch, MemoryStoreError
 from memory.records import Origin
 from memory.terms import indexed_text
-from memory.transaction import Pending, Reader, to_json
+from memory.transaction import Reader, to_json
 from memory.vectors import vector_text
 
 if TYPE_CHECKING:
@@ -24,20 +27,33 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BATCH_DOCUMENTS = 32
-BACKLOG_PAGE = 512
-MAX_QUEUED = 10_000
-"""Texts kept in memory; beyond it they are read back from the database when their turn comes."""
+BATCH_CHARS = 20_000
+"""A batch is committed at once; this much is embedded in a second or two."""
+STEP_PIECES = 8
+"""Embedded between two looks at whether to stop; a piece takes up to 25 ms."""
 
 _ORIGIN = Origin(actor="mnemon", reason="embed")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A committed document that has no vector yet. `text` is what is embedded."""
+
+    collection: int
+    doc: int
+    text: str
 
 
 class EmbeddingQueue:
     """Embeds committed documents on a thread of its own.
 
     Args:
-        database: where the vectors go.
+        database: where the documents are and the vectors go.
         load: makes the embedder; called once, on the thread; None: search by keyword only.
         written: told which collections got vectors, after each commit.
+
+    `problem` is why there are no (new) vectors: the embedder cannot be loaded or is not the one
+    that made the stored vectors, or the last batch failed; the next documents bring another try.
     """
 
     def __init__(
@@ -47,9 +63,13 @@ class EmbeddingQueue:
         written: Callable[[set[int]], None],
     ) -> None:
         self._database, self._load, self._written = database, load, written
-        self._queue: deque[Pending] = deque()
-        self._waiting: dict[int, int] = {}
-        self._backlog, self._backlog_after = True, 0
+        with database.read() as reader:
+            self._done = int(reader.value("newest_embedded"))
+            self._known = int(reader.value("newest_document"))
+        self._failed_at = 0
+        # What an earlier run left may be of any collection.
+        self._at_start = self._known
+        self._newest: dict[int, int] = {}
         self._changed = threading.Condition()
         self._closing = False
         self._loaded = threading.Event()
@@ -58,16 +78,12 @@ class EmbeddingQueue:
         self._thread = threading.Thread(target=self._run, name="mnemon-embedding")
         self._thread.start()
 
-    def add(self, documents: Sequence[Pending]) -> None:
-        """Queue committed documents."""
-        if self._load is None or not documents:
-            return
+    def add(self, newest_docs: Mapping[int, int]) -> None:
+        """Say which document of each collection was committed last."""
         with self._changed:
-            if len(self._queue) + len(documents) > MAX_QUEUED:
-                self._backlog = True
-                self._backlog_after = min(self._backlog_after, documents[0].doc - 1)
-            else:
-                self._enqueue(documents)
+            for collection, doc in newest_docs.items():
+                self._newest[collection] = max(doc, self._newest.get(collection, 0))
+                self._known = max(doc, self._known)
             self._changed.notify_all()
 
     def query_vector(self, text: str, timeout_s: float) -> str | None:
@@ -76,6 +92,8 @@ class EmbeddingQueue:
         Raises:
             EmbedderMismatch: the stored vectors are another embedder's.
         """
+        if self._load is None:
+            return None
         self._loaded.wait(timeout_s)
         if isinstance(self.problem, EmbedderMismatch):
             raise self.problem
@@ -86,24 +104,26 @@ class EmbeddingQueue:
     def settle(self, collections: Sequence[int] | None, timeout_s: float) -> bool:
         """Wait until the documents committed so far have vectors; False when time ran out.
 
+        Returns at once, and True, when they will get none: no embedder, a problem, closing.
+
         Args:
             collections: only these; None: all, with what earlier runs left behind.
         """
-
-        def settled() -> bool:
-            if self._closing or self.problem is not None or self._load is None:
-                return True
-            if collections is None:
-                return not (self._backlog or self._waiting)
-            # The backlog is anybody's until it is read: right after a start it may be the asker's.
-            waiting = any(collection in self._waiting for collection in collections)
-            return not (self._backlog or waiting)
-
         with self._changed:
-            return self._changed.wait_for(settled, timeout_s)
+            newest = [self._newest.get(c, self._at_start) for c in collections or ()]
+            until = self._known if collections is None else max(newest, default=0)
+            return self._changed.wait_for(
+                lambda: (
+                    self._done >= until
+                    or self._closing
+                    or self.problem is not None
+                    or self._load is None
+                ),
+                timeout_s,
+            )
 
     def close(self) -> None:
-        """End the thread after the batch in hand; the rest is found at the next start."""
+        """End the thread within a step of its work; the rest is done after the next start."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -115,69 +135,47 @@ class EmbeddingQueue:
                 embedder = self._load()
                 claim_vectors(self._database, embedder)
                 self.embedder = embedder
-        except MemoryStoreError as error:
-            self.problem = error
         except Exception as error:
-            _log.warning("the embedder cannot be loaded: %s", error)
+            # Any library may be behind `load`; without vectors there is still keyword search.
+            _log.warning("no embedder, search is by keyword only: %s", error)
             self.problem = error
         finally:
             self._loaded.set()
             with self._changed:
                 self._changed.notify_all()
-        if self.embedder is None:
-            return
-        while self._work(self.embedder):
-            pass
+        while self.embedder is not None and self._wait_for_work():
+            self._embed_batch(self.embedder)
 
-    def _work(self, embedder: Embedder) -> bool:
-        """Embed one batch, or wait for one; False when closing."""
+    def _wait_for_work(self) -> bool:
+        """Wait for documents to embed; False when closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._queue or self._backlog)
-            if self._closing:
-                return False
-            batch = [self._queue.popleft() for _ in range(min(BATCH_DOCUMENTS, len(self._queue)))]
+            self._changed.wait_for(
+                lambda: self._closing or self._known > max(self._done, self._failed_at)
+            )
+            return not self._closing
+
+    def _embed_batch(self, embedder: Embedder) -> None:
+        """Give the oldest documents that wait their vectors."""
+        with self._changed:
+            until = self._known
+        problem: Exception | None = None
+        done = self._done
         try:
-            if batch:
-                self._store(embedder, batch)
-            else:
-                self._read_backlog()
-        except MemoryStoreError as error:
-            # A full disk, say: the documents keep their place for the next start.
+            with self._database.read() as reader:
+                batch = read_pending(reader, self._done)
+            if store_vectors(self._database, embedder, batch, lambda: self._closing):
+                done = batch[-1].doc if batch else until
+                self._written({document.collection for document in batch})
+        except MemoryStoreError as error:  # a full disk, say
             _log.error("vectors could not be stored: %s", error)
-            self.problem = error
-            return False
-        finally:
-            with self._changed:
-                self._count_down(batch)
-                self._changed.notify_all()
-        return True
-
-    def _read_backlog(self) -> None:
-        """Queue a page of the documents that earlier runs left without vectors."""
-        with self._database.read() as reader:
-            pending = read_pending(reader, self._backlog_after, BACKLOG_PAGE)
+            problem = error
+        except Exception as error:
+            _log.exception("the embedder failed")
+            problem = error
         with self._changed:
-            queued = {document.doc for document in self._queue}
-            self._enqueue([document for document in pending if document.doc not in queued])
-            self._backlog = bool(pending)
-            if pending:
-                self._backlog_after = pending[-1].doc
-
-    def _enqueue(self, documents: Sequence[Pending]) -> None:
-        self._queue.extend(documents)
-        for document in documents:
-            count = self._waiting.get(document.collection, 0)
-            self._waiting[document.collection] = count + 1
-
-    def _store(self, embedder: Embedder, batch: Sequence[Pending]) -> None:
-        store_vectors(self._database, embedder, batch)
-        self._written({document.collection for document in batch})
-
-    def _count_down(self, batch: Sequence[Pending]) -> None:
-        for document in batch:
-            self._waiting[document.collection] -= 1
-            if not self._waiting[document.collection]:
-                del self._waiting[document.collection]
+            self._done, self.problem = done, problem
+            self._failed_at = until if problem else 0
+            self._changed.notify_all()
 
 
 def stored_embedder(reader: Reader) -> str | None:
@@ -192,39 +190,68 @@ def claim_vectors(database: "Database", embedder: Embedder) -> None:
     Raises:
         EmbedderMismatch: another embedder made them; nothing was changed.
     """
-    identity = to_json({"name": embedder.name, "dimensions": embedder.dimensions})
-    with database.write(_ORIGIN) as transaction:
-        stored = transaction.value("read_meta", name="embedder")
-        if stored is not None and stored != identity:
-            raise EmbedderMismatch(json.loads(stored)["name"], embedder.name)
+    identity = embedder_identity(embedder)
+    with database.lock:
+        with database.read() as reader:
+            stored = reader.value("read_meta", name="embedder")
         if stored is None:
-            transaction.run("insert_meta", name="embedder", value=identity)
-            # No vectors yet: the table may get this embedder's width.
-            transaction.run("drop_vectors")
-    database.use_dimensions(embedder.dimensions)
+            # No vectors yet: their table may get this embedder's width.
+            database.replace_vectors(_ORIGIN, embedder.dimensions, identity)
+        elif stored != identity:
+            raise EmbedderMismatch(json.loads(stored)["name"], embedder.name)
 
 
-def read_pending(reader: Reader, after: int, limit: int) -> list[Pending]:
-    """Return documents without vectors in the order of doc, with the text to embed."""
-    docs = [doc for doc, _ in reader.rows("pending_documents", after=after, limit=limit)]
-    rows = reader.rows("texts_to_embed", docs=to_json(docs))
-    return [
-        Pending(collection, doc, indexed_text(text, author, occurred_at))
-        for doc, collection, text, author, occurred_at in rows
-    ]
+def embedder_identity(embedder: Embedder) -> str:
+    """What is stored with the vectors: whose they are."""
+    return to_json({"name": embedder.name, "dimensions": embedder.dimensions})
 
 
-def store_vectors(database: "Database", embedder: Embedder, batch: Sequence[Pending]) -> None:
-    """Embed documents and commit their vectors; a long text gets one for each of its parts."""
-    parts = [(document, piece) for document in batch for piece in embedder.split(document.text)]
-    vectors = embedder.embed([piece for _, piece in parts], "passage")
+def read_pending(reader: Reader, after: int) -> list[Pending]:
+    """Return the next batch of documents after `after`, in the order of doc."""
+    batch: list[Pending] = []
+    chars = 0
+    for row in reader.rows("texts_to_embed", after=after, limit=BATCH_DOCUMENTS):
+        doc, collection, text, author, occurred_at = row
+        chars += len(text)
+        if batch and chars > BATCH_CHARS:
+            break
+        batch.append(Pending(collection, doc, indexed_text(text, author, occurred_at)))
+    return batch
+
+
+def store_vectors(
+    database: "Database",
+    embedder: Embedder,
+    batch: Sequence[Pending],
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Embed documents and commit their vectors; a long text gets one for each of its parts.
+
+    Returns:
+        False, with nothing stored, when `stopped` said so meanwhile.
+    """
+    parts: list[tuple[Pending, str]] = []
+    for document in batch:
+        parts += [(document, piece) for piece in embedder.split(document.text)]
+    vectors: list[Vectors] = []
+    for start in range(0, len(parts), STEP_PIECES):
+        if stopped():
+            return False
+        pieces = [piece for _, piece in parts[start : start + STEP_PIECES]]
+        vectors.append(embedder.embed(pieces, "passage"))
+    if not parts:
+        return True
     rows = [
         {
             "collection": document.collection,
             "doc": document.doc,
             "embedding": vector_text(vector),
         }
-        for (document, _), vector in zip(parts, vectors, strict=True)
+        for (document, _), vector in zip(parts, np.concatenate(vectors), strict=True)
     ]
     with database.write(_ORIGIN) as transaction:
-        transaction.run("insert_vectors", rows=to_json(rows))
+        # Without what was deleted since it was read.
+        transaction.run(
+            "insert_vectors", rows=to_json(rows), first=batch[0].doc, last=batch[-1].doc
+        )
+    return True

@@ -5,7 +5,9 @@ MemoryStoreError
 │   ├── DatabaseLocked       another process has the file open
 │   ├── DatabaseCorrupt      the file or its write-ahead log cannot be read
 │   ├── DatabaseTooNew       written by a newer mnemon
-│   └── DatabaseUnusable     the path cannot be opened for another reason
+│   ├── DatabaseUnusable     the path cannot be opened for another reason
+│   ├── DatabaseClosed       mnemon is shutting down
+│   └── CommitFailed         the disk did not take a change
 ├── NotFound
 │   ├── UnknownAgent
 │   ├── UnknownBlock
@@ -74,6 +76,25 @@ class DatabaseUnusable(DatabaseError):
     def __init__(self, path: Path, detail: str) -> None:
         self.path, self.detail = path, detail
         super().__init__(f"{path} cannot be opened: {detail}; choose another directory with --data")
+
+
+class DatabaseClosed(DatabaseError):
+    """The database was closed while somebody still wanted to use it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} is closed: mnemon is shutting down; start it again")
+
+
+class CommitFailed(DatabaseError):
+    """A change could not be written, for instance because the disk is full."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(
+            f"{path} did not take the change: {detail}. Nothing was changed; make room on the disk,"
+            " then do it again"
+        )
 
 
 class NotFound(MemoryStoreError):

@@ -5,6 +5,7 @@ are summed. On public conversations this beat reciprocal rank fusion by eight to
 recall@10, and letting neighbours answer for each other added five more (docs/decisions/0004).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -35,7 +36,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate's place in the fused ranking, and what it is made of."""
+    """A candidate's place in the fused ranking, and why it is there.
+
+    score is the sum of keyword, vector, neighbours and author; keyword and vector come from how far
+    bm25 and cosine lie from those of the other candidates.
+    """
 
     doc: int
     score: float
@@ -43,6 +48,8 @@ class Ranked:
     vector: float
     neighbours: float
     author: float
+    bm25: float
+    cosine: float | None
 
 
 def fuse(query: str, candidates: Sequence[Candidate]) -> list[Ranked]:
@@ -50,23 +57,21 @@ def fuse(query: str, candidates: Sequence[Candidate]) -> list[Ranked]:
 
     Candidates that share neither a term nor a meaning (cosine under MIN_COSINE) are left out.
     """
-    near = [c for c in candidates if c.bm25 > 0 or (c.cosine or 0) >= MIN_COSINE]
-    keyword = _standardised([c.bm25 for c in near])
-    vector = _standardised_known([c.cosine for c in near])
-    base = {
-        c.doc: KEYWORD_WEIGHT * k + VECTOR_WEIGHT * v
-        for c, k, v in zip(near, keyword, vector, strict=True)
-    }
+    near = sorted(
+        (c for c in candidates if c.bm25 > 0 or (c.cosine or 0) >= MIN_COSINE), key=lambda c: c.doc
+    )
+    keyword = [KEYWORD_WEIGHT * z for z in _standardised([c.bm25 for c in near])]
+    vector = [VECTOR_WEIGHT * z for z in _standardised_known([c.cosine for c in near])]
+    base = {c.doc: k + v for c, k, v in zip(near, keyword, vector, strict=True)}
     authors = _author_bonuses(query, near)
     at_place: dict[tuple[str | None, int | None], int] = {
         (c.session, c.sequence): c.doc for c in near if c.session is not None
     }
     ranked = []
-    for candidate, k, v in zip(near, keyword, vector, strict=True):
-        around = NEIGHBOUR_WEIGHT * _neighbour_score(candidate, at_place, base)
-        bonus = authors.get(candidate.author or "", 0.0)
-        total = base[candidate.doc] + around + bonus
-        ranked.append(Ranked(candidate.doc, total, k, v, around, bonus))
+    for c, k, v in zip(near, keyword, vector, strict=True):
+        around = NEIGHBOUR_WEIGHT * _neighbour_score(c, at_place, base)
+        bonus = authors.get(c.author or "", 0.0)
+        ranked.append(Ranked(c.doc, k + v + around + bonus, k, v, around, bonus, c.bm25, c.cosine))
     return sorted(ranked, key=lambda r: (-r.score, r.doc))
 
 
@@ -101,6 +106,10 @@ def _author_bonuses(query: str, candidates: Sequence[Candidate]) -> dict[str, fl
     """A bonus for authors the query names, if that tells candidates apart."""
     authors = {c.author for c in candidates if c.author}
     asked = query.lower()
-    named = {author for author in authors if author.lower() in asked}
+    named = {
+        author
+        for author in authors
+        if re.search(rf"(?<!\w){re.escape(author.lower())}(?!\w)", asked)
+    }
     hit = sum(c.author in named for c in candidates)
     return dict.fromkeys(named, AUTHOR_BONUS) if 0 < hit < len(candidates) else {}

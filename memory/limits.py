@@ -12,6 +12,7 @@ MAX_TEXT_CHARS = 100_000
 MAX_QUERY_CHARS = 4_000
 MAX_NAME_CHARS = 100
 MAX_DESCRIPTION_CHARS = 2_000
+MAX_NOTE_CHARS = 500
 MAX_TAGS = 50
 MAX_BLOCKS = 50
 
@@ -47,6 +48,13 @@ def check_filled(text: str, field: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     if not text.strip():
         raise InvalidValue(f"{field} is empty; give it some text")
     return check_text(text, field, max_chars)
+
+
+def check_note(text: str | None, field: str) -> str | None:
+    """An optional remark of at most 500 characters; a blank one is none."""
+    if text is None or not text.strip():
+        return None
+    return check_text(text, field, MAX_NOTE_CHARS)
 
 
 def check_label(label: str) -> str:

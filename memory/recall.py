@@ -10,7 +10,7 @@ from memory import documents
 from memory.limits import check_text
 from memory.records import Agent, Message, NewMessage, ToolUse
 from memory.terms import indexed_text
-from memory.transaction import Pending, Reader, Row, Transaction, to_json
+from memory.transaction import Reader, Row, Transaction, to_json
 
 SEARCHED_ROLES = ("user", "assistant")
 """What is indexed: what was said. Tool results repeat memory and would find themselves."""
@@ -27,7 +27,12 @@ def append_messages(
 
     Args:
         last_sequence: how many messages the agent has so far.
+
+    Raises:
+        InvalidValue: a text cannot be stored; nothing was.
     """
+    if not messages:
+        return []
     docs = [doc for (doc,) in transaction.rows("take_docs", count=len(messages))]
     stored = [
         Message(
@@ -36,7 +41,7 @@ def append_messages(
             role=new.role,
             content=check_text(new.content, f"the {new.role} message"),
             tool_calls=new.tool_calls,
-            tool_call_id=new.tool_call_id,
+            tool_call_id=new.tool_call_id and check_text(new.tool_call_id, "tool_call_id"),
             turn_id=turn_id,
             sequence=last_sequence + number,
             created_at=transaction.now,
@@ -57,7 +62,6 @@ def append_messages(
     ]
     if said:
         documents.add_documents(transaction, agent.key, said)
-        transaction.changes.to_embed += [Pending(agent.key, doc, text) for doc, text in said]
     transaction.changes.messages.setdefault(agent.key, []).extend(stored)
     return stored
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from memory.database import Database
 from memory.embedder import Embedder
-from memory.embedding import BATCH_DOCUMENTS, claim_vectors, read_pending, store_vectors
+from memory.embedding import claim_vectors, embedder_identity, read_pending, store_vectors
 from memory.errors import EmbedderMismatch
 from memory.records import Origin
 
@@ -32,27 +32,20 @@ def reindex(
     """
     try:
         claim_vectors(database, embedder)
-        if force:
-            _discard(database, embedder)
     except EmbedderMismatch:
-        _discard(database, embedder)
+        force = True
+    if force:
+        database.replace_vectors(_ORIGIN, embedder.dimensions, embedder_identity(embedder))
     with database.read() as reader:
         total = int(reader.value("count_pending"))
-    done, last = 0, 0
+        last = int(reader.value("newest_embedded"))
+    done = 0
     report(done, total)
     while True:
         with database.read() as reader:
-            batch = read_pending(reader, after=last, limit=BATCH_DOCUMENTS)
+            batch = read_pending(reader, last)
         if not batch:
             return done
         store_vectors(database, embedder, batch)
         done, last = done + len(batch), batch[-1].doc
         report(done, total)
-
-
-def _discard(database: Database, embedder: Embedder) -> None:
-    """Forget all vectors and whose they were, in one transaction; the new owner claims the rest."""
-    with database.write(_ORIGIN) as transaction:
-        transaction.run("delete_meta", name="embedder")
-        transaction.run("drop_vectors")
-    claim_vectors(database, embedder)

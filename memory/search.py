@@ -7,8 +7,7 @@ its words at once and by its meaning a moment later.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.errors import InvalidValue
@@ -16,12 +15,12 @@ from memory.fusion import Candidate, Ranked, fuse
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.terms import terms
 from memory.transaction import Reader, to_json
-from memory.vectors import ExactIndex, Filter, VectorIndex, VectorQuery, exact_scores
+from memory.vectors import ExactIndex, Filter, VectorIndex, VectorQuery
 
 MIN_CANDIDATES = 100
 """Per leg; with the best 50 to 100 of each, fusion loses nothing (retrieval measurements)."""
 MAX_LIMIT = 100
-MAX_OFFSET = 1_000
+MAX_CANDIDATES = 4 * MAX_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,23 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Hits, best first. by_meaning is False when only words were compared."""
+    """Hits, best first. by_meaning is False when only words were compared.
+
+    The pages of a search end after the best candidates, at least MIN_CANDIDATES of each leg.
+    """
 
     hits: tuple[Ranked, ...]
     next_cursor: str | None
     by_meaning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a page begins, in which ranking: the candidates per leg among the older documents."""
+
+    offset: int
+    candidates: int
+    before_doc: int
 
 
 def search(
@@ -60,22 +71,19 @@ def search(
     check_filled(query.text, "query", MAX_QUERY_CHARS)
     if not 1 <= query.limit <= MAX_LIMIT:
         raise InvalidValue(f"limit {query.limit} is outside 1 to {MAX_LIMIT}")
-    offset = _read_cursor(query)
+    at = _read_cursor(query) if query.cursor else _first_position(reader, query)
+    query = replace(query, before_doc=at.before_doc)
     where = _filter(query)
-    wanted = max(MIN_CANDIDATES, 2 * (offset + query.limit))
-    bm25 = _keyword_leg(reader, query, where, wanted)
-    cosine = _vector_leg(
-        reader,
-        vector and VectorQuery(query.collection, vector, where, wanted),
-        index,
-        list(bm25),
-    )
+    bm25 = _keyword_leg(reader, query, where, at.candidates)
+    cosine: dict[int, float] = {}
+    if vector is not None:
+        near = VectorQuery(query.collection, vector, where, at.candidates, tuple(bm25))
+        found = index.nearest(reader, near) if index else None
+        cosine = ExactIndex().nearest(reader, near) if found is None else found
     ranked = fuse(query.text, _candidates(reader, query.collection, bm25, cosine))
-    hits = tuple(ranked[offset : offset + query.limit])
-    more = len(ranked) > offset + query.limit and offset + query.limit < MAX_OFFSET
-    return Page(
-        hits, _write_cursor(query, offset + query.limit) if more else None, vector is not None
-    )
+    end = at.offset + query.limit
+    cursor = _write_cursor(query, replace(at, offset=end)) if len(ranked) > end else None
+    return Page(tuple(ranked[at.offset : end]), cursor, vector is not None)
 
 
 def _keyword_leg(reader: Reader, query: Query, where: Filter, limit: int) -> dict[int, float]:
@@ -88,21 +96,6 @@ def _keyword_leg(reader: Reader, query: Query, where: Filter, limit: int) -> dic
             **where.parameters(),
         )
     )
-
-
-def _vector_leg(
-    reader: Reader,
-    query: VectorQuery | str | None,
-    index: VectorIndex | None,
-    keyword_docs: Sequence[int],
-) -> dict[int, float]:
-    """Nearest documents, and the cosines of what the keyword leg found besides."""
-    if not isinstance(query, VectorQuery):
-        return {}
-    found = index.nearest(reader, query) if index else None
-    if found is None:
-        found = ExactIndex().nearest(reader, query)
-    return found | exact_scores(reader, query, [d for d in keyword_docs if d not in found])
 
 
 def _candidates(
@@ -129,20 +122,28 @@ def _filter(query: Query) -> Filter:
     )
 
 
-def _write_cursor(query: Query, offset: int) -> str:
-    return base64.urlsafe_b64encode(f"{offset}:{_fingerprint(query)}".encode()).decode()
+def _first_position(reader: Reader, query: Query) -> _Position:
+    """The beginning of a search over what there is now; later pages see no more."""
+    newest = int(reader.value("newest_document"))
+    before_doc = newest + 1 if query.before_doc is None else query.before_doc
+    return _Position(0, max(MIN_CANDIDATES, 4 * query.limit), before_doc)
 
 
-def _read_cursor(query: Query) -> int:
-    """The offset in a cursor, which must be of this same query."""
-    if query.cursor is None:
-        return 0
+def _write_cursor(query: Query, at: _Position) -> str:
+    text = f"{at.offset}:{at.candidates}:{at.before_doc}:{_fingerprint(query)}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _read_cursor(query: Query) -> _Position:
+    """The position in a cursor, which must be of this same query."""
     try:
-        text = base64.urlsafe_b64decode(query.cursor.encode("ascii")).decode("ascii")
-        offset, fingerprint = text.split(":")
-        if fingerprint == _fingerprint(query) and 0 < int(offset) <= MAX_OFFSET:
-            return int(offset)
-    except (ValueError, binascii.Error):
+        text = base64.urlsafe_b64decode((query.cursor or "").encode("ascii")).decode("ascii")
+        *numbers, fingerprint = text.split(":")
+        at = _Position(*map(int, numbers))
+        known = 0 < at.offset <= 2 * at.candidates and 0 < at.before_doc < 2**63
+        if known and at.candidates <= MAX_CANDIDATES and fingerprint == _fingerprint(query):
+            return at
+    except (ValueError, TypeError, binascii.Error):
         pass
     raise InvalidValue(
         "cursor is not one this search returned; repeat the search without it, and change nothing"
@@ -151,15 +152,6 @@ def _read_cursor(query: Query) -> int:
 
 
 def _fingerprint(query: Query) -> str:
-    key = repr(
-        (
-            query.collection,
-            query.text,
-            query.tags_any,
-            query.tags_all,
-            query.roles,
-            query.since,
-            query.until,
-        )
-    )
-    return hashlib.blake2b(key.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
+    """What must be the same on every page: all that is asked, but for how many at once."""
+    asked = replace(query, limit=0, cursor=None, before_doc=None)
+    return hashlib.blake2b(repr(asked).encode("utf-8"), digest_size=6).hexdigest()

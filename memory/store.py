@@ -7,7 +7,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -57,6 +57,7 @@ class MemoryStore:
         path: the database file, created when missing; None keeps everything in memory.
         load_embedder: makes the embedder, in the background; None: search by keyword only.
         hnsw_threshold: vectors in one archive from which it is searched through the HNSW index.
+        vss_file: the VSS extension; None: the one in its installed package.
 
     Raises:
         DatabaseError: the file is locked, damaged, too new or cannot be opened.
@@ -67,10 +68,17 @@ class MemoryStore:
         path: Path | None,
         load_embedder: Callable[[], Embedder] | None,
         hnsw_threshold: int = HNSW_THRESHOLD,
+        vss_file: Path | None = None,
     ) -> None:
-        self.database = Database(path)
-        self.index = HnswIndex(self.database, hnsw_threshold)
-        self.embedding = EmbeddingQueue(self.database, load_embedder, self.index.vectors_written)
+        with ExitStack() as opened:
+            self.database = opened.enter_context(Database(path, vss_file))
+            self.index = HnswIndex(self.database, hnsw_threshold)
+            opened.callback(self.index.close)
+            self.embedding = EmbeddingQueue(
+                self.database, load_embedder, self.index.vectors_written
+            )
+            opened.callback(self.embedding.close)
+            self._opened = opened.pop_all()
         self._working_set = WorkingSet()
 
     def __enter__(self) -> Self:
@@ -81,9 +89,7 @@ class MemoryStore:
 
     def close(self) -> None:
         """Stop the background threads, fold the log into the file and release it."""
-        self.embedding.close()
-        self.index.close()
-        self.database.close()
+        self._opened.close()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -99,7 +105,7 @@ class MemoryStore:
                 yield transaction
             self._working_set.follow(transaction.changes)
             self.index.follow(transaction.changes)
-        self.embedding.add(transaction.changes.to_embed)
+            self.embedding.add(transaction.changes.newest_docs)
 
     def agent_state(self, agent: str) -> AgentState:
         """Return what a turn of the agent with this id or name needs.
@@ -111,7 +117,10 @@ class MemoryStore:
             return self._working_set.get(reader, agents.find_agent(reader, agent))
 
     def search_passages(self, reader: Reader, query: Query) -> tuple[list[PassageHit], Page]:
-        """Search an archive (query.collection is its key); see search.search."""
+        """Search an archive (query.collection is its key); see search.search.
+
+        A reader sees what is committed by now, later than what it has read so far.
+        """
         page = self._search(reader, query)
         rows = reader.rows("passages_by_doc", collection=query.collection, docs=_docs(page))
         passages = {passage.doc: passage for passage in map(passage_of, rows)}
@@ -129,6 +138,7 @@ class MemoryStore:
         if not isinstance(reader, Transaction):
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
+        reader.renew()
         return search(reader, query, vector, self.index)
 
 

@@ -22,6 +22,14 @@ STOP_WORDS = frozenset(
 )
 """English function words and what apostrophes leave behind."""
 
+MAX_TERM_CHARS = 64
+"""Longer words are data, not language; they are found by their beginning."""
+
+_MONTHS = (
+    "January February March April May June July August September October November December".split()
+)
+"""Not strftime's, which are those of the machine's locale."""
+
 
 @cache
 def _stemmer() -> Any:
@@ -39,10 +47,10 @@ def terms(text: str) -> list[str]:
 
     A text of stop words only keeps them: "who is it" must still be searchable.
     """
-    folded = unicodedata.normalize("NFKD", text.lower())
+    folded = unicodedata.normalize("NFKD", text).lower()
     words = _WORD.findall("".join(c for c in folded if not unicodedata.combining(c)))
     kept = [word for word in words if word not in STOP_WORDS] or words
-    return [_stem(word) for word in kept]
+    return [_stem(word[:MAX_TERM_CHARS]) for word in kept]
 
 
 def term_counts(text: str) -> Counter[str]:
@@ -51,12 +59,14 @@ def term_counts(text: str) -> Counter[str]:
 
 
 def indexed_text(text: str, author: str | None, occurred_at: datetime | None) -> str:
-    """The text as it is indexed and embedded: with who said it and the day (UTC) it happened.
+    """The text as it is indexed and embedded: with who said it and the day it happened.
 
     On public conversations this alone finds a quarter more of the evidence than the bare text
-    (retrieval, docs/decisions/0004).
+    (retrieval, docs/decisions/0004). occurred_at is in UTC, as the database keeps it: the same text
+    must come out when it is embedded after a restart.
     """
     said = f"{author}: {text}" if author else text
     if occurred_at is None:
         return said
-    return f"[{occurred_at.day} {occurred_at:%B %Y}] {said}"
+    day = f"{occurred_at.day} {_MONTHS[occurred_at.month - 1]} {occurred_at.year}"
+    return f"[{day}] {said}"

@@ -1,15 +1,17 @@
 """What code that reads or writes memory is handed: a Reader, or a Transaction.
 
-Both run named queries (memory/sql) on one DuckDB cursor. A Transaction also knows who writes and
-why, records events, and collects what others must learn after the commit (Changes).
+Both run named queries (memory/sql) on one DuckDB cursor and see one moment of the database. A
+Transaction also knows who writes and why, records events, and collects what others must learn after
+the commit (Changes).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from memory.errors import InvalidValue
 from memory.records import Agent, Block, Message, Origin
 
 if TYPE_CHECKING:
@@ -18,24 +20,22 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A committed document that has no vector yet. `text` is what is embedded."""
-
-    collection: int
-    doc: int
-    text: str
+Queries = Callable[[], Mapping[str, str]]
+"""Gives the named queries for the width of vectors that the database has now."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What a transaction did, for the caches and indexes that follow it once it is committed."""
+    """What a transaction did, for the caches and indexes that follow it once it is committed.
+
+    newest_docs: the last document written to each collection.
+    """
 
     stale_agents: set[int] = field(default_factory=set)
     agents: dict[int, Agent] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     messages: dict[int, list[Message]] = field(default_factory=dict)
-    to_embed: list[Pending] = field(default_factory=list)
+    newest_docs: dict[int, int] = field(default_factory=dict)
     removed_docs: list[tuple[int, int]] = field(default_factory=list)
     removed_collections: list[int] = field(default_factory=list)
 
@@ -43,26 +43,38 @@ class Changes:
 class Reader:
     """Runs named queries on one cursor; not for use by two threads at once."""
 
-    def __init__(self, cursor: "DuckDBPyConnection", queries: Mapping[str, str]) -> None:
+    def __init__(self, cursor: "DuckDBPyConnection", queries: Queries) -> None:
         self._cursor, self._queries = cursor, queries
 
     def rows(self, query: str, **parameters: object) -> list[Row]:
         """Run a query and return all its rows."""
-        return self._cursor.execute(self._queries[query], parameters or None).fetchall()
+        return self._execute(self._queries()[query], parameters).fetchall()
 
     def rows_of(self, query: str, collection: int, **parameters: object) -> list[Row]:
         """Run a query on the collection's own table of the HNSW index."""
-        text = self._queries[query].replace("{collection}", str(int(collection)))
-        return self._cursor.execute(text, parameters or None).fetchall()
+        text = self._queries()[query].replace("{collection}", str(int(collection)))
+        return self._execute(text, parameters).fetchall()
 
     def row(self, query: str, **parameters: object) -> Row | None:
         """Run a query and return its first row, or None."""
-        return self._cursor.execute(self._queries[query], parameters or None).fetchone()
+        return self._execute(self._queries()[query], parameters).fetchone()
 
     def value(self, query: str, **parameters: object) -> Any:
         """Run a query and return the first column of its first row, or None without a row."""
         row = self.row(query, **parameters)
         return row[0] if row else None
+
+    def renew(self) -> None:
+        """See what is committed now, rather than when this reader was made."""
+        self._cursor.execute("ROLLBACK")
+        self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+
+    def _execute(self, text: str, parameters: Mapping[str, object]) -> "DuckDBPyConnection":
+        try:
+            return self._cursor.execute(text, parameters or None)
+        except RuntimeError as error:
+            # All that DuckDB's binding says of a string that is not Unicode.
+            raise InvalidValue("a text holds a lone surrogate; send valid Unicode") from error
 
 
 class Transaction(Reader):
@@ -71,7 +83,7 @@ class Transaction(Reader):
     def __init__(
         self,
         cursor: "DuckDBPyConnection",
-        queries: Mapping[str, str],
+        queries: Queries,
         origin: Origin,
         now: datetime,
     ) -> None:
@@ -87,7 +99,10 @@ class Transaction(Reader):
 
     def run(self, query: str, **parameters: object) -> None:
         """Run a statement and ignore what it returns."""
-        self._cursor.execute(self._queries[query], parameters or None)
+        self._execute(self._queries()[query], parameters)
+
+    def renew(self) -> None:
+        """Nothing to do: a transaction sees what is committed and what it wrote itself."""
 
     def record(
         self,
@@ -98,20 +113,41 @@ class Transaction(Reader):
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the event of a change: by whom and why is known, here is what."""
+        self.record_all(action, agent_id, [(subject, before, after)])
+
+    def record_all(
+        self,
+        action: str,
+        agent_id: str | None,
+        changes: Sequence[tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]],
+    ) -> None:
+        """Write the events of several changes of one kind: subject, before and after of each."""
+        rows = [
+            {
+                "subject": subject,
+                "before": None if before is None else to_json(before),
+                "after": None if after is None else to_json(after),
+            }
+            for subject, before, after in changes
+        ]
         self.run(
-            "insert_event",
+            "insert_events",
             now=self.now_utc,
             actor=self.origin.actor,
             reason=self.origin.reason,
             request_id=self.origin.request_id,
             action=action,
             agent_id=agent_id,
-            subject=subject,
-            before=None if before is None else to_json(before),
-            after=None if after is None else to_json(after),
+            rows=to_json(rows),
         )
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON; Unicode stays readable in the file."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON, and valid Unicode whatever it is made of; letters stay readable in the file."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A model may write half a surrogate pair into a tool call; as an escape it can be stored.
+    return text if _is_unicode(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

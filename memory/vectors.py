@@ -5,7 +5,7 @@ collection that is searched whole. Both answer with exact cosines.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from memory.transaction import Reader, to_json
@@ -27,8 +27,12 @@ class Filter:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing is filtered out."""
-        return self == Filter()
+        """Whether nothing is filtered out but what came late (before_doc)."""
+        return replace(self, before_doc=None) == Filter()
+
+    def has_doc(self, doc: int) -> bool:
+        """Whether before_doc lets a document pass."""
+        return self.before_doc is None or doc < self.before_doc
 
     def parameters(self) -> dict[str, Any]:
         """As parameters of the search queries."""
@@ -37,31 +41,39 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A search by meaning: `vector` is the query's, as text for the database."""
+    """A search by meaning: `vector` is the query's, as text for the database.
+
+    also: documents whose cosines are wanted although they may not be among the nearest.
+    """
 
     collection: int
     vector: str
     where: Filter
     limit: int
+    also: tuple[int, ...] = ()
 
 
 class VectorIndex(Protocol):
     """Finds the nearest documents."""
 
     def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float] | None:
-        """Return doc -> exact cosine of the nearest documents, or None: ask another index."""
+        """Return doc -> exact cosine of the nearest documents and of those of query.also.
+
+        None: this index cannot say; ask another.
+        """
 
 
 class ExactIndex:
     """Compares the query with every vector that passes the filter."""
 
     def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float]:
-        """Return doc -> cosine of the nearest documents."""
+        """Return doc -> cosine of the nearest documents and of those of query.also."""
         rows = reader.rows(
             "vector_leg",
             collection=query.collection,
             vector=query.vector,
             limit=query.limit,
+            docs=to_json(query.also),
             **query.where.parameters(),
         )
         return dict(rows)

@@ -38,12 +38,14 @@ class WorkingSet:
         """Bring the states up to a transaction that was just committed."""
         for key in changes.stale_agents:
             self._states.pop(key, None)
-        for key, agent in changes.agents.items():
-            if key in self._states:
-                self._states[key] = _with_agent(self._states[key], agent)
         for key, messages in changes.messages.items():
             if key in self._states:
                 self._states[key] = _with_messages(self._states[key], messages)
+        for key, agent in changes.agents.items():
+            state = self._states.pop(key, None)
+            # A window that moved back holds messages that are not here: it is read again.
+            if state is not None and agent.window_start >= state.agent.window_start:
+                self._states[key] = _with_agent(state, agent)
         if changes.blocks:
             for key, state in self._states.items():
                 self._states[key] = _with_blocks(state, changes.blocks)

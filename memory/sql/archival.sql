@@ -1,7 +1,10 @@
--- name: insert_passage
-INSERT INTO passages VALUES (
-    $doc, $id, $archive_key, $text, from_json($tags, '["VARCHAR"]'), $author, $source, $session,
-    $sequence, $occurred_at, $now);
+-- name: insert_passages
+INSERT INTO passages
+SELECT r.doc, r.id, $archive_key, r.text, r.tags, r.author, r.source, r.session, r.sequence,
+       r.occurred_at, $now
+FROM (SELECT unnest(from_json($rows, '[{"doc": "BIGINT", "id": "VARCHAR", "text": "VARCHAR",
+    "tags": ["VARCHAR"], "author": "VARCHAR", "source": "VARCHAR", "session": "VARCHAR",
+    "sequence": "INTEGER", "occurred_at": "TIMESTAMP"}]')) AS r);
 
 -- name: last_sequence
 SELECT coalesce(max(sequence), 0) FROM passages

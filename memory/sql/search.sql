@@ -22,7 +22,8 @@ DELETE FROM postings WHERE collection = $collection;
 
 -- name: keyword_leg
 -- BM25 (k1 1.2, b 0.75) over the documents that pass the filter; idf is the collection's own, so
--- that one agent's texts never weigh on another's.
+-- that one agent's texts never weigh on another's. What comes after before_doc does not count at
+-- all: the next page of a search is the same ranking, whatever was written meanwhile.
 WITH allowed AS (
     SELECT doc FROM searchable
     WHERE collection = $collection
@@ -33,18 +34,18 @@ WITH allowed AS (
       AND ($until IS NULL OR dated < $until)
       AND ($before_doc IS NULL OR doc < $before_doc)),
 stats AS (SELECT count(*) AS n, avg(length) AS mean_length FROM documents
-          WHERE collection = $collection),
+          WHERE collection = $collection AND ($before_doc IS NULL OR doc < $before_doc)),
 found AS (SELECT doc, term, tf FROM postings
-          WHERE collection = $collection AND term IN (SELECT unnest(string_split($terms, ' ')))),
-frequency AS (SELECT term, count(*) AS df FROM found GROUP BY term)
-SELECT f.doc,
-       sum(ln(1 + (s.n - q.df + 0.5) / (q.df + 0.5))
-           * f.tf * 2.2 / (f.tf + 1.2 * (0.25 + 0.75 * d.length / s.mean_length))) AS score
-FROM found f
-JOIN frequency q USING (term)
-JOIN documents d ON d.doc = f.doc AND d.collection = $collection
-SEMI JOIN allowed a ON a.doc = f.doc
-CROSS JOIN stats s
+          WHERE collection = $collection AND term IN (SELECT unnest(string_split($terms, ' ')))
+            AND ($before_doc IS NULL OR doc < $before_doc)),
+frequency AS (SELECT term, count(*) AS df FROM found GROUP BY term),
+weights AS (SELECT term, ln(1 + (n - df + 0.5) / (df + 0.5))::DOUBLE AS idf
+            FROM frequency CROSS JOIN stats),
+norms AS (SELECT doc, (1.2 * (0.25 + 0.75 * length / mean_length))::DOUBLE AS norm
+          FROM documents CROSS JOIN stats
+          WHERE collection = $collection AND doc IN (SELECT doc FROM allowed))
+SELECT f.doc, sum(w.idf * f.tf * 2.2::DOUBLE / (f.tf + d.norm)) AS score
+FROM found f JOIN weights w USING (term) JOIN norms d ON d.doc = f.doc
 GROUP BY f.doc ORDER BY score DESC, f.doc LIMIT $limit;
 
 -- name: candidate_features

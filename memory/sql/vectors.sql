@@ -13,11 +13,11 @@ INSERT INTO vectors
 SELECT r.collection, r.doc, r.embedding::VARCHAR::FLOAT[{dimensions}]
 FROM (SELECT unnest(from_json($rows, '[{"collection": "INTEGER", "doc": "BIGINT",
     "embedding": "VARCHAR"}]')) AS r)
-WHERE r.doc IN (SELECT doc FROM documents);
+WHERE r.doc IN (SELECT doc FROM documents WHERE doc BETWEEN $first AND $last);
 
 -- name: vector_leg
 -- Exact cosine (rows have length 1) over the documents that pass the filter; a long document has
--- several vectors and counts as its best.
+-- several vectors and counts as its best. The nearest, and those of $docs wherever they lie.
 WITH allowed AS (
     SELECT doc FROM searchable
     WHERE collection = $collection
@@ -26,14 +26,18 @@ WITH allowed AS (
       AND ($roles IS NULL OR role IN (SELECT unnest(from_json($roles, '["VARCHAR"]'))))
       AND ($since IS NULL OR dated >= $since)
       AND ($until IS NULL OR dated < $until)
-      AND ($before_doc IS NULL OR doc < $before_doc))
-SELECT v.doc, max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
-FROM vectors v SEMI JOIN allowed a ON a.doc = v.doc
-WHERE v.collection = $collection
-GROUP BY v.doc ORDER BY score DESC, v.doc LIMIT $limit;
+      AND ($before_doc IS NULL OR doc < $before_doc)),
+scores AS MATERIALIZED (
+    SELECT v.doc,
+           max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
+    FROM vectors v SEMI JOIN allowed a ON a.doc = v.doc
+    WHERE v.collection = $collection GROUP BY v.doc)
+(SELECT doc, score FROM scores ORDER BY score DESC, doc LIMIT $limit)
+UNION
+SELECT doc, score FROM scores WHERE doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
 
 -- name: vector_scores
--- Exact cosine of given documents: of keyword hits, and of what an approximate index proposes.
+-- Exact cosine of given documents, which an approximate index proposes.
 SELECT v.doc, max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
 FROM vectors v
 WHERE v.collection = $collection AND v.doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')))
@@ -51,23 +55,26 @@ SELECT count(*) FROM vectors WHERE collection = $collection;
 -- name: large_collections
 SELECT collection FROM vectors GROUP BY collection HAVING count(*) >= $threshold;
 
--- name: pending_documents
--- Documents without a vector, oldest first: after a crash, and while reindexing.
-SELECT d.doc, d.collection FROM documents d
-ANTI JOIN vectors v ON v.doc = d.doc
-WHERE d.doc > $after ORDER BY d.doc LIMIT $limit;
+-- name: newest_embedded
+-- Documents get their vectors in the order of doc: all that is newer still waits.
+SELECT coalesce(max(doc), 0) FROM vectors;
+
+-- name: newest_document
+SELECT coalesce(max(doc), 0) FROM documents;
 
 -- name: count_pending
-SELECT count(*) FROM documents d ANTI JOIN vectors v ON v.doc = d.doc;
+SELECT count(*) FROM documents WHERE doc > (SELECT coalesce(max(doc), 0) FROM vectors);
 
 -- name: count_pending_of
-SELECT count(*) FROM documents d ANTI JOIN vectors v ON v.doc = d.doc
-WHERE d.collection IN ($archive_key, $agent_key);
+SELECT count(*) FROM documents
+WHERE collection IN ($archive_key, $agent_key)
+  AND doc > (SELECT coalesce(max(doc), 0) FROM vectors);
 
 -- name: texts_to_embed
-SELECT doc, archive_key AS collection, text, author, occurred_at FROM passages
-WHERE doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')))
+WITH next AS (SELECT doc, collection FROM documents WHERE doc > $after ORDER BY doc LIMIT $limit)
+SELECT doc, collection, text, author, occurred_at FROM passages JOIN next USING (doc)
+WHERE doc > $after
 UNION ALL
-SELECT doc, agent_key, content, NULL, NULL FROM messages
-WHERE doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')))
+SELECT doc, collection, content, NULL, NULL FROM messages JOIN next USING (doc)
+WHERE doc > $after
 ORDER BY 1;
