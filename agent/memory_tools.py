@@ -22,9 +22,18 @@ if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
 
 
 class Arguments(BaseModel):
-    """Base of the arguments: what does not exist is refused, not dropped; 42 may pass for "42"."""
+    """Base of the arguments: what does not exist is refused, not dropped; 42 may pass for "42".
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    Built when first used: a host waits for the import, and lists tools only later.
+    """
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, defer_build=True)
+
+
+class Result(BaseModel):
+    """Base of the results; built when first used, as the arguments are."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class MemoryTool:
     destructive: bool = False
 
 
-class BlockEdited(BaseModel):
+class BlockEdited(Result):
     """A block after an edit."""
 
     label: str
@@ -77,7 +86,7 @@ class BlockEdited(BaseModel):
     version: int
 
 
-class PassageStored(BaseModel):
+class PassageStored(Result):
     """Where a passage went."""
 
     id: str

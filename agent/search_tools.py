@@ -1,12 +1,13 @@
 """The search tools over archival and recall memory, under Letta's names."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from agent.memory_tools import Arguments, MemoryTool, Scope
+from agent.memory_tools import Arguments, MemoryTool, Result, Scope
 from memory import recall
 from memory.dates import parse_range
 from memory.errors import InvalidValue
@@ -18,11 +19,14 @@ from memory.search import Query
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import PassageHit
 
+MAX_OWN_MESSAGES = 60
+"""What a turn may have said itself: the user's message, and a text beside the calls of 50 steps."""
+
 Start = "Only from this date on, inclusive: 2026-03-01 or 2026-03-01T09:30."
 End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day."
 
 
-class Why(BaseModel):
+class Why(Result):
     """Why a hit is a hit: its parts sum up to the score by which hits are ranked."""
 
     score: float
@@ -32,7 +36,7 @@ class Why(BaseModel):
     author: float
 
 
-class PassageFound(BaseModel):
+class PassageFound(Result):
     """A passage of the archive."""
 
     id: str
@@ -45,7 +49,7 @@ class PassageFound(BaseModel):
     why: Why | None = None
 
 
-class PassagesFound(BaseModel):
+class PassagesFound(Result):
     """Passages, best first. by_meaning is false when only words could be compared."""
 
     results: list[PassageFound]
@@ -53,7 +57,7 @@ class PassagesFound(BaseModel):
     by_meaning: bool = True
 
 
-class MessageFound(BaseModel):
+class MessageFound(Result):
     """A message of the conversation."""
 
     id: str
@@ -63,7 +67,7 @@ class MessageFound(BaseModel):
     why: Why | None = None
 
 
-class MessagesFound(BaseModel):
+class MessagesFound(Result):
     """Messages: best first, or newest first without a query."""
 
     results: list[MessageFound]
@@ -124,9 +128,7 @@ def search_conversation(
     if a.query is None:
         if cursor is not None:
             raise InvalidValue("a cursor continues a search; give the query it belongs to")
-        newest = recall.newest_messages(
-            scope.reader, scope.agent, a.roles or recall.SEARCHED_ROLES, (since, until), a.limit
-        )
+        newest = _newest(scope, a, (since, until))
         return MessagesFound(results=[_message(scope.agent, m, None) for m in newest])
     query = Query(
         collection=scope.agent.key,
@@ -144,6 +146,17 @@ def search_conversation(
         next_cursor=page.next_cursor,
         by_meaning=page.by_meaning,
     )
+
+
+def _newest(
+    scope: Scope, a: ConversationSearch, between: tuple[datetime | None, datetime | None]
+) -> list[Message]:
+    """The newest messages before the turn that is searching."""
+    roles = a.roles or recall.SEARCHED_ROLES
+    limit = a.limit if scope.before_doc is None else a.limit + MAX_OWN_MESSAGES
+    newest = recall.newest_messages(scope.reader, scope.agent, roles, between, limit)
+    before = [m for m in newest if scope.before_doc is None or m.doc < scope.before_doc]
+    return before[: a.limit]
 
 
 def _passage(agent: Agent, hit: "PassageHit", explain: bool) -> PassageFound:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from memory import agents
 from memory.embedder import Embedder
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import MemoryStore
-from tests.agent.harness import new_agent
+from tests.agent.harness import PERSON, new_agent
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,19 @@ def minilm() -> Embedder:
     return load_embedder()
 
 
-@pytest.fixture
-def store() -> Iterator[MemoryStore]:
-    """Everything in memory, searched by words only."""
+@pytest.fixture(scope="session")
+def store_in_memory() -> Iterator[MemoryStore]:
     with MemoryStore(None, None) as opened:
         yield opened
+
+
+@pytest.fixture
+def store(store_in_memory: MemoryStore) -> Iterator[MemoryStore]:
+    """A store without agents, searched by words only; emptied, for opening one takes longer."""
+    yield store_in_memory
+    with store_in_memory.write(PERSON) as transaction:
+        for agent in agents.list_agents(transaction):
+            agents.delete_agent(transaction, agent)
 
 
 @pytest.fixture

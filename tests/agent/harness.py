@@ -20,6 +20,11 @@ def new_agent(store: MemoryStore, name: str, blocks: Sequence[Block] = BLOCKS) -
         return agents.create_agent(transaction, NewAgent(name, blocks=tuple(blocks)))
 
 
+def add_block(store: MemoryStore, agent: Agent, draft: Block) -> None:
+    with store.write(PERSON) as transaction:
+        core_memory.create_block(transaction, agent, draft)
+
+
 def call(name: str, /, **arguments: object) -> ToolCall:
     return ToolCall(f"call-{name}", name, arguments)
 
@@ -42,7 +47,7 @@ async def turn(store: MemoryStore, model: ChatModel, text: str, agent: str = "ad
 
 def use(store: MemoryStore, agent: Agent, name: str, /, **arguments: object) -> str:
     """Call one tool as a model does, in a transaction of its own."""
-    with store.write(Origin(f"agent:{agent.name}", name)) as transaction:
+    with store.write(Origin(f"agent:{agent.name}", "test")) as transaction:
         return run_call(Scope(store, transaction, agent), call(name, **arguments))
 
 

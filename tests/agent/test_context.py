@@ -79,7 +79,7 @@ class Reader:
 
 
 def read_blocks(text: str) -> list[Seen]:
-    reader, found = Reader(text + "\n"), []
+    reader, found = Reader(text + "\n"), list[Seen]()
     reader.take("<memory_blocks>\n")
     while not reader.rest.startswith("</memory_blocks>"):
         reader.take("\n" if found else "")
