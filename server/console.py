@@ -13,6 +13,7 @@ class Console:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self._progress_shown = False
+        self._tenths = -1
 
     def show(self, value: BaseModel | dict[str, Any] | list[Any], text: str) -> None:
         """Print a result: the value with --json, else the text."""
@@ -38,13 +39,18 @@ class Console:
             sys.stderr.flush()
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Show how far something is: a line that rewrites itself on a terminal."""
-        if self.as_json or not sys.stderr.isatty():
-            return
+        """Show how far something is: a line that rewrites itself, or one for each tenth."""
         share = 100 * done // max(total, 1)
-        sys.stderr.write(f"\r{what} {done}/{total} ({share} %)")
+        line = f"{what} {done}/{total} ({share} %)"
+        if self.as_json or total == 0:
+            return
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{line}")
+            self._progress_shown = True
+        elif share // 10 > self._tenths:
+            sys.stderr.write(f"{line}\n")
+        self._tenths = share // 10
         sys.stderr.flush()
-        self._progress_shown = True
 
     def end_progress(self) -> None:
         """End the progress line, if there is one."""

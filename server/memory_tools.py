@@ -123,8 +123,7 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
 def _for_hosts(tool: MemoryTool) -> MemoryTool:
     """The agents' tool with an agent_id before its own arguments."""
     bases: Any = (tool.arguments, ForAgent)  # in this order agent_id is the first field
-    arguments: type[Arguments] = create_model(tool.arguments.__name__, __base__=bases)
-    return _replaced(tool, arguments, tool.run)
+    return _replaced(tool, create_model(tool.arguments.__name__, __base__=bases), tool.run)
 
 
 def _variant(name: str, arguments: type[Arguments], run: Callable[[Scope, Any], Any]) -> MemoryTool:

@@ -7,15 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 ReportProgress = Callable[[float, float | None, str | None], Awaitable[None]]
-
-
-class Arguments(BaseModel):
-    """Base of every tool's arguments: an argument that does not exist is refused, not dropped."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +30,7 @@ class Call:
 class Tool:
     """One tool. `run` receives validated arguments and returns an instance of `result`.
 
+    arguments: must refuse unknown fields, as agent.memory_tools.Arguments does.
     text: the result as compact text for the model; default is compact JSON.
     The hints become MCP annotations; no tool of ours reaches outside the machine.
     """
@@ -43,7 +38,7 @@ class Tool:
     name: str
     title: str
     description: str
-    arguments: type[Arguments]
+    arguments: type[BaseModel]
     result: type[BaseModel]
     run: Callable[[Call, Any], Awaitable[BaseModel]]
     text: Callable[[Any], str] | None = None

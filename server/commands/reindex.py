@@ -1,5 +1,7 @@
 """`mnemon reindex`: embed everything again."""
 
+import signal
+import threading
 from typing import Any
 
 from memory.database import Database
@@ -17,13 +19,15 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         raise ConfigError(f"there is no database in {settings.data}; nothing to reindex")
     embedder = load_embedder(settings.embedder)
     database = Database(settings.database)
+    interrupted = _watch_interrupt()
+
+    def report(done: int, total: int) -> None:
+        console.progress(done, total, "embedding")
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
     try:
-        done = reindex(
-            database,
-            embedder,
-            lambda done, total: console.progress(done, total, "embedding"),
-            options["force"],
-        )
+        done = reindex(database, embedder, report, options["force"])
     except KeyboardInterrupt:
         console.end_progress()
         console.note("interrupted; run `mnemon reindex` again to go on from here")
@@ -36,3 +40,10 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         f"{done} texts embedded with {embedder.name}" if done else "nothing to do: all is embedded",
     )
     return 0
+
+
+def _watch_interrupt() -> threading.Event:
+    """Have Ctrl-C set an event: raised inside native code it comes out as another exception."""
+    interrupted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    return interrupted

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from agent.memory_tools import Arguments
 from server.arguments import InvalidArguments, parse_arguments
-from server.registry import Arguments
 
 
 class SearchArguments(Arguments):
@@ -34,8 +34,8 @@ SIGNATURE = "Required: query. Optional: limit, tags, labels."
         ({"query": "x", "zzz": 3}, "unknown argument 'zzz'"),
         ({}, "'query' is missing"),
         ({"query": "x", "limit": 99}, "'limit' must be less than or equal to 50"),
-        ({"query": 3}, "'query' must be a valid string"),
-        ({"query": "x", "tags": [1]}, "'tags.0' must be a valid string"),
+        ({"query": [3]}, "'query' must be a valid string"),
+        ({"query": "x", "tags": [{}]}, "'tags.0' must be a valid string"),
     ],
 )
 def test_a_refusal_names_the_field_the_problem_and_what_is_allowed(

@@ -14,8 +14,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Implementation, TextContent
 from pydantic import ConfigDict, RootModel
 
+from agent.memory_tools import Arguments
 from server.protocol import build_server
-from server.registry import Arguments
 from tests.server.toy_server import Journal, toy_registry
 
 Era = Literal["legacy", "auto"]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from server.registry import Arguments
+from agent.memory_tools import Arguments
 from server.schema import input_schema, output_schema
 
 

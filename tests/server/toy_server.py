@@ -27,9 +27,9 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, Field
 
+from agent.memory_tools import Arguments
 from server.protocol import RegistryServer, build_server
 from server.registry import (
-    Arguments,
     Call,
     Registry,
     Resource,
