@@ -10,7 +10,7 @@ from agent.model import ToolCall, ToolCalls
 from agent.tools import MEMORY_TOOLS, run_call
 from agent.window import Window
 from memory import agents, recall
-from memory.records import Agent, AgentState, NewMessage, Origin, ToolUse
+from memory.records import AgentState, NewMessage, Origin, ToolUse
 from memory.store import MemoryStore
 from memory.transaction import Transaction
 
@@ -36,8 +36,7 @@ class Step:
     def store_reply(self, text: str) -> None:
         """Store the end of the turn."""
         with self.store.write(self._origin("reply")) as transaction:
-            agent = agents.find_agent(transaction, self.state.agent.id)
-            self._append(transaction, agent, [NewMessage("assistant", text)])
+            self._append(transaction, self._now(), [NewMessage("assistant", text)])
 
     def store_calls(self, answer: ToolCalls, max_chars: int) -> int:
         """Run the calls and store them with their results; returns the turn's first doc.
@@ -49,8 +48,8 @@ class Step:
         searches = list(takewhile(_only_reads, calls))
         results = self._search(searches, max_chars) if searches else []
         with self.store.write(self._origin(_reason(calls))) as transaction:
-            agent = agents.find_agent(transaction, self.state.agent.id)
-            scope = Scope(self.store, transaction, agent, self.first_doc, max_chars)
+            now = self._now()
+            scope = Scope(self.store, transaction, now.agent, self.first_doc, max_chars)
             results += [run_call(scope, call) for call in calls[len(searches) :]]
             if len(calls) < len(answer.calls):
                 results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(calls))
@@ -59,25 +58,29 @@ class Step:
                 NewMessage("tool", result, tool_call_id=_unicode(call.id))
                 for call, result in zip(calls, results, strict=True)
             ]
-            return self._append(transaction, agent, [said, *done])
+            return self._append(transaction, now, [said, *done])
 
     def _search(self, calls: Sequence[ToolCall], max_chars: int) -> list[str]:
         with self.store.read() as reader:
             scope = Scope(self.store, reader, self.state.agent, self.first_doc, max_chars)
             return [run_call(scope, call) for call in calls]
 
-    def _append(
-        self, transaction: Transaction, agent: Agent, messages: Sequence[NewMessage]
-    ) -> int:
-        """Store the step's messages and move the window; returns the turn's first doc.
+    def _now(self) -> AgentState:
+        """The agent as it is now: a host may have changed it while the model was thinking.
 
-        agent: as it is now, for the host may have changed it while the model was thinking.
+        Asked while the transaction holds the write lock, so it stays true until the commit.
         """
+        return self.store.agent_state(self.state.agent.id)
+
+    def _append(
+        self, transaction: Transaction, now: AgentState, messages: Sequence[NewMessage]
+    ) -> int:
+        """Store the step's messages and move the window; returns the turn's first doc."""
         stored = recall.append_messages(
-            transaction, agent, self.turn_id, self.state.total_messages, [*self.new, *messages]
+            transaction, now.agent, self.turn_id, now.total_messages, [*self.new, *messages]
         )
-        if self.window.window_start != agent.window_start:
-            agents.move_window(transaction, agent, self.window.window_start)
+        if self.window.window_start != now.agent.window_start:
+            agents.move_window(transaction, now.agent, self.window.window_start)
         return self.first_doc or stored[0].doc
 
     def _origin(self, reason: str) -> Origin:
@@ -104,4 +107,4 @@ def _as_stored(call: ToolCall) -> ToolUse:
 
 
 def _unicode(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

@@ -183,6 +183,18 @@ async def test_a_refused_call_changes_nothing_and_the_model_reads_why(
     assert stored_events(store, agent) == events
 
 
+async def test_a_call_with_an_id_or_name_that_cannot_be_stored_is_answered_all_the_same(
+    store: MemoryStore, agent: Agent
+) -> None:
+    odd = ToolCall("a\0\ud800", "b\0\ud800", {"c\0\ud800": ["\0\ud800"]})
+    model = ScriptedModel([calls(odd), Reply("I could not.")])
+    assert (await turn(store, model, "Do it.")).reply == "I could not."
+    *_, asked, result, _ = stored_messages(store, agent)
+    assert result.content.startswith("Error: there is no tool 'b\\x00\\ud800'; use core_memory")
+    assert asked.tool_calls[0].id == result.tool_call_id
+    assert store.agent_state("ada").messages == tuple(stored_messages(store, agent))
+
+
 async def test_a_refused_call_does_not_undo_its_neighbours(
     store: MemoryStore, agent: Agent
 ) -> None:
