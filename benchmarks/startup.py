@@ -1,10 +1,12 @@
 """How long until a host has its first answer?
 
-Question: process start → `initialize` answered, of `mnemon mcp` against a bare server with one tool
-on the same SDK, started alternately in one run. Goal: the ratio of medians ≤ 1.25.
+Question: process start → `initialize` answered, of the server itself (`mnemon mcp --data :memory:`,
+which needs no owner) against a bare server with one tool on the same SDK, started alternately in
+one run. Goal: the ratio of medians ≤ 1.25. What a host waits for when an owner is there or must be
+started first is hosts.py's question.
 
-Each start is a fresh process with a fresh data directory; bytecode is compiled in a first,
-unmeasured round. Prints one JSON line: medians and quartiles in ms, the ratio, versions.
+Each start is a fresh process; bytecode is compiled in a first, unmeasured round. Prints one JSON
+line: medians and quartiles in ms, the ratio, versions.
 """
 
 import argparse
@@ -14,7 +16,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -78,16 +79,14 @@ def start_ms(command: Sequence[str], environment: dict[str, str]) -> float:
 
 def measure(rounds: int) -> dict[str, Any]:
     """Start both servers alternately and summarise."""
-    mnemon = [str(Path(sys.executable).with_name("mnemon")), "mcp"]
+    mnemon = [str(Path(sys.executable).with_name("mnemon")), "mcp", "--data", ":memory:"]
     bare = [sys.executable, "-c", BARE]
     times: dict[str, list[float]] = {"mnemon": [], "bare": []}
     for number in range(rounds + 1):
-        with tempfile.TemporaryDirectory() as data:
-            environment = {**os.environ, "MNEMON_DATA": data}
-            for name, command in (("bare", bare), ("mnemon", mnemon)):
-                took_ms = start_ms(command, environment)
-                if number > 0:
-                    times[name].append(took_ms)
+        for name, command in (("bare", bare), ("mnemon", mnemon)):
+            took_ms = start_ms(command, dict(os.environ))
+            if number > 0:
+                times[name].append(took_ms)
         sys.stderr.write(f"\rround {number}/{rounds}")
     sys.stderr.write("\n")
     medians = {name: statistics.median(taken) for name, taken in times.items()}

@@ -100,14 +100,20 @@ class Host:
 
 @asynccontextmanager
 async def server(data: Path) -> AsyncIterator[Host]:
-    """A server process of its own; it is gone when the block ends."""
+    """A host's server; all its processes are gone when the block ends."""
+    mnemon = str(Path(sys.executable).with_name("mnemon"))
     parameters = StdioServerParameters(
-        command=str(Path(sys.executable).with_name("mnemon")),
+        command=mnemon,
         args=["mcp", "--data", str(data), "--model", str(MODEL)],
         env=dict(os.environ),
     )
-    async with Client(parameters) as client:
-        yield Host(client)
+    try:
+        async with Client(parameters) as client:
+            yield Host(client)
+    finally:
+        # It would wait for other hosts for a while; this is about what a new process remembers.
+        with anyio.CancelScope(shield=True):
+            await anyio.run_process([mnemon, "stop", "--data", str(data)])
     line("  (the server has ended)")
 
 

@@ -42,8 +42,8 @@ class DatabaseLocked(DatabaseError):
         self.path, self.holder_pid = path, holder_pid
         holder = f"process {holder_pid}" if holder_pid else "another process"
         super().__init__(
-            f"{path} is in use by {holder}; close the other mnemon, or give this one its own"
-            " directory with --data"
+            f"{path} is in use by {holder}; end it with `mnemon stop` or close it, or give this"
+            " one its own directory with --data"
         )
 
 

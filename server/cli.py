@@ -1,148 +1,44 @@
-"""The command line: `mnemon mcp | serve | doctor | agents | chat | reindex`.
+"""The command line: `mnemon mcp | serve | status | stop | doctor | agents | chat | reindex`.
 
-Only parses and dispatches; commands live in server/commands/ and are imported when called. `mcp`
-takes the protocol's streams before anything else is imported.
+Only dispatches; commands live in server/commands/ and are imported when called, the flags are
+parser.py's. `mnemon mcp` is the front's, and reaches it without an import beyond the front's own.
 """
 
-import argparse
-import importlib
-import logging
-import os
+from __future__ import annotations
+
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Any
 
-from server.console import Console
-from server.imports import paused_collection
-from server.standard_streams import reserve_stdio
-
-USAGE_ERROR = 2
-INTERRUPTED = 130
+from server import front_flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 it failed, 2 it was not possible."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["mcp"] and not {"-h", "--help"} & set(given):
-        reserve_stdio()
-    options = vars(build_parser().parse_args(given))
-    console = Console(options.pop("json", False))
-    try:
-        return _dispatch(options, console)
-    except KeyboardInterrupt:
-        console.end_progress()
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left, e.g. `mnemon agents list | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    if given[:1] == ["mcp"]:
+        flags = front_flags.read_flags(given[1:])
+        if flags is not None:
+            return _serve_host(flags)
+    return _run_command(given)
 
 
-def _dispatch(options: dict[str, Any], console: Console) -> int:
-    # Late: pydantic and the rest cost more than the parser, and --help needs neither.
-    with paused_collection():
-        config = importlib.import_module("server.config")
-        errors = importlib.import_module("server.errors")
-        command = importlib.import_module(f"server.commands.{options.pop('command')}")
-    flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
-    try:
-        settings = config.load_settings(flags, os.environ)
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-        )
-        return int(command.run(settings, options, console))
-    except Exception as error:
-        message = errors.describe_operator_error(error)
-        if message is None:
-            raise
-        console.fail(message)
-        return USAGE_ERROR
+def _serve_host(flags: dict[str, str]) -> int:
+    directory = front_flags.directory(flags)
+    if directory is None:
+        return _run_command(["mcp", *(f"--{name}={value}" for name, value in flags.items())])
+    from server.front import run_front  # noqa: PLC0415 - the other commands need none of it
+
+    return run_front(directory, {k: v for k, v in flags.items() if k != "data"})
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser, with every command and flag."""
-    parser = argparse.ArgumentParser(
-        prog="mnemon", description="Memory that lasts, for agents, over MCP."
-    )
-    parser.add_argument("--version", action="version", version=f"mnemon {version('mnemon')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def _run_command(given: list[str]) -> int:
+    from server.dispatch import run_command  # noqa: PLC0415 - the front waits for none of it
 
-    add = _Commands(commands)
-    add("mcp", "serve MCP over stdin and stdout; for hosts to start")
-    serve = add("serve", "serve MCP over HTTP on this machine, with a token")
-    serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
-    serve.add_argument(
-        "--allow-host",
-        dest="http_allowed_hosts",
-        action="append",
-        help="name clients use; needed beyond loopback",
-    )
-    add("doctor", "say whether everything works, and what to do if not")
-    _add_agents(add("agents", "list, create, show or delete agents"))
-    chat = add("chat", "talk to an agent in the terminal")
-    chat.add_argument("agent", help="name or id")
-    chat.add_argument("-m", "--message", help="say this, print the answer, and end")
-    reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
-    reindex.add_argument("--force", action="store_true", help="also with the same embedder")
-    return parser
+    return run_command(given)
 
 
-class _Commands:
-    """Adds commands with the flags that all of them share."""
+TYPE_CHECKING = False  # mypy reads it as true; the real one's module costs the front 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-    def __init__(self, commands: Any) -> None:
-        self._commands = commands
-
-    def __call__(self, name: str, help_text: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = self._commands.add_parser(
-            name, help=help_text, description=help_text[0].upper() + help_text[1:] + "."
-        )
-        add_shared_flags(parser)
-        return parser
-
-
-def add_shared_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags every command and action takes; they may stand before or after the action."""
-    absent = argparse.SUPPRESS  # an action must not undo with a default what came before it
-    parser.add_argument(
-        "--data", default=absent, help="directory of the memory; ':memory:' keeps nothing"
-    )
-    parser.add_argument(
-        "--embedder", default=absent, help="minilm, none, or sentence-transformers:NAME"
-    )
-    parser.add_argument("--model", default=absent, help="GGUF file of the agents' language model")
-    parser.add_argument(
-        "--context-tokens", default=absent, type=int, help="context window to use (8192)"
-    )
-    parser.add_argument(
-        "--model-threads", default=absent, type=int, help="threads of the language model"
-    )
-    parser.add_argument(
-        "--log-level", default=absent, choices=["debug", "info", "warning", "error"]
-    )
-    parser.add_argument(
-        "--json", action="store_true", default=absent, help="print JSON, one value a line"
-    )
-
-
-def _add_agents(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, help_text in (
-        ("list", "agents in the order of their creation"),
-        ("create", "create an agent with the blocks persona and human"),
-        ("show", "an agent's settings and blocks"),
-        ("delete", "delete an agent and its memory"),
-    ):
-        action = actions.add_parser(name, help=help_text)
-        add_shared_flags(action)
-        if name != "list":
-            action.add_argument("agent", help="name" if name == "create" else "name or id")
-        if name == "create":
-            action.add_argument("--description", default="", help="what the agent is for")
-            action.add_argument("--persona", default="", help="text of its persona block")
-            action.add_argument("--human", default="", help="text of its human block")
-            action.add_argument("--timezone", default="UTC", help="e.g. Europe/Berlin")
-        if name == "delete":
-            action.add_argument("-y", "--yes", action="store_true", help="do not ask")
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
 
 PREFIX = "MNEMON_"
-IN_MEMORY = ":memory:"
 
 
 class ConfigError(OperatorError):
@@ -45,6 +44,9 @@ class Settings(BaseModel):
     http_port: int = Field(7077, ge=0, le=65_535, description="Its port; 0 takes a free one.")
     http_allowed_hosts: list[str] = Field(
         default_factory=list, description="Names clients use; needed beyond loopback."
+    )
+    idle_minutes: float = Field(
+        10, ge=0, description="How long the owner outlives its last host; 0: for ever."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."
@@ -77,17 +79,13 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     """
     given = _Layer("the command line", {k: v for k, v in flags.items() if v is not None})
     environment = _Layer("the environment", _from_environment(environ))
-    data = given.values.get("data") or environment.values.get("data") or _default_directory()
+    data = given.values.get("data") or environment.values.get("data") or default_directory()
     layers = [_from_file(data), environment, given]
     for layer in layers:
         _check(layer)
     merged = {key: value for layer in layers for key, value in layer.values.items()}
-    directory = data if data == IN_MEMORY else str(Path(data).expanduser().absolute())
+    directory = data if data == IN_MEMORY else absolute(data)
     return Settings.model_validate({**merged, "data": directory})
-
-
-def _default_directory() -> str:
-    return platformdirs.user_data_dir("mnemon", appauthor=False)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -31,9 +31,10 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from server.line_buffer import MAX_LINE_BYTES, LineBuffer
+
 logger = logging.getLogger(__name__)
 
-MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # four times what HTTP takes; a line is held in memory
 _LAST_ANSWERS_S: Final = 0.5  # once the input has ended; enough for all that does not compute
 
 
@@ -49,16 +50,12 @@ def split_lines(chunks: Iterable[bytes], limit_bytes: int = MAX_LINE_BYTES) -> I
 
     The last line counts also without a newline at its end.
     """
-    line = bytearray()
+    buffer = LineBuffer(limit_bytes)
     for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        for part in ended:
-            line += part[: limit_bytes + 1 - len(line)]
-            yield bytes(line)
-            line.clear()
-        line += rest[: limit_bytes + 1 - len(line)]
-    if line:
-        yield bytes(line)
+        yield from buffer.feed(chunk)
+    rest = buffer.take_rest()
+    if rest:
+        yield rest
 
 
 def decode_line(line: bytes, limit_bytes: int = MAX_LINE_BYTES) -> JSONRPCMessage | Refused:

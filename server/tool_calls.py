@@ -25,6 +25,7 @@ from mcp_types import Tool as WireTool
 from pydantic import BaseModel, RootModel
 
 from server.arguments import InvalidArguments, parse_arguments
+from server.connection import printable_name
 from server.registry import Call, Registry, Tool
 from server.schema import Schema, input_schema, output_schema
 
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 Context = ServerRequestContext[Any, Any]
 
 MAX_TEXT_BYTES: Final = 64 * 1024  # hosts cut or refuse longer replies; a tool pages before that
-_MAX_HOST_CHARS: Final = 100  # a client's name is stored with every change it makes
 
 
 class ToolTable:
@@ -131,10 +131,8 @@ def _describe(tool: Tool) -> WireTool:
 def _call(ctx: Context) -> Call:
     client = ctx.session.client_params
     name = client.client_info.name if client is not None else ""
-    # Stored with what the call writes, so it must be short and printable.
-    host = "".join(char for char in name if char.isprintable())[:_MAX_HOST_CHARS].strip()
     return Call(
-        host=host or "unknown",
+        host=printable_name(name),
         request_id=str(ctx.request_id),
         progress=ctx.session.report_progress,
     )

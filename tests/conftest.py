@@ -1,7 +1,12 @@
 """What every test may rely on: no settings from the person's own environment, a real mnemon."""
 
+import fcntl
+import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +24,27 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MNEMON_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_owner_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the owners that a test's hosts started in its directory, and wait until they are gone."""
+    used = "tmp_path" in request.fixturenames
+    directory: Path | None = request.getfixturevalue("tmp_path") if used else None
+    yield
+    for lock in directory.rglob("owner.lock") if directory else ():
+        end_owner(lock)
+
+
+def end_owner(lock: Path) -> None:
+    """Kill the process that holds the lock; a reused pid is spared, for nobody holds it then."""
+    with lock.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with suppress(ProcessLookupError, ValueError):
+                os.kill(json.loads(file.read())["pid"], signal.SIGKILL)
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @pytest.fixture(scope="session")

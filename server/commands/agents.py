@@ -1,35 +1,130 @@
-"""`mnemon agents list | create | show | delete`."""
+"""`mnemon agents list | create | show | delete`, through the owner when there is one."""
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from memory import agents
 from memory.records import Origin
 from memory.store import MemoryStore
-from server.agent_tools import AgentShown, Create, NewBlock, list_page, new_agent, show_agent
+from server.agent_tools import (
+    AgentPage,
+    AgentShown,
+    AgentSummary,
+    Create,
+    NewBlock,
+    list_page,
+    new_agent,
+    show_agent,
+)
 from server.config import Settings
 from server.console import Console
+from server.owner_session import OwnerSession
 
 PAGE = 1_000
 
 
+class Agents(Protocol):
+    """The agents of a memory."""
+
+    def list(self) -> AgentPage:
+        """All of them."""
+
+    def create(self, wanted: Create) -> AgentShown:
+        """Create one."""
+
+    def show(self, agent: str) -> AgentShown:
+        """One, by name or id."""
+
+    def delete(self, agent_id: str) -> None:
+        """Delete one with its memory."""
+
+
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
-    """Do one of the actions on the store."""
+    """Do one of the actions, on the file or through the process that has it open."""
+    session = OwnerSession.open(settings.data) if settings.directory else None
+    if session is not None:
+        with session:
+            return _act(ServedAgents(session), options, console)
     with MemoryStore(settings.database, None) as store:
-        match options["action"]:
-            case "list":
-                return _list(store, console)
-            case "create":
-                return _create(store, options, console)
-            case "show":
-                return _show(store, options["agent"], console)
-            case _:
-                return _delete(store, options, console)
+        return _act(StoredAgents(store), options, console)
 
 
-def _list(store: MemoryStore, console: Console) -> int:
-    with store.read() as reader:
-        page = list_page(agents.list_agents(reader, limit=PAGE), PAGE)
+def _act(known: Agents, options: dict[str, Any], console: Console) -> int:
+    match options["action"]:
+        case "list":
+            return _list(known, console)
+        case "create":
+            return _create(known, options, console)
+        case "show":
+            shown = known.show(options["agent"])
+            console.show(shown, _as_text(shown))
+            return 0
+        case _:
+            return _delete(known, options, console)
+
+
+class StoredAgents:
+    """Agents in a file that this process has open."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def list(self) -> AgentPage:
+        """All of them."""
+        with self._store.read() as reader:
+            return list_page(agents.list_agents(reader, limit=PAGE), PAGE)
+
+    def create(self, wanted: Create) -> AgentShown:
+        """Create one."""
+        with self._store.write(_origin("create")) as transaction:
+            return show_agent(transaction, agents.create_agent(transaction, new_agent(wanted)))
+
+    def show(self, agent: str) -> AgentShown:
+        """One, by name or id."""
+        with self._store.read() as reader:
+            return show_agent(reader, agents.find_agent(reader, agent))
+
+    def delete(self, agent_id: str) -> None:
+        """Delete one with its memory."""
+        with self._store.write(_origin("delete")) as transaction:
+            agents.delete_agent(transaction, agents.find_agent(transaction, agent_id))
+
+
+class ServedAgents:
+    """Agents in a file that the owner has open."""
+
+    def __init__(self, session: OwnerSession) -> None:
+        self._session = session
+
+    def list(self) -> AgentPage:
+        """All of them, up to PAGE."""
+        found: Sequence[AgentSummary] = ()
+        cursor: str | None = None
+        while len(found) < PAGE:
+            arguments = {"limit": 100, "cursor": cursor}
+            page = AgentPage.model_validate(self._session.call("agent_list", arguments))
+            found = [*found, *page.agents]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return AgentPage(agents=[*found], next_cursor=cursor)
+
+    def create(self, wanted: Create) -> AgentShown:
+        """Create one."""
+        return AgentShown.model_validate(self._session.call("agent_create", wanted.model_dump()))
+
+    def show(self, agent: str) -> AgentShown:
+        """One, by name or id."""
+        return AgentShown.model_validate(self._session.call("agent_get", {"agent_id": agent}))
+
+    def delete(self, agent_id: str) -> None:
+        """Delete one with its memory."""
+        self._session.call("agent_delete", {"agent_id": agent_id})
+
+
+def _list(known: Agents, console: Console) -> int:
+    page = known.list()
     lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in page.agents]
     if not lines:
         lines = ["no agents yet; create one with: mnemon agents create NAME"]
@@ -37,7 +132,7 @@ def _list(store: MemoryStore, console: Console) -> int:
     return 0
 
 
-def _create(store: MemoryStore, options: dict[str, Any], console: Console) -> int:
+def _create(known: Agents, options: dict[str, Any], console: Console) -> int:
     wanted = Create(
         name=options["agent"],
         description=options["description"],
@@ -47,25 +142,14 @@ def _create(store: MemoryStore, options: dict[str, Any], console: Console) -> in
             NewBlock(label="human", value=options["human"]),
         ],
     )
-    with store.write(_origin("create")) as transaction:
-        agent = agents.create_agent(transaction, new_agent(wanted))
-        shown = show_agent(transaction, agent)
-    console.show(shown, f"created {agent.name} ({agent.id})")
+    shown = known.create(wanted)
+    console.show(shown, f"created {shown.name} ({shown.id})")
     return 0
 
 
-def _show(store: MemoryStore, name: str, console: Console) -> int:
-    with store.read() as reader:
-        shown = show_agent(reader, agents.find_agent(reader, name))
-    console.show(shown, _as_text(shown))
-    return 0
-
-
-def _delete(store: MemoryStore, options: dict[str, Any], console: Console) -> int:
-    with store.read() as reader:
-        agent = agents.find_agent(reader, options["agent"])
-        held = agents.holdings(reader, agent)
-    what = f"{agent.name} with {held.messages} messages and {held.passages} passages"
+def _delete(known: Agents, options: dict[str, Any], console: Console) -> int:
+    agent = known.show(options["agent"])
+    what = f"{agent.name} with {agent.messages} messages and {agent.passages} passages"
     if not options["yes"]:
         if not sys.stdin.isatty():
             console.fail(f"this deletes {what}; add --yes to do it")
@@ -73,8 +157,7 @@ def _delete(store: MemoryStore, options: dict[str, Any], console: Console) -> in
         if input(f"Delete {what}? [y/N] ").strip().lower() not in {"y", "yes"}:
             console.note("nothing was deleted")
             return 1
-    with store.write(_origin("delete")) as transaction:
-        agents.delete_agent(transaction, agent)
+    known.delete(agent.id)
     console.show({"deleted": agent.id, "name": agent.name}, f"deleted {what}")
     return 0
 

@@ -15,6 +15,7 @@ from memory.embedding import stored_embedder
 from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
+from server.owner_questions import ask_owner, describe_owner
 
 State = Literal["ok", "note", "problem"]
 
@@ -45,8 +46,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         f"mnemon {version('mnemon')}, Python {platform.python_version()},"
         f" {engine['name']} {engine['version']}",
     )
-    owner = yield from _database(settings.database)
-    yield _embedder(settings.embedder, owner)
+    status = ask_owner(settings.data, "status") if settings.directory else None
+    if status is None:
+        embedded_by = yield from _database(settings.database)
+    else:
+        embedded_by = None
+        yield Finding("ok", "database", describe_owner(status))
+        yield _vss(None)
+    yield _embedder(settings.embedder, embedded_by)
     yield _model(settings.model)
 
 

@@ -1,13 +1,26 @@
-"""`mnemon mcp`: serve one host over stdin and stdout."""
+"""`mnemon mcp`, where the front is not reached without a parser: odd flags, `:memory:`, Windows."""
 
 from typing import Any
 
 from server.app import server_opener
 from server.config import Settings
 from server.console import Console
+from server.front import run_front
+from server.front_flags import NAMES
+from server.owner_files import AVAILABLE
+from server.standard_streams import reserve_stdio
 from server.stdio import run_stdio
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Serve until the host leaves or a signal comes."""
-    return run_stdio(server_opener(settings))
+    if settings.directory is None or not AVAILABLE:
+        return run_stdio(server_opener(settings))
+    given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"data"})
+    flags = {
+        name: str(given[name.replace("-", "_")])
+        for name in NAMES
+        if name.replace("-", "_") in given
+    }
+    streams = reserve_stdio()
+    return run_front(settings.data, flags, streams.input_fd, streams.output_fd)

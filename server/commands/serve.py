@@ -1,25 +1,85 @@
-"""`mnemon serve`: streamable HTTP on this machine."""
+"""`mnemon serve`: streamable HTTP on this machine, and the socket that local hosts' fronts use.
 
+With --background, as a front starts it, the socket only, until nobody has used it for a while.
+"""
+
+import json
+import os
 from functools import partial
 from typing import Any
 
 import anyio
 
+from server import owner_files
 from server.app import open_server
 from server.config import Settings
 from server.console import Console
+from server.errors import OperatorError
 from server.http import HttpAddress, serve_http
-from server.shutdown import exit_after
+from server.owner import Owner
+from server.protocol import RegistryServer
+from server.shutdown import exit_after, wait_for_stop_signal
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
 
 
+class AlreadyOwned(OperatorError):
+    """Another process serves this directory."""
+
+
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
-    """Serve until a signal comes."""
-    anyio.run(partial(_serve, settings, console))
+    """Serve until a signal comes, or `mnemon stop`."""
+    background = options["background"]
+    if background is not None:
+        anyio.run(partial(_serve_background, settings, owner_files.OwnerLock(background)))
+    elif settings.directory is None or not owner_files.AVAILABLE:
+        anyio.run(partial(_serve_web_alone, settings, console))
+    else:
+        anyio.run(partial(_serve_both, settings, _take_lock(settings.data), console))
     return 0
 
 
-async def _serve(settings: Settings, console: Console) -> None:
+async def _serve_background(settings: Settings, lock: owner_files.OwnerLock) -> None:
+    idle_s = settings.idle_minutes * 60 or None
+    async with open_server(settings) as server:
+        owner = Owner(settings, server, idle_s)
+
+        async def watch_signals() -> None:
+            owner.stop(await wait_for_stop_signal())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch_signals)
+            await owner.serve(exit_after())
+            tasks.cancel_scope.cancel()
+    lock.release()
+
+
+async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: Console) -> None:
+    failed: list[OperatorError] = []
+    async with open_server(settings) as server:
+        owner = Owner(settings, server)
+
+        async def serve_web() -> None:
+            try:
+                await _serve_web(settings, server, console)
+            except OperatorError as error:
+                failed.append(error)  # raised below: here it would come out in a group
+            owner.stop("the web server has ended")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve_web)
+            await owner.serve(exit_after())
+            tasks.cancel_scope.cancel()
+    lock.release()
+    if failed:
+        raise failed[0]
+
+
+async def _serve_web_alone(settings: Settings, console: Console) -> None:
+    async with open_server(settings) as server:
+        await _serve_web(settings, server, console)
+
+
+async def _serve_web(settings: Settings, server: RegistryServer, console: Console) -> None:
     address = HttpAddress(
         settings.http_host, settings.http_port, frozenset(settings.http_allowed_hosts)
     )
@@ -34,5 +94,16 @@ async def _serve(settings: Settings, console: Console) -> None:
         bearer = f"token: the content of {where}" if where else f"token: {token}"
         console.show(value, f"mnemon serves {url}\n{bearer}")
 
-    async with open_server(settings) as server:
-        await serve_http(server, address, token, started, exit_after())
+    await serve_http(server, address, token, started, exit_after())
+
+
+def _take_lock(directory: str) -> owner_files.OwnerLock:
+    lock = owner_files.OwnerLock.take(directory)
+    if lock is None:
+        note = json.loads(owner_files.read_note(directory) or "{}")
+        holder = f"process {note['pid']} since {note['since']}" if note else "another process"
+        raise AlreadyOwned(
+            f"{directory} is served by {holder}; end it with `mnemon stop`, then start this again"
+        )
+    lock.note_holder(os.getpid())
+    return lock

@@ -11,8 +11,8 @@ import pytest
 from mcp import Client
 
 from server.app import open_server
-from server.cli import build_parser
 from server.config import Settings
+from server.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -34,10 +34,12 @@ class Host:
 
 @asynccontextmanager
 async def stdio_host(mnemon: str, era: Era, *flags: str) -> AsyncIterator[Host]:
-    parameters = StdioServerParameters(command=mnemon, args=["mcp", *flags])
+    """A host, and nothing that outlives it: the owner is stopped with it."""
+    parameters = StdioServerParameters(command=mnemon, args=["mcp", *flags], env=dict(os.environ))
     with anyio.fail_after(60):
         async with Client(parameters, mode=era) as client:
             yield Host(client)
+    await anyio.run_process([mnemon, "stop", *flags[:2]])
 
 
 @contextmanager
@@ -145,9 +147,7 @@ async def test_an_agent_remembers_what_it_was_told_before_a_restart(
         assert "My dog is named Quokka." in [hit["content"] for hit in said["results"]]
 
 
-def test_nothing_heavy_is_imported_before_initialize_is_answered(
-    mnemon: str, tmp_path: Path
-) -> None:
+def test_nothing_heavy_is_imported_before_initialize_is_answered(mnemon: str) -> None:
     request = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -158,7 +158,7 @@ def test_nothing_heavy_is_imported_before_initialize_is_answered(
             "clientInfo": {"name": "test", "version": "1"},
         },
     }
-    command = [sys.executable, "-X", "importtime", mnemon, "mcp", "--data", str(tmp_path)]
+    command = [sys.executable, "-X", "importtime", mnemon, "mcp", "--data", ":memory:"]
     run = subprocess.run(
         command, input=json.dumps(request) + "\n", capture_output=True, text=True, timeout=60
     )
@@ -169,7 +169,6 @@ def test_nothing_heavy_is_imported_before_initialize_is_answered(
     assert "mcp" in imported
     heavy = {"duckdb", "numpy", "onnxruntime", "llama_cpp", "torch", "tokenizers"}
     assert heavy & imported == set()
-    assert not any(tmp_path.iterdir())
 
 
 def test_the_demo_plays_to_its_end(tmp_path: Path) -> None:

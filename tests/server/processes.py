@@ -1,10 +1,12 @@
-"""Child processes for the tests: the toy server as a host starts it, with raw pipes."""
+"""Child processes for the tests: servers as a host starts them, with raw pipes."""
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ def command(transport: str, journal: Path) -> list[str]:
 
 @dataclass
 class RawServer:
-    """A toy server on the other end of two pipes."""
+    """A server on the other end of two pipes."""
 
     process: "subprocess.Popen[bytes]"
     journal: Path
@@ -99,8 +101,35 @@ def wait_for_line(path: Path, found: Callable[[str], bool]) -> str:
 def toy_process(transport: str, journal: Path) -> Iterator[RawServer]:
     """Start a toy server; it is killed at the deadline, which shows as exit code -9."""
     journal.touch()
+    with raw_process(command(transport, journal), journal) as server:
+        yield server
+
+
+@contextmanager
+def front_process(mnemon: str, data: Path, *flags: str) -> Iterator[RawServer]:
+    """Start `mnemon mcp` on a data directory, as a host does."""
+    given = [mnemon, "mcp", "--data", str(data), "--embedder", "none", *flags]
+    with raw_process(given, data / "owner.log") as front:
+        yield front
+
+
+def read_owner(data: Path) -> int:
+    """The pid in the owner's lock file."""
+    return int(json.loads((data / "owner.lock").read_text())["pid"])
+
+
+def kill_owner(data: Path) -> None:
+    """Kill the owner as a crash would, and return when nothing of it is left."""
+    with (data / "owner.lock").open() as lock:
+        os.kill(read_owner(data), signal.SIGKILL)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@contextmanager
+def raw_process(program: Sequence[str], journal: Path) -> Iterator[RawServer]:
+    """Start a program with raw pipes; it is killed at the deadline."""
     process = subprocess.Popen(
-        command(transport, journal),
+        program,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,

@@ -122,7 +122,7 @@ def serving(mnemon: str, data: Path) -> Iterator["subprocess.Popen[str]"]:
             assert process.wait(10) == 0
 
 
-def test_a_database_in_use_is_reported_with_the_process_that_holds_it(
+def test_commands_work_while_a_host_has_the_memory_open(
     mnemon: str, run: Run, tmp_path: Path
 ) -> None:
     with serving(mnemon, tmp_path / "data") as server:
@@ -140,11 +140,22 @@ def test_a_database_in_use_is_reported_with_the_process_that_holds_it(
             server.stdin.flush()
             server.stdout.readline()
 
-        refused = run("agents", "list")
+        assert run("agents", "create", "Sam", "--persona", "I am Sam.").returncode == 0
+        assert "Sam" in run("agents", "list").stdout
+        assert "I am Sam." in run("agents", "show", "sam").stdout
+        assert "no agent 'Tom'" in run("agents", "show", "Tom").stderr
+        owner = json.loads(run("status", "--json").stdout)["owner"]
+        assert [host["name"] for host in owner["hosts"]] == ["test"]
+        assert f"served by process {owner['pid']}" in run("doctor").stdout
+
+        refused = run("reindex")
 
         assert refused.returncode == 2
-        assert f"is in use by process {server.pid}" in refused.stderr
-    assert run("agents", "list").returncode == 0
+        assert f"is in use by process {owner['pid']}; end it with `mnemon stop`" in refused.stderr
+        assert run("agents", "delete", "Sam", "--yes").returncode == 0
+        assert run("stop").returncode == 0
+    assert "nobody serves" in run("status").stdout
+    assert "no agents yet" in run("agents", "list").stdout
 
 
 def test_a_conversation_is_read_line_by_line_and_answered_in_json(

@@ -28,9 +28,12 @@ def test_stdio_imports_no_package_that_the_sdk_does_not() -> None:
     assert "server.http" not in ours
 
 
-def test_what_the_command_line_calls_first_needs_the_standard_library_alone() -> None:
-    ours = modules_after("import server.standard_streams, server.imports")
-    assert packages(ours) - packages(modules_after("")) == {"server"}
+def test_the_front_needs_the_standard_library_alone_and_little_of_it() -> None:
+    bare = modules_after("")
+    ours = modules_after("import server.cli, server.front") - bare
+    assert packages(ours) == {"server"}
+    dear = {"argparse", "asyncio", "json", "pathlib", "re", "subprocess", "threading", "typing"}
+    assert dear & ours == set()
 
 
 def test_garbage_is_collected_again_after_the_imports() -> None:

@@ -1,0 +1,37 @@
+"""The flags of `mnemon mcp`, read without argparse, which costs as much as all of the front.
+
+Only the plain case is understood; for anything else parser.py does it again and knows how to
+complain. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from server.data_directory import IN_MEMORY, absolute, default_directory
+from server.owner_files import AVAILABLE
+
+NAMES = ("data", "embedder", "model", "context-tokens", "model-threads", "log-level")
+"""Settings that every command takes as a flag."""
+
+
+def read_flags(arguments: list[str]) -> dict[str, str] | None:
+    """The settings given as `--name value` or `--name=value`; None: it takes a parser."""
+    flags: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not name.startswith("--") or name[2:] not in NAMES:
+            return None
+        if not equals:
+            if not rest or rest[0].startswith("-"):
+                return None
+            value = rest.pop(0)
+        flags[name[2:]] = value
+    return flags
+
+
+def directory(flags: dict[str, str]) -> str | None:
+    """The data directory, as config.py finds it; None: this process serves by itself."""
+    data = flags.get("data") or os.environ.get("MNEMON_DATA") or default_directory()
+    return None if data == IN_MEMORY or not AVAILABLE else absolute(data)

@@ -1,0 +1,98 @@
+"""The first line of a connection to the owner: read, checked, answered. Pure functions.
+
+A front says who it is and with which settings it was started; `mnemon status` and `mnemon stop`
+ask a question instead. The front's half is owner_link.py's.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mcp_types import CLIENT_INFO_META_KEY
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from server.config import ConfigError, Settings, load_settings
+from server.connection import printable_name
+from server.owner_link import AGREED
+
+_OWN_TO_A_PROCESS = {"data", "log_level", "idle_minutes"}
+_LONGEST_SNIFFED = 64 * 1024
+
+
+class GivenSettings(BaseModel):
+    """Settings as a front got them: flags of its command line, MNEMON_* of its environment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    flags: dict[str, str] = {}
+    environment: dict[str, str] = {}
+
+
+class Greeting(BaseModel):
+    """The first line: a front with its id, or a question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mnemon: Literal[1]
+    front: str | None = None
+    pid: int = 0
+    settings: GivenSettings = GivenSettings()
+    ask: Literal["status", "stop"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """How a front is answered; it may stay unless it is refused."""
+
+    line: bytes
+    refused: bool = False
+
+
+def read_greeting(line: bytes) -> Greeting | None:
+    """The greeting in a line, or None: whoever connected is none of ours."""
+    try:
+        greeting = Greeting.model_validate_json(line)
+    except ValidationError:
+        return None
+    return greeting if greeting.ask or greeting.front else None
+
+
+def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
+    """Answer a front: agreed; agreed, but the settings are others; or refused."""
+    given = greeting.settings
+    flags = {name.replace("-", "_"): value for name, value in given.flags.items()}
+    try:
+        wanted = load_settings({**flags, "data": own.data}, given.environment)
+    except ConfigError as error:
+        return Welcome(_line({"refused": str(error)}), refused=True)
+    names = [name for name in Settings.model_fields if not name.startswith("http_")]
+    others = [
+        f"{name} {getattr(own, name)}, not {getattr(wanted, name)}"
+        for name in names
+        if name not in _OWN_TO_A_PROCESS and getattr(own, name) != getattr(wanted, name)
+    ]
+    if not others:
+        return Welcome(AGREED)
+    note = (
+        f"this memory is served by process {pid} with other settings ({'; '.join(others)});"
+        " `mnemon stop` ends it, the next host starts it with new ones"
+    )
+    return Welcome(_line({"note": note}))
+
+
+def client_name(line: bytes) -> str:
+    """The name a client gives itself in its first message, in either protocol era."""
+    if len(line) > _LONGEST_SNIFFED:
+        return "unknown"
+    try:
+        found: Any = json.loads(line)
+        params = found["params"]
+        info = params.get("clientInfo") or params["_meta"][CLIENT_INFO_META_KEY]
+        return printable_name(info["name"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "unknown"
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps({"mnemon": 1, **value}).encode()

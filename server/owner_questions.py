@@ -1,0 +1,70 @@
+"""What commands ask the owner of a directory over its socket: who uses it, and to stop."""
+
+import json
+from typing import Any, Final, Literal
+
+from server import owner_files
+from server.errors import OperatorError
+
+_ANSWER_S: Final = 5.0
+_END_S: Final = 15.0  # for the last answers, the model's process and the database
+
+
+class OwnerSilent(OperatorError):
+    """The owner does not answer, or does not end."""
+
+
+def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, Any] | None:
+    """Return the owner's status, or None when nobody owns the directory.
+
+    After "stop" it returns once everything is closed.
+
+    Raises:
+        OwnerSilent: there is an owner, which does not answer.
+    """
+    if not owner_files.AVAILABLE:
+        return None
+    connection = owner_files.connect(directory)
+    if connection is None:
+        _check_unowned(directory)
+        return None
+    with connection:
+        connection.settimeout(_ANSWER_S)
+        try:
+            connection.sendall(json.dumps({"mnemon": 1, "ask": question}).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                answer = lines.readline()
+                if question == "stop":
+                    connection.settimeout(_END_S)
+                    lines.read()
+        except TimeoutError as error:
+            raise _complaint(directory) from error
+        except ConnectionError:
+            answer = b""
+    if not answer:
+        _check_unowned(directory)
+        return None
+    status: dict[str, Any] = json.loads(answer)
+    return status
+
+
+def describe_owner(status: dict[str, Any]) -> str:
+    """One line about an owner."""
+    hosts = [f"{host['name']} (process {host['front_pid']})" for host in status["hosts"]]
+    using = ", ".join(hosts) if hosts else "no host"
+    return f"served by process {status['pid']} since {status['since']} for {using}"
+
+
+def _check_unowned(directory: str) -> None:
+    """Nobody listens: fine when nobody holds the lock either."""
+    if owner_files.read_note(directory) is not None:
+        raise _complaint(directory)
+
+
+def _complaint(directory: str) -> OwnerSilent:
+    note = owner_files.read_note(directory)
+    holder = f"process {json.loads(note)['pid']}" if note else "a process"
+    return OwnerSilent(
+        f"{holder} holds {directory} and does not answer: it is starting, ending or stuck; try"
+        " again, see owner.log there, and if it stays so, kill that process"
+    )

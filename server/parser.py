@@ -1,0 +1,99 @@
+"""The flags and commands of the command line; cli.py dispatches them.
+
+`mnemon mcp` comes here only with arguments that the front does not read itself.
+"""
+
+import argparse
+from importlib.metadata import version
+from typing import Any
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser, with every command and flag."""
+    parser = argparse.ArgumentParser(
+        prog="mnemon", description="Memory that lasts, for agents, over MCP."
+    )
+    parser.add_argument("--version", action="version", version=f"mnemon {version('mnemon')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    add = _Commands(commands)
+    add("mcp", "serve MCP over stdin and stdout; for hosts to start")
+    serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
+    serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
+    serve.add_argument(
+        "--allow-host",
+        dest="http_allowed_hosts",
+        action="append",
+        help="name clients use; needed beyond loopback",
+    )
+    serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
+    add("status", "say which process holds the memory, and which hosts use it")
+    add("stop", "end the process that holds the memory, in order")
+    add("doctor", "say whether everything works, and what to do if not")
+    _add_agents(add("agents", "list, create, show or delete agents"))
+    chat = add("chat", "talk to an agent in the terminal")
+    chat.add_argument("agent", help="name or id")
+    chat.add_argument("-m", "--message", help="say this, print the answer, and end")
+    reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
+    reindex.add_argument("--force", action="store_true", help="also with the same embedder")
+    return parser
+
+
+class _Commands:
+    """Adds commands with the flags that all of them share."""
+
+    def __init__(self, commands: Any) -> None:
+        self._commands = commands
+
+    def __call__(self, name: str, help_text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = self._commands.add_parser(
+            name, help=help_text, description=help_text[0].upper() + help_text[1:] + "."
+        )
+        add_shared_flags(parser)
+        return parser
+
+
+def add_shared_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags every command and action takes; they may stand before or after the action."""
+    absent = argparse.SUPPRESS  # an action must not undo with a default what came before it
+    parser.add_argument(
+        "--data", default=absent, help="directory of the memory; ':memory:' keeps nothing"
+    )
+    parser.add_argument(
+        "--embedder", default=absent, help="minilm, none, or sentence-transformers:NAME"
+    )
+    parser.add_argument("--model", default=absent, help="GGUF file of the agents' language model")
+    parser.add_argument(
+        "--context-tokens", default=absent, type=int, help="context window to use (8192)"
+    )
+    parser.add_argument(
+        "--model-threads", default=absent, type=int, help="threads of the language model"
+    )
+    parser.add_argument(
+        "--log-level", default=absent, choices=["debug", "info", "warning", "error"]
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=absent, help="print JSON, one value a line"
+    )
+
+
+def _add_agents(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, help_text in (
+        ("list", "agents in the order of their creation"),
+        ("create", "create an agent with the blocks persona and human"),
+        ("show", "an agent's settings and blocks"),
+        ("delete", "delete an agent and its memory"),
+    ):
+        action = actions.add_parser(name, help=help_text)
+        add_shared_flags(action)
+        if name != "list":
+            action.add_argument("agent", help="name" if name == "create" else "name or id")
+        if name == "create":
+            action.add_argument("--description", default="", help="what the agent is for")
+            action.add_argument("--persona", default="", help="text of its persona block")
+            action.add_argument("--human", default="", help="text of its human block")
+            action.add_argument("--timezone", default="UTC", help="e.g. Europe/Berlin")
+        if name == "delete":
+            action.add_argument("-y", "--yes", action="store_true", help="do not ask")

@@ -1,0 +1,191 @@
+"""The owner of a data directory: one for all hosts, replaced when it dies, gone when not needed."""
+
+import fcntl
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.processes import DEADLINE_S, front_process, kill_owner, read_owner
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@contextmanager
+def deadline() -> Iterator[None]:
+    """Interrupt what blocks for too long."""
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(DEADLINE_S, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def wait_until_unowned(data: Path) -> None:
+    with (data / "owner.lock").open() as lock, deadline():
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def command(mnemon: str, data: Path, *arguments: str) -> Any:
+    run = subprocess.run(
+        [mnemon, *arguments, "--data", str(data), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads(run.stdout)
+
+
+def test_fronts_that_start_at_the_same_instant_end_with_one_owner(mnemon: str, data: Path) -> None:
+    with ExitStack() as stack:
+        fronts = [stack.enter_context(front_process(mnemon, data)) for _ in range(4)]
+        for front in fronts:
+            front.shake_hands()
+        owner = command(mnemon, data, "status")["owner"]
+        assert len(owner["hosts"]) == 4
+        assert owner["pid"] == read_owner(data)
+
+
+def test_the_status_names_the_owner_and_its_hosts(mnemon: str, data: Path) -> None:
+    assert command(mnemon, data, "status") == {"owner": None}
+    assert not data.exists()
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        owner = command(mnemon, data, "status")["owner"]
+        assert [(host["name"], host["front_pid"]) for host in owner["hosts"]] == [
+            ("raw", front.process.pid)
+        ]
+
+
+def test_socket_and_directory_are_the_users_alone(mnemon: str, data: Path) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        assert stat.S_IMODE((data / "owner.sock").stat().st_mode) == 0o600
+
+
+def test_a_directory_with_a_path_too_long_for_a_socket_is_served(
+    mnemon: str, tmp_path: Path
+) -> None:
+    data = tmp_path / ("d" * 100) / ("e" * 100)
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        assert len(command(mnemon, data, "status")["owner"]["hosts"]) == 1
+
+
+def test_a_host_notices_nothing_when_the_owner_is_killed(mnemon: str, data: Path) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        front.call(1, "agent_create", {"name": "Sam"})
+        assert "isError" in front.receive_answer(1)["result"]
+        kill_owner(data)
+        front.call(2, "agent_list")
+        found = front.receive_answer(2)["result"]["structuredContent"]["agents"]
+        assert [agent["name"] for agent in found] == ["Sam"]
+
+
+def test_a_request_that_was_not_answered_when_the_owner_died_is_answered_by_the_next(
+    mnemon: str, data: Path
+) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        os.kill(read_owner(data), signal.SIGSTOP)  # it takes the request and never works on it
+        front.call(1, "agent_list")
+        kill_owner(data)
+        assert front.receive_answer(1)["result"]["structuredContent"]["agents"] == []
+
+
+def test_an_owner_without_hosts_ends_after_a_while(
+    mnemon: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNEMON_IDLE_MINUTES", "0.002")
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        front.call(1, "agent_list")
+        front.receive_answer(1)
+    wait_until_unowned(data)
+    assert not (data / "owner.sock").exists()
+    assert not (data / "mnemon.duckdb.wal").exists()
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "stop"])
+def test_an_owner_ends_in_order_and_hosts_go_on_with_the_next(
+    mnemon: str, data: Path, how: str
+) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        front.call(1, "agent_create", {"name": "Sam"})
+        front.receive_answer(1)
+        first = read_owner(data)
+        if how == "stop":
+            assert command(mnemon, data, "stop") == {"stopped": first}
+        else:
+            os.kill(first, signal.SIGTERM)
+            wait_until_unowned(data)
+        assert not (data / "owner.sock").exists()
+        assert not (data / "mnemon.duckdb.wal").exists()
+        front.call(2, "agent_list")
+        assert len(front.receive_answer(2)["result"]["structuredContent"]["agents"]) == 1
+        assert read_owner(data) != first
+
+
+def test_fronts_that_come_and_go_leave_nothing(mnemon: str, data: Path) -> None:
+    for _ in range(20):
+        with front_process(mnemon, data) as front:
+            front.shake_hands()
+            assert front.process.stdin is not None
+            front.process.stdin.close()
+            assert front.end() == 0
+    assert command(mnemon, data, "status")["owner"]["hosts"] == []
+    owner = command(mnemon, data, "stop")["stopped"]
+    state = ["ps", "-o", "stat=", "-p", str(owner)]
+    shown = subprocess.run(state, capture_output=True, text=True).stdout.strip()
+    assert shown[:1] in ("", "Z"), "ended; whoever is its parent now may not have asked yet"
+    assert not (data / "owner.sock").exists()
+
+
+def test_serve_in_the_foreground_serves_hosts_too_and_one_at_a_time(
+    mnemon: str, data: Path
+) -> None:
+    serve = [mnemon, "serve", "--port", "0", "--data", str(data), "--embedder", "none"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        with front_process(mnemon, data) as front:
+            front.shake_hands()
+            assert read_owner(data) == server.pid
+            refused = subprocess.run(serve, capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 2
+        assert f"is served by process {server.pid} since" in refused.stderr
+        assert command(mnemon, data, "stop") == {"stopped": server.pid}
+        assert server.wait(DEADLINE_S) == 0
+
+
+def test_a_folder_named_server_where_the_host_runs_is_not_taken_for_ours(
+    mnemon: str, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "__init__.py").write_text("raise SystemExit('not ours')")
+    run = subprocess.run(
+        [mnemon, "mcp", "--data", str(data)],
+        input=b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert json.loads(run.stdout)["result"] == {}
