@@ -17,8 +17,10 @@ from agent.model import ChatModel, Reply, ToolCalls
 from agent.step import Step
 from agent.thinking import Thinker, Thought
 from agent.turn_locks import TurnLocks
+from memory import recall
+from memory.errors import KeyReused
 from memory.limits import check_filled
-from memory.records import NewMessage
+from memory.records import Agent, Message, NewMessage
 from memory.store import MemoryStore
 
 MAX_STEPS = 50
@@ -26,7 +28,7 @@ MAX_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn came to. Tokens are summed over every time the model was asked."""
+    """What a turn came to. Tokens are summed over every time the model was asked here."""
 
     turn_id: str
     reply: str
@@ -58,8 +60,14 @@ class TurnRunner:
         self._thinker = Thinker(model)
         self._locks = locks or TurnLocks()
 
-    async def run(self, agent: str, text: str, announce: Announce) -> Turn:
+    async def run(
+        self, agent: str, text: str, announce: Announce, turn_id: str | None = None
+    ) -> Turn:
         """Give the agent a message and return its answer.
+
+        Args:
+            turn_id: of a message that may come again. A turn that has ended returns its reply, one
+                that was broken off goes on after its last stored step.
 
         Raises:
             MemoryStoreError: the agent does not exist, or the text cannot be stored.
@@ -68,21 +76,35 @@ class TurnRunner:
         check_filled(text, "message")
         state = await anyio.to_thread.run_sync(self._store.agent_state, agent)
         async with self._locks.of(state.agent.id):
-            return await self._run(state.agent.id, NewMessage("user", text), announce)
+            stored = await anyio.to_thread.run_sync(self._stored, state.agent, turn_id, text)
+            begun = _Begun(turn_id or f"turn-{uuid4()}", tuple(stored))
+            if stored and stored[-1].role == "assistant" and not stored[-1].tool_calls:
+                return begun.turn(stored[-1].content, [], [])
+            return await self._run(state.agent.id, text, begun, announce)
 
-    async def _run(self, agent_id: str, message: NewMessage, announce: Announce) -> Turn:
-        turn_id, first_doc = f"turn-{uuid4()}", None
-        new: tuple[NewMessage, ...] = (message,)
+    def _stored(self, agent: Agent, turn_id: str | None, text: str) -> list[Message]:
+        """What an earlier attempt at this turn has stored."""
+        if turn_id is None:
+            return []
+        with self._store.read() as reader:
+            stored = recall.turn_messages(reader, agent, turn_id)
+        if stored and stored[0].content != text:
+            raise KeyReused("agent_message", "agent_message")
+        return stored
+
+    async def _run(self, agent_id: str, text: str, begun: "_Begun", announce: Announce) -> Turn:
+        turn_id, first_doc = begun.turn_id, begun.first_doc
+        new: tuple[NewMessage, ...] = () if begun.stored else (NewMessage("user", text),)
         used, thoughts = list[str](), list[Thought]()
-        for number in range(1, self._max_steps + 1):
+        for number in range(begun.steps + 1, self._max_steps + 1):
             state = await anyio.to_thread.run_sync(self._store.agent_state, agent_id)
             thought = await self._thinker.think(state, new)
             thoughts.append(thought)
             step = Step(self._store, state, thought.window, turn_id, first_doc, new)
             match thought.answer:
-                case Reply(text):
-                    await anyio.to_thread.run_sync(step.store_reply, text)
-                    return _turn(turn_id, text, used, thoughts)
+                case Reply(reply):
+                    await anyio.to_thread.run_sync(step.store_reply, reply)
+                    return begun.turn(reply, used, thoughts)
                 case ToolCalls() as calls:
                     first_doc = await anyio.to_thread.run_sync(
                         step.store_calls, calls, thought.max_result_chars
@@ -95,12 +117,28 @@ class TurnRunner:
         raise TurnLimitReached(self._max_steps)
 
 
-def _turn(turn_id: str, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
-    return Turn(
-        turn_id,
-        reply,
-        len(thoughts),
-        tuple(used),
-        sum(thought.prompt_tokens for thought in thoughts),
-        sum(thought.completion_tokens for thought in thoughts),
-    )
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A turn as it begins here: new, or with the messages that an earlier attempt stored."""
+
+    turn_id: str
+    stored: tuple[Message, ...]
+
+    @property
+    def first_doc(self) -> int | None:
+        return self.stored[0].doc if self.stored else None
+
+    @property
+    def steps(self) -> int:
+        return sum(message.role == "assistant" for message in self.stored)
+
+    def turn(self, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
+        earlier = [call.name for message in self.stored for call in message.tool_calls]
+        return Turn(
+            self.turn_id,
+            reply,
+            self.steps + len(thoughts),
+            (*earlier, *used),
+            sum(thought.prompt_tokens for thought in thoughts),
+            sum(thought.completion_tokens for thought in thoughts),
+        )

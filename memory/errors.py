@@ -15,7 +15,8 @@ MemoryStoreError
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
-│   └── NameTaken            another agent has this name
+│   ├── NameTaken            another agent has this name
+│   └── KeyReused            the idempotency key belongs to another request
 ├── BlockReadOnly            agents and hosts may not edit this block
 └── EmbedderMismatch         the vectors were made by another embedder
 
@@ -156,6 +157,17 @@ class NameTaken(InvalidValue):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"an agent named {name!r} exists already; choose another name")
+
+
+class KeyReused(InvalidValue):
+    """The idempotency key was given to another request before."""
+
+    def __init__(self, tool: str, first_tool: str) -> None:
+        self.tool, self.first_tool = tool, first_tool
+        super().__init__(
+            f"this idempotency_key belongs to an earlier call of {first_tool} with other arguments;"
+            " use a new key for a new request"
+        )
 
 
 class BlockReadOnly(MemoryStoreError):

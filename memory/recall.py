@@ -74,6 +74,14 @@ def window_messages(reader: Reader, agent: Agent, limit: int) -> tuple[Message, 
     return tuple(message_of(row) for row in rows)
 
 
+def turn_messages(reader: Reader, agent: Agent, turn_id: str) -> list[Message]:
+    """Return what is stored of a turn, oldest first."""
+    return [
+        message_of(row)
+        for row in reader.rows("turn_messages", agent_key=agent.key, turn_id=turn_id)
+    ]
+
+
 def newest_messages(
     reader: Reader,
     agent: Agent,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from memory import agents, recall
+from memory import agents, recall, requests
 from memory.archival import passage_of
 from memory.database import Database
 from memory.embedder import Embedder
@@ -78,6 +78,7 @@ class MemoryStore:
                 self.database, load_embedder, self.index.vectors_written
             )
             opened.callback(self.embedding.close)
+            requests.forget_old(self.database)
             self._opened = opened.pop_all()
         self._working_set = WorkingSet()
 

@@ -12,7 +12,8 @@ from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
 from memory.records import DEFAULT_BLOCK_LIMIT_CHARS, Agent, Block, Origin
 from memory.transaction import Reader, Transaction
-from server.memory_tools import ForAgent, GetRuntime
+from server.memory_tools import ChangesAgent, ForAgent, GetRuntime
+from server.once import Once, request_of, turn_of, write_once
 from server.registry import Call, Tool
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class BlockChange(Arguments):
     read_only: bool | None = Field(None, description="Whether agents and hosts may not edit it.")
 
 
-class Create(Arguments):
+class Create(Once):
     """Arguments of agent_create."""
 
     name: str = Field(description="Unique name.")
@@ -58,7 +59,7 @@ class Create(Arguments):
     blocks: list[NewBlock] | None = Field(None, description="Default: persona and human, empty.")
 
 
-class Update(ForAgent):
+class Update(ChangesAgent):
     """Arguments of agent_update; what is left out stays."""
 
     name: str | None = Field(None, description="New name.")
@@ -77,7 +78,7 @@ class ListAgents(Arguments):
     cursor: str | None = Field(None, description="next_cursor of the page before.")
 
 
-class SendMessage(ForAgent):
+class SendMessage(ChangesAgent):
     """Arguments of agent_message."""
 
     message: str = Field(description="What to say to the agent.")
@@ -191,7 +192,7 @@ def agent_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
             name="agent_delete",
             title="Delete an agent",
             description="Delete an agent with its messages, archive and blocks.",
-            arguments=ForAgent,
+            arguments=ChangesAgent,
             result=AgentDeleted,
             run=partial(_delete, runtime),
             destructive=True,
@@ -242,11 +243,12 @@ def new_agent(arguments: Create) -> agents.NewAgent:
 async def _create(runtime: GetRuntime, call: Call, a: Create) -> AgentShown:
     store = (await runtime()).store
 
-    def work() -> AgentShown:
-        with store.write(_origin(call, "agent_create")) as transaction:
-            return show_agent(transaction, agents.create_agent(transaction, new_agent(a)))
+    def work(transaction: Transaction) -> AgentShown:
+        return show_agent(transaction, agents.create_agent(transaction, new_agent(a)))
 
-    return await anyio.to_thread.run_sync(work)
+    request = request_of(call, "agent_create", a)
+    origin = _origin(call, "agent_create")
+    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentShown, work)
 
 
 async def _list(runtime: GetRuntime, call: Call, a: ListAgents) -> AgentPage:
@@ -283,37 +285,38 @@ async def _get(runtime: GetRuntime, call: Call, a: ForAgent) -> AgentShown:
 async def _update(runtime: GetRuntime, call: Call, a: Update) -> AgentShown:
     store = (await runtime()).store
 
-    def work() -> AgentShown:
-        with store.write(_origin(call, "agent_update")) as transaction:
-            agent = agents.find_agent(transaction, a.agent_id)
-            changes: dict[str, Any] = a.model_dump(
-                exclude={"agent_id", "blocks"}, exclude_none=True
-            )
-            if changes:
-                agent = agents.update_agent(transaction, agent, changes)
-            for change in a.blocks or ():
-                _change_block(transaction, agent, change)
-            return show_agent(transaction, agent)
+    def work(transaction: Transaction) -> AgentShown:
+        agent = agents.find_agent(transaction, a.agent_id)
+        kept = {"agent_id", "blocks", "idempotency_key"}
+        changes: dict[str, Any] = a.model_dump(exclude=kept, exclude_none=True)
+        if changes:
+            agent = agents.update_agent(transaction, agent, changes)
+        for change in a.blocks or ():
+            _change_block(transaction, agent, change)
+        return show_agent(transaction, agent)
 
-    return await anyio.to_thread.run_sync(work)
+    request = request_of(call, "agent_update", a)
+    origin = _origin(call, "agent_update")
+    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentShown, work)
 
 
-async def _delete(runtime: GetRuntime, call: Call, a: ForAgent) -> AgentDeleted:
+async def _delete(runtime: GetRuntime, call: Call, a: ChangesAgent) -> AgentDeleted:
     store = (await runtime()).store
 
-    def work() -> AgentDeleted:
-        with store.write(_origin(call, "agent_delete")) as transaction:
-            agent = agents.find_agent(transaction, a.agent_id)
-            gone = agents.delete_agent(transaction, agent)
-            return AgentDeleted(
-                id=agent.id,
-                name=agent.name,
-                messages=gone.messages,
-                passages=gone.passages,
-                blocks=list(gone.blocks),
-            )
+    def work(transaction: Transaction) -> AgentDeleted:
+        agent = agents.find_agent(transaction, a.agent_id)
+        gone = agents.delete_agent(transaction, agent)
+        return AgentDeleted(
+            id=agent.id,
+            name=agent.name,
+            messages=gone.messages,
+            passages=gone.passages,
+            blocks=list(gone.blocks),
+        )
 
-    return await anyio.to_thread.run_sync(work)
+    request = request_of(call, "agent_delete", a)
+    origin = _origin(call, "agent_delete")
+    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentDeleted, work)
 
 
 async def _message(runtime: GetRuntime, call: Call, a: SendMessage) -> AgentReply:
@@ -324,7 +327,10 @@ async def _message(runtime: GetRuntime, call: Call, a: SendMessage) -> AgentRepl
     async def announce(step: int, what: str) -> None:
         await call.progress(step, None, what)
 
-    turn: Turn = await runner.run(state.agent.id, a.message, announce)
+    request = request_of(call, "agent_message", a)
+    turn: Turn = await runner.run(
+        state.agent.id, a.message, announce, turn_id=None if request is None else turn_of(request)
+    )
     return AgentReply(
         reply=turn.reply,
         turn_id=turn.turn_id,

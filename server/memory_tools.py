@@ -5,7 +5,7 @@ Each write is one transaction with the host as its author.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import anyio.to_thread
 from pydantic import BaseModel, Field, create_model
@@ -26,6 +26,8 @@ from agent.tools import MEMORY_TOOLS
 from memory import agents, archival, core_memory
 from memory.dates import parse_moment
 from memory.records import NewPassage, Origin
+from memory.transaction import Transaction
+from server.once import Once, request_of, write_once
 from server.registry import Call, Tool
 
 if TYPE_CHECKING:
@@ -42,7 +44,11 @@ class ForAgent(Arguments):
     agent_id: AgentId
 
 
-class HostInsert(ArchivalInsert, ForAgent):
+class ChangesAgent(ForAgent, Once):
+    """Arguments that name an agent whose memory is changed."""
+
+
+class HostInsert(ArchivalInsert, ChangesAgent):
     """Arguments of archival_memory_insert for hosts, which know where a text comes from."""
 
     author: str | None = Field(None, description="Who said or wrote it.")
@@ -66,7 +72,7 @@ class HostConversationSearch(ConversationSearch, ForAgent):
     explain: bool = Field(False, description="Say why each hit is a hit.")
 
 
-class DeletePassage(ForAgent):
+class DeletePassage(ChangesAgent):
     """Arguments of archival_memory_delete."""
 
     passage_id: str = Field(description="Id of the passage, from archival_memory_search.")
@@ -112,7 +118,7 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
         description="Delete a passage that is wrong or no longer wanted.",
         arguments=DeletePassage,
         result=PassageStored,
-        run=partial(_write, runtime, "archival_memory_delete", _delete),
+        run=partial(_write, runtime, "archival_memory_delete", PassageStored, _delete),
         text=lambda result: f"Deleted {result.id}.",
         destructive=True,
         idempotent=True,
@@ -122,7 +128,10 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
 
 def _for_hosts(tool: MemoryTool) -> MemoryTool:
     """The agents' tool with an agent_id before its own arguments."""
-    bases: Any = (tool.arguments, ForAgent)  # in this order agent_id is the first field
+    bases: Any = (
+        tool.arguments,
+        ChangesAgent if tool.writes else ForAgent,
+    )  # in this order agent_id is the first field
     return _replaced(tool, create_model(tool.arguments.__name__, __base__=bases), tool.run)
 
 
@@ -147,7 +156,8 @@ def _replaced(
 
 
 def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
-    run = partial(_write, runtime, tool.name) if tool.writes else partial(_read, runtime)
+    write = partial(_write, runtime, tool.name, tool.result)
+    run = write if tool.writes else partial(_read, runtime)
     return Tool(
         name=tool.name,
         title=tool.title,
@@ -177,19 +187,20 @@ async def _read(
 async def _write(
     runtime: GetRuntime,
     name: str,
+    result: type[BaseModel],
     act: Callable[[Scope, Any], Any],
-    call: Call,
-    arguments: ForAgent,
+    *called: Any,
 ) -> Any:
+    call, arguments = cast("tuple[Call, ChangesAgent]", called)
     store = (await runtime()).store
 
-    def work() -> Any:
-        origin = Origin(f"host:{call.host}", name, call.request_id)
-        with store.write(origin) as transaction:
-            agent = agents.find_agent(transaction, arguments.agent_id)
-            return act(Scope(store, transaction, agent), arguments)
+    def work(transaction: Transaction) -> Any:
+        agent = agents.find_agent(transaction, arguments.agent_id)
+        return act(Scope(store, transaction, agent), arguments)
 
-    return await anyio.to_thread.run_sync(work)
+    origin = Origin(f"host:{call.host}", name, call.request_id)
+    request = request_of(call, name, arguments)
+    return await anyio.to_thread.run_sync(write_once, store, origin, request, result, work)
 
 
 def _insert(scope: Scope, a: HostInsert) -> PassageStored:

@@ -18,12 +18,14 @@ class Call:
 
     host: name of the client program, e.g. "claude-desktop"; "unknown" when it does not say.
     request_id: the JSON-RPC id of the request.
+    request_key: what the same request has when a front sends it again; None: none sends it again.
     progress: awaitable (done, total, message); does nothing when the client did not ask for it.
     """
 
     host: str
     request_id: str
     progress: ReportProgress
+    request_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from mcp_types import Tool as WireTool
 from pydantic import BaseModel, RootModel
 
 from server.arguments import InvalidArguments, parse_arguments
-from server.connection import printable_name
+from server.connection import current_peer, printable_name
 from server.registry import Call, Registry, Tool
 from server.schema import Schema, input_schema, output_schema
 
@@ -131,9 +131,11 @@ def _describe(tool: Tool) -> WireTool:
 def _call(ctx: Context) -> Call:
     client = ctx.session.client_params
     name = client.client_info.name if client is not None else ""
+    peer = current_peer.get()
     return Call(
         host=printable_name(name),
         request_id=str(ctx.request_id),
+        request_key=None if peer is None else f"{peer.front}:{json.dumps(ctx.request_id)}",
         progress=ctx.session.report_progress,
     )
 

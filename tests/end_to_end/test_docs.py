@@ -72,7 +72,8 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
             continue
         (row,) = re.findall(rf"^\| `{tool.name}` .*$", REFERENCE, re.MULTILINE)
         for argument in tool.input_schema.get("properties", {}):
-            assert f"`{argument}`" in row or argument == "agent_id", f"{tool.name}: {argument}"
+            everywhere = argument in ("agent_id", "idempotency_key")
+            assert f"`{argument}`" in row or everywhere, f"{tool.name}: {argument}"
 
 
 def test_every_setting_is_in_the_reference() -> None:

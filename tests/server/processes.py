@@ -1,8 +1,8 @@
 """Child processes for the tests: servers as a host starts them, with raw pipes."""
 
-import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -106,10 +106,10 @@ def toy_process(transport: str, journal: Path) -> Iterator[RawServer]:
 
 
 @contextmanager
-def front_process(mnemon: str, data: Path, *flags: str) -> Iterator[RawServer]:
+def front_process(mnemon: str, data: Path, deadline_s: float = DEADLINE_S) -> Iterator[RawServer]:
     """Start `mnemon mcp` on a data directory, as a host does."""
-    given = [mnemon, "mcp", "--data", str(data), "--embedder", "none", *flags]
-    with raw_process(given, data / "owner.log") as front:
+    given = [mnemon, "mcp", "--data", str(data), "--embedder", "none"]
+    with raw_process(given, data / "owner.log", deadline_s) as front:
         yield front
 
 
@@ -119,14 +119,19 @@ def read_owner(data: Path) -> int:
 
 
 def kill_owner(data: Path) -> None:
-    """Kill the owner as a crash would, and return when nothing of it is left."""
-    with (data / "owner.lock").open() as lock:
-        os.kill(read_owner(data), signal.SIGKILL)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Kill the owner as a crash would, and return when it is dead; there may be another by then."""
+    pid = read_owner(data)
+    death = os.pidfd_open(pid) if sys.platform == "linux" else None
+    os.kill(pid, signal.SIGKILL)
+    if death is not None:
+        select.select([death], [], [], DEADLINE_S)
+        os.close(death)
 
 
 @contextmanager
-def raw_process(program: Sequence[str], journal: Path) -> Iterator[RawServer]:
+def raw_process(
+    program: Sequence[str], journal: Path, deadline_s: float = DEADLINE_S
+) -> Iterator[RawServer]:
     """Start a program with raw pipes; it is killed at the deadline."""
     process = subprocess.Popen(
         program,
@@ -135,7 +140,7 @@ def raw_process(program: Sequence[str], journal: Path) -> Iterator[RawServer]:
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "cp1252"},
     )
-    timer = Timer(DEADLINE_S, process.kill)
+    timer = Timer(deadline_s, process.kill)
     timer.start()
     try:
         yield RawServer(process, journal)

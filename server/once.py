@@ -1,0 +1,73 @@
+"""Changing memory once, however often the request comes.
+
+A request is known by the caller's `idempotency_key`, or by the id of the front and of its message:
+when an owner dies between a commit and its answer, the front asks the next one again.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+from uuid import NAMESPACE_OID, uuid5
+
+from pydantic import BaseModel, Field
+
+from agent.memory_tools import Arguments
+from memory.records import Origin
+from memory.requests import Request, first_result, keep_result
+from memory.transaction import Transaction
+from server.registry import Call
+
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+    from memory.store import MemoryStore
+
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class Once(Arguments):
+    """Arguments of a tool that changes memory."""
+
+    idempotency_key: str | None = Field(
+        None, max_length=200, description="A repeat with the same key returns the first result."
+    )
+
+
+def request_of(call: Call, tool: str, arguments: Once) -> Request | None:
+    """How this request is recognised when it comes again; None: it cannot be."""
+    key, by_caller = call.request_key, False
+    if arguments.idempotency_key is not None:
+        key, by_caller = f"key:{arguments.idempotency_key}", True
+    if key is None:
+        return None
+    given = arguments.model_dump_json(exclude={"idempotency_key"})
+    return Request(key, tool, hashlib.sha256(given.encode()).hexdigest(), by_caller)
+
+
+def turn_of(request: Request) -> str:
+    """The id of the turn that answers a message: the same when the message comes again."""
+    # A front's key may be a message id that its host uses twice, for different messages.
+    known = request.key if request.by_caller else request.key + request.arguments
+    return f"turn-{uuid5(NAMESPACE_OID, known)}"
+
+
+def write_once(
+    store: "MemoryStore",
+    origin: Origin,
+    request: Request | None,
+    result: type[R],
+    work: Callable[[Transaction], R],
+) -> R:
+    """Run `work` in a transaction, or return what it returned the first time.
+
+    Raises:
+        KeyReused: the caller's key belongs to another request.
+    """
+    with store.write(origin) as transaction:
+        if request is None:
+            return work(transaction)
+        kept = first_result(transaction, request)
+        if kept is not None:
+            return result.model_validate_json(kept)
+        done = work(transaction)
+        keep_result(transaction, request, done.model_dump_json())
+        return done
