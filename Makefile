@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format lint types contracts layout bench clean
+.PHONY: help demo test torture check format lint types contracts layout bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: $(STAMP) ## install, and play a session: an agent that remembers across re
 
 test: $(STAMP) ## install, and run all tests
 	$(BIN)/python -m pytest -q
+
+torture: $(STAMP) ## eight hosts write for a minute while their owner is killed ten times
+	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py
 
 check: format lint types contracts layout test ## what CI runs
 
@@ -40,6 +43,7 @@ layout: $(STAMP) ## sizes of files and functions, and what a folder may hold
 bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/turn.py
+	$(BIN)/python benchmarks/hosts.py
 
 clean: ## remove what make installed
 	rm -rf $(VENV)
