@@ -35,8 +35,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _LOCK_HOLDER = re.compile(r"\(PID (\d+)\)")
 _NEWER_FORMAT = re.compile(r"version number (\d+), but we can only read versions? .*?(\d+)\D*$")
 
-_LOG_HEADER = bytes.fromhex("6400626500")
-"""How every write-ahead log begins: an entry of the type WAL_VERSION."""
+_LOG_HEADERS = tuple(b"d\0be\0%c\xff\xff" % version for version in (1, 2, 3))
+"""How a write-ahead log begins: an entry of the type WAL_VERSION, and the version."""
 _LOG_HEADER_BYTES = 8
 _FRAME_BYTES = 16
 """Before each entry of the log: its size and its checksum, 8 bytes each."""
@@ -96,7 +96,7 @@ def check_log(path: Path) -> None:
     if not log.is_file() or log.stat().st_size < _LOG_HEADER_BYTES:
         return
     data = log.read_bytes()
-    if not data.startswith(_LOG_HEADER):
+    if not data.startswith(_LOG_HEADERS):
         raise DatabaseCorrupt(path, f"the header of {log.name} is damaged")
     position = _LOG_HEADER_BYTES
     while position + _FRAME_BYTES <= len(data):
@@ -130,7 +130,8 @@ def explain_use(path: Path, error: duckdb.Error) -> DatabaseError | None:
     if isinstance(error, duckdb.ConnectionException | duckdb.InterruptException):
         return None
     text = first_line(error)
-    if "orrupt" in text or isinstance(error, duckdb.FatalException | duckdb.SerializationException):
+    damaged = "orrupt" in text or "Could not read" in text
+    if damaged or isinstance(error, duckdb.FatalException | duckdb.SerializationException):
         return DatabaseCorrupt(path, text)
     failed = duckdb.IOException | duckdb.TransactionException | duckdb.OutOfMemoryException
     return CommitFailed(path, text) if isinstance(error, failed) else None
