@@ -86,6 +86,12 @@ class EmbeddingQueue:
                 self._known = max(doc, self._known)
             self._changed.notify_all()
 
+    @property
+    def behind(self) -> int:
+        """How many documents wait, at most."""
+        with self._changed:
+            return self._known - self._done
+
     def query_vector(self, text: str, timeout_s: float) -> str | None:
         """Embed a query, as text for the database; None while there is no embedder.
 

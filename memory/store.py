@@ -32,6 +32,8 @@ EMBEDDER_WAIT_S = 2.0
 """How long a search waits for an embedder that is still loading (MiniLM: 0.2 s)."""
 SETTLE_WAIT_S = 0.3
 """How long a search waits for texts just written to get their vectors."""
+MAX_AWAITED = 100
+"""Documents: when more wait, as after an import, they would not be done in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class MemoryStore:
 
     def _search(self, reader: Reader, query: Query) -> Page:
         vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
-        if not isinstance(reader, Transaction):
+        if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
         reader.renew()

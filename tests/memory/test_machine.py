@@ -25,11 +25,10 @@ from memory import agents, archival, blocks, core_memory, events, recall
 from memory.agents import NewAgent
 from memory.errors import BlockOverflow, InvalidValue
 from memory.records import Agent, Block, NewMessage, NewPassage
-from memory.store import MemoryStore
 from memory.terms import indexed_text, term_counts
 from memory.transaction import Transaction
 from memory.working_set import load_state
-from tests.memory.given import TEST, filled_texts, texts
+from tests.memory.given import TEST, filled_texts, texts, words_only_store
 
 LABELS = ["persona", "human", "notes"]
 notes = st.none() | filled_texts(10)
@@ -51,7 +50,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = MemoryStore(None, None)
+        self.store = words_only_store()
         self.expected: dict[str, Expected] = {}
         self.values: dict[str, str] = {}
         self.names = 0
@@ -107,11 +106,10 @@ class StoreMachine(RuleBasedStateMachine):
         expected = self.expected[of]
         for label, block_id in expected.blocks.items():
             try:
-                block = self.write(
-                    lambda t, label=label: core_memory.edit_block(
-                        t, expected.agent, label, lambda b: blocks.append(b, text)
+                with self.store.write(TEST) as transaction:
+                    block = core_memory.edit_block(
+                        transaction, expected.agent, label, lambda b: blocks.append(b, text)
                     )
-                )
                 self.values[block_id] = block.value
             except BlockOverflow as error:
                 assert error.excess_chars > 0

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from memory import agents, archival, events, recall
 from memory.agents import NewAgent
 from memory.records import Block, NewMessage, NewPassage, Origin, ToolUse
-from memory.store import MemoryStore
 from memory.transaction import to_json
-from tests.memory.given import MemoryOf, filled_texts, texts
+from tests.memory.given import MemoryOf, filled_texts, texts, words_only_store
 
 any_text = st.text(max_size=30)  # lone surrogates and NULs too
 json_values = st.recursive(
@@ -39,7 +38,7 @@ def test_json_is_valid_unicode_and_gives_the_value_back(value: Any) -> None:
 def test_texts_of_every_kind_come_back_as_they_were(
     text: str, maybe_empty: str, tags: list[str], arguments: dict[str, Any], origin: str
 ) -> None:
-    with MemoryStore(None, None) as store:
+    with words_only_store() as store:
         with store.write(Origin(origin, origin, origin)) as transaction:
             agent = agents.create_agent(
                 transaction,
