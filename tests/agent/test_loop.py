@@ -473,16 +473,11 @@ async def test_a_template_that_always_adds_too_much_ends_in_an_error_not_in_a_lo
 
 
 async def longest_message(store: MemoryStore, context_tokens: int) -> str:
-    """A message that leaves no room beside it; found on an agent of its own."""
-    new_agent(store, "measured")
-    model = ScriptedModel(lambda prompt: Reply("Yes."), context_tokens=context_tokens)
-    length = 100
-    try:
-        while True:
-            await turn(store, model, "x" * (length + 4), agent="measured")
-            length += 4
-    except ContextTooSmall:
-        return "x" * (length - 8)
+    """A message that leaves no room beside it, from the numbers of one that is too long."""
+    model = ScriptedModel([], context_tokens=context_tokens)
+    with pytest.raises(ContextTooSmall) as caught:
+        await turn(store, model, "x" * 40_000)
+    return "x" * (40_000 - 4 * (caught.value.needed_tokens - caught.value.budget_tokens))
 
 
 async def test_results_that_overfill_the_window_are_shown_shorter_and_stored_whole(
@@ -522,9 +517,9 @@ async def test_hundreds_of_turns_in_a_small_window_stay_complete_and_searchable(
     store: MemoryStore, agent: Agent
 ) -> None:
     model = ScriptedModel(lambda prompt: Reply("I see."), context_tokens=2_048)
-    for number in range(300):
+    for number in range(200):
         await turn(store, model, f"Fact {number}: drawer {number} holds item {number}.")
-    assert len(stored_messages(store, agent)) == 600
+    assert len(stored_messages(store, agent)) == 400
     search = calls(call("conversation_search", query="drawer 7", limit=3))
     last = ScriptedModel([search, Reply("Item 7.")], context_tokens=2_048)
     await turn(store, last, "What is in drawer 7?")

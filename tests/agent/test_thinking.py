@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.context import system_prompt
-from agent.errors import ContextTooSmall
+from agent.errors import ContextTooSmall, PromptTooLong
 from agent.model import Completion, Malformed, Parsed, Prompt, Reply, ToolCall, ToolCalls
 from agent.models.llama import LlamaModel
 from agent.models.scripted import ScriptedModel
@@ -88,6 +88,30 @@ async def test_a_real_tokenizer_never_counts_more_than_was_planned(model_file: P
         thought = await Thinker(model).think(told, new)
     assert len(thought.window.messages) > 1
     assert thought.prompt_tokens <= thought.window.tokens
+
+
+class Fussy(ScriptedModel):
+    """Finds every prompt of more than four messages one token too long."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda prompt: Reply("Yes."))
+        self.refused: list[int] = []
+
+    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+        if len(prompt.messages) > 4:
+            self.refused.append(len(prompt.messages))
+            raise PromptTooLong(1_001, 1_000)
+        return await super().complete(prompt, max_tokens)
+
+
+async def test_each_time_a_prompt_is_too_long_the_next_one_is_shorter() -> None:
+    history = History()
+    for _ in range(6):
+        history.user().step(10).reply()
+    model = Fussy()
+    thought = await Thinker(model).think(state(history.messages), [NewMessage("user", "Well?")])
+    assert thought.answer == Reply("Yes.")
+    assert model.refused == sorted(set(model.refused), reverse=True)
 
 
 @pytest.mark.parametrize(
