@@ -32,6 +32,9 @@ BATCH_CHARS = 20_000
 STEP_PIECES = 8
 """Embedded between two looks at whether to stop; a piece takes up to 25 ms."""
 
+LINGER_S = 0.05
+"""How long a few documents wait for more: so a turn's steps are embedded together, after it."""
+
 _ORIGIN = Origin(actor="mnemon", reason="embed")
 
 
@@ -70,6 +73,7 @@ class EmbeddingQueue:
         # What an earlier run left may be of any collection.
         self._at_start = self._known
         self._newest: dict[int, int] = {}
+        self._awaited = 0
         self._changed = threading.Condition()
         self._closing = False
         self._loaded = threading.Event()
@@ -118,15 +122,20 @@ class EmbeddingQueue:
         with self._changed:
             newest = [self._newest.get(c, self._at_start) for c in collections or ()]
             until = self._known if collections is None else max(newest, default=0)
-            return self._changed.wait_for(
-                lambda: (
-                    self._done >= until
-                    or self._closing
-                    or self.problem is not None
-                    or self._load is None
-                ),
-                timeout_s,
-            )
+            self._awaited += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(
+                    lambda: (
+                        self._done >= until
+                        or self._closing
+                        or self.problem is not None
+                        or self._load is None
+                    ),
+                    timeout_s,
+                )
+            finally:
+                self._awaited -= 1
 
     def close(self) -> None:
         """End the thread within a step of its work; the rest is done after the next start."""
@@ -157,6 +166,14 @@ class EmbeddingQueue:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._closing or self._known > max(self._done, self._failed_at)
+            )
+            self._changed.wait_for(
+                lambda: (
+                    self._closing
+                    or self._awaited > 0
+                    or self._known - self._done >= BATCH_DOCUMENTS
+                ),
+                LINGER_S,
             )
             return not self._closing
 

@@ -115,8 +115,12 @@ class MemoryStore:
         Raises:
             UnknownAgent: naming some that exist.
         """
-        with self.database.lock, self.database.read() as reader:
-            return self._working_set.get(reader, agents.find_agent(reader, agent))
+        with self.database.lock:
+            known = self._working_set.find(agent)
+            if known is not None:
+                return known
+            with self.database.read() as reader:
+                return self._working_set.get(reader, agents.find_agent(reader, agent))
 
     def search_passages(self, reader: Reader, query: Query) -> tuple[list[PassageHit], Page]:
         """Search an archive (query.collection is its key); see search.search.
