@@ -51,17 +51,20 @@ class WorkingSet:
         for key, messages in changes.messages.items():
             if key in self._states:
                 self._states[key] = _with_messages(self._states[key], messages)
-        for key, agent in changes.agents.items():
-            state = self._states.get(key)
-            if state is None:
-                continue
-            if agent.window_start >= state.agent.window_start:
-                self._states[key] = _with_agent(state, agent)
-            else:  # a window that moved back holds messages that are not here: it is read again
-                self._drop(key)
+        for agent in changes.agents.values():
+            self._follow_agent(agent)
         if changes.blocks:
             for key, state in self._states.items():
                 self._states[key] = _with_blocks(state, changes.blocks)
+
+    def _follow_agent(self, agent: Agent) -> None:
+        state = self._states.get(agent.key)
+        if state is None:
+            return
+        if agent.window_start >= state.agent.window_start:
+            self._states[agent.key] = _with_agent(state, agent)
+        else:  # a window that moved back holds messages that are not here: it is read again
+            self._drop(agent.key)
 
     def _drop(self, key: int) -> None:
         state = self._states.pop(key, None)
