@@ -120,6 +120,12 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
         "--model-threads", default=absent, type=int, help="threads of the language model"
     )
     parser.add_argument(
+        "--hnsw-threshold",
+        default=absent,
+        type=int,
+        help="vectors from which an archive is indexed",
+    )
+    parser.add_argument(
         "--log-level", default=absent, choices=["debug", "info", "warning", "error"]
     )
     parser.add_argument(

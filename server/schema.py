@@ -2,7 +2,7 @@
 
 A host sends every schema to its model on every turn, so what pydantic adds for documentation is
 taken out: titles, one-use definitions, "or null" on optional arguments. What is left is flat JSON
-Schema 2020-12. Nothing here is computed at import time; protocol.py asks once and keeps it.
+Schema 2020-12. Nothing here is computed at import time; tool_calls.py asks once and keeps it.
 """
 
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
-MAX_TEXT_BYTES: Final = 64 * 1024  # hosts cut or refuse longer replies; a tool pages before that
+MAX_TEXT_BYTES: Final = 64 * 1024  # more is worth a line in the log: hosts cut longer replies
 _MAX_HOST_CHARS: Final = 100  # a client's name is stored with every change it makes
 
 
@@ -150,7 +150,7 @@ def _succeeded(tool: Tool, result: BaseModel) -> CallToolResult:
         text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode("utf-8"))
     if size > MAX_TEXT_BYTES:
-        logger.error("bug in tool %s: its reply has %d bytes of text", tool.name, size)
+        logger.warning("the reply of %s has %d bytes of text", tool.name, size)
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=structured
     )

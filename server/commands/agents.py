@@ -10,7 +10,7 @@ from server.agent_tools import AgentShown, Create, NewBlock, list_page, new_agen
 from server.config import Settings
 from server.console import Console
 
-PAGE = 1_000
+MAX_LISTED = 1_000_000  # all there can be
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -29,11 +29,12 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
 
 def _list(store: MemoryStore, console: Console) -> int:
     with store.read() as reader:
-        page = list_page(agents.list_agents(reader, limit=PAGE), PAGE)
-    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in page.agents]
+        found = agents.list_agents(reader, limit=MAX_LISTED)
+    shown = list_page(found, MAX_LISTED).agents
+    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in shown]
     if not lines:
         lines = ["no agents yet; create one with: mnemon agents create NAME"]
-    console.show([agent.model_dump() for agent in page.agents], "\n".join(lines))
+    console.show([agent.model_dump() for agent in shown], "\n".join(lines))
     return 0
 
 

@@ -24,14 +24,14 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
 async def _chat(settings: Settings, options: dict[str, Any], console: Console) -> int:
     async with Runtime(settings) as runtime:
         state = await anyio.to_thread.run_sync(runtime.store.agent_state, options["agent"])
-        runner = await runtime.runner_for(state.agent)
-        answer = partial(_answer, runner, state.agent.id, console)
-        if options["message"] is not None:
-            await answer(options["message"])
-            return 0
-        if sys.stdin.isatty():
-            console.note(f"talking to {state.agent.name}; end with Ctrl-D")
-        return await _converse(answer, console)
+        async with runtime.runner_for(state.agent) as runner:
+            answer = partial(_answer, runner, state.agent.id, console)
+            if options["message"] is not None:
+                await answer(options["message"])
+                return 0
+            if sys.stdin.isatty():
+                console.note(f"talking to {state.agent.name}; end with Ctrl-D")
+            return await _converse(answer, console)
 
 
 async def _answer(runner: TurnRunner, agent_id: str, console: Console, text: str) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import anyio
 
-from server.app import open_server
+from server.app import open_app
 from server.config import Settings
 from server.console import Console
 from server.http import HttpAddress, serve_http
+from server.protocol import build_server
 from server.shutdown import exit_after
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
 
@@ -34,5 +35,7 @@ async def _serve(settings: Settings, console: Console) -> None:
         bearer = f"token: the content of {where}" if where else f"token: {token}"
         console.show(value, f"mnemon serves {url}\n{bearer}")
 
-    async with open_server(settings) as server:
-        await serve_http(server, address, token, started, exit_after())
+    async with open_app(settings) as app:
+        # Before the success is announced: here nobody waits for a first answer.
+        await app.runtime()
+        await serve_http(build_server(app.registry()), address, token, started, exit_after())

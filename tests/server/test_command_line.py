@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from memory import agents
+from memory.records import Origin
+from memory.store import MemoryStore
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -201,3 +205,25 @@ def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatc
     result = run("doctor")
     assert result.returncode == 2
     assert "the environment: there is no setting 'embeddder'" in result.stderr
+
+
+def test_a_server_that_cannot_open_its_memory_does_not_announce_itself(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "mnemon.duckdb").write_bytes(b"rubbish" * 5000)
+    result = run("serve", "--port", "0")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "restore a backup" in result.stderr
+
+
+def test_every_agent_is_listed(run: Run, tmp_path: Path) -> None:
+    database = tmp_path / "data" / "mnemon.duckdb"
+    with (
+        MemoryStore(database, None) as store,
+        store.write(Origin("person:test", "fill")) as transaction,
+    ):
+        for number in range(120):
+            agents.create_agent(transaction, agents.NewAgent(f"Agent {number}"))
+    assert len(json.loads(run("agents", "list", "--json").stdout)) == 120
