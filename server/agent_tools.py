@@ -36,7 +36,7 @@ class NewBlock(Arguments):
     value: str = Field("", description="Its first text.")
     limit_chars: Limit = DEFAULT_BLOCK_LIMIT_CHARS
     description: str = Field("", description="What belongs into it.")
-    read_only: bool = Field(False, description="Whether agents and hosts may not edit it.")
+    read_only: bool = Field(False, description="Whether the editing tools refuse it.")
 
 
 class BlockChange(Arguments):
@@ -46,7 +46,7 @@ class BlockChange(Arguments):
     value: str | None = Field(None, description="Its whole new text.")
     limit_chars: Limit | None = None
     description: str | None = Field(None, description="What belongs into it.")
-    read_only: bool | None = Field(None, description="Whether agents and hosts may not edit it.")
+    read_only: bool | None = Field(None, description="Whether the editing tools refuse it.")
 
 
 class Create(Arguments):
