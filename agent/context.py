@@ -6,7 +6,7 @@ Which messages follow the head is decided in window.py.
 
 from collections.abc import Sequence
 
-from agent.model import ChatMessage, ToolCall
+from agent.model import ChatMessage
 from agent.prompts import render
 from memory.records import Agent, Block, Message, NewMessage
 
@@ -30,7 +30,7 @@ def chat_message(message: Message | NewMessage) -> ChatMessage:
     return ChatMessage(
         role=message.role,
         content=message.content,
-        tool_calls=tuple(ToolCall(c.id, c.name, c.arguments) for c in message.tool_calls),
+        tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,
     )
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
-from agent.model import ToolCall, ToolSpec
+from agent.model import ToolSpec
 from agent.search_tools import SEARCH_TOOLS
 from memory.errors import MemoryStoreError
+from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
 

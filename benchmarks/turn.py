@@ -36,22 +36,12 @@ import anyio
 import duckdb
 
 from agent.loop import TurnRunner
-from agent.model import (
-    Completion,
-    Measure,
-    ModelInfo,
-    Parsed,
-    Prompt,
-    Reply,
-    ToolCall,
-    ToolCalls,
-    ToolSpec,
-)
+from agent.model import Completion, Measure, ModelInfo, Parsed, Prompt, Reply, ToolCalls, ToolSpec
 from memory import agents, archival, recall
 from memory.agents import NewAgent
 from memory.embedder import Embedder
 from memory.embedders.factory import load_embedder
-from memory.records import Block, NewMessage, NewPassage, Origin
+from memory.records import Block, NewMessage, NewPassage, Origin, ToolCall
 from memory.store import MemoryStore
 
 SEED = 20_260_331

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from memory.records import Agent, AgentState, Block, Message, MessageRole, ToolUse
+from memory.records import Agent, AgentState, Block, Message, MessageRole, ToolCall
 from memory.working_set import MAX_WINDOW_MESSAGES
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
@@ -30,7 +30,7 @@ class History:
     def step(self, *result_sizes: int) -> "History":
         number = len(self.messages)
         uses = tuple(
-            ToolUse(f"call-{number}-{i}", "archival_memory_search", {})
+            ToolCall(f"call-{number}-{i}", "archival_memory_search", {})
             for i, _ in enumerate(result_sizes)
         )
         self._add("assistant", 0, uses)
@@ -42,7 +42,7 @@ class History:
         self,
         role: MessageRole,
         size: int,
-        uses: tuple[ToolUse, ...] = (),
+        uses: tuple[ToolCall, ...] = (),
         tool_call_id: str | None = None,
     ) -> "History":
         number = len(self.messages) + 1

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.context import chat_message, render_blocks, system_prompt
-from agent.model import ChatMessage, ToolCall
-from memory.records import Block, NewMessage, ToolUse
+from agent.model import ChatMessage
+from memory.records import Block, NewMessage, ToolCall
 from memory.store import MemoryStore
 from tests.agent.harness import new_agent
 
@@ -34,13 +34,9 @@ def test_an_unchanged_agent_has_the_same_head_to_the_byte(store: MemoryStore) ->
 
 
 def test_a_tool_call_keeps_its_id_name_and_arguments() -> None:
-    use = ToolUse("call-1", "core_memory_append", {"label": "human", "content": "likes tea"})
+    use = ToolCall("call-1", "core_memory_append", {"label": "human", "content": "likes tea"})
     shown = chat_message(NewMessage("assistant", "I note that.", (use,)))
-    assert shown == ChatMessage(
-        "assistant",
-        "I note that.",
-        (ToolCall("call-1", "core_memory_append", {"label": "human", "content": "likes tea"}),),
-    )
+    assert shown == ChatMessage("assistant", "I note that.", (use,))
 
 
 def test_a_tool_result_keeps_the_id_of_its_call() -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from agent.errors import TurnLimitReached
 from agent.loop import TurnRunner
-from agent.model import Malformed, Reply, ToolCall
+from agent.model import Malformed, Reply
 from agent.models.scripted import ScriptedModel
-from memory.records import Agent, Block
+from memory.records import Agent, Block, ToolCall
 from memory.store import MemoryStore
 from tests.agent.harness import (
     add_block,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from agent.context import system_prompt
 from agent.errors import ContextTooSmall, PromptTooLong
-from agent.model import Completion, Malformed, Parsed, Prompt, Reply, ToolCall, ToolCalls
+from agent.model import Completion, Malformed, Parsed, Prompt, Reply, ToolCalls
 from agent.models.llama import LlamaModel
 from agent.models.scripted import ScriptedModel
 from agent.thinking import Thinker, checked
-from memory.records import Block, Message, NewMessage
+from memory.records import Block, Message, NewMessage, ToolCall
 from tests.agent.histories import History, histories, state
 
 

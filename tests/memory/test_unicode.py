@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memory import agents, archival, events, recall
 from memory.agents import NewAgent
-from memory.records import Block, NewMessage, NewPassage, Origin, ToolUse
+from memory.records import Block, NewMessage, NewPassage, Origin, ToolCall
 from memory.transaction import to_json
 from tests.memory.given import MemoryOf, filled_texts, texts, words_only_store
 
@@ -46,7 +46,7 @@ def test_texts_of_every_kind_come_back_as_they_were(
                     "Ada", maybe_empty, maybe_empty, tags=tuple(tags), blocks=(Block("b", text),)
                 ),
             )
-            call = ToolUse("call", "run", arguments)
+            call = ToolCall("call", "run", arguments)
             said = recall.append_messages(
                 transaction,
                 agent,
