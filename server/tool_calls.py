@@ -2,7 +2,7 @@
 
 This is the one place that catches every exception of a tool: what the caller can act on becomes a
 failed call with one clear message, a bug becomes a traceback in the log and a message without
-detail. arguments.py validates, schema.py describes, protocol.py puts both into a server.
+detail. arguments.py validates, agent/schema.py describes, protocol.py puts both into a server.
 """
 
 import json
@@ -24,9 +24,9 @@ from mcp_types import (
 from mcp_types import Tool as WireTool
 from pydantic import BaseModel, RootModel
 
+from agent.schema import Schema, input_schema, output_schema
 from server.arguments import InvalidArguments, parse_arguments
 from server.registry import Call, Registry, Tool
-from server.schema import Schema, input_schema, output_schema
 
 logger = logging.getLogger(__name__)
 
