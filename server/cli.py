@@ -8,6 +8,7 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -26,7 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["mcp"] and not {"-h", "--help"} & set(given):
         reserve_stdio()
-    options = vars(build_parser().parse_args(given))
+    parser = build_parser()
+    if not given:
+        parser.print_help()
+        return USAGE_ERROR
+    options = vars(parser.parse_args(given))
+    if options["command"] in {"agents", "doctor"}:
+        # Short and safe to end anywhere; Python's own handling leaves tracebacks of native code.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     console = Console(options.pop("json", False))
     try:
         return _dispatch(options, console)

@@ -282,7 +282,7 @@ def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> st
     """The hits as text, with what a reader must know about them."""
     notes = []
     if not found.by_meaning:
-        notes.append("(found by words only: vectors are not available yet)")
+        notes.append("(found by words only: the embedder is still loading, or there is none)")
     if found.next_cursor:
         notes.append(f"(more: repeat with cursor {found.next_cursor})")
     return "\n".join([*(f"- {row}" for row in lines or ["No results found."]), *notes])

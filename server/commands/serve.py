@@ -24,18 +24,21 @@ async def _serve(settings: Settings, console: Console) -> None:
     address = HttpAddress(
         settings.http_host, settings.http_port, frozenset(settings.http_allowed_hosts)
     )
-    directory = settings.directory
-    token = read_or_create_token(directory) if directory else new_token()
-    # In memory there is no directory for the file, so the token itself must be told.
-    where = str(directory / TOKEN_FILE) if directory else None
-
-    def started(host: str, port: int) -> None:
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
-        value = {"url": url, "token_file": where} | ({} if where else {"token": token})
-        bearer = f"token: the content of {where}" if where else f"token: {token}"
-        console.show(value, f"mnemon serves {url}\n{bearer}")
-
     async with open_app(settings) as app:
         # Before the success is announced: here nobody waits for a first answer.
         await app.runtime()
+        directory = settings.directory
+        token = read_or_create_token(directory) if directory else new_token()
+        # In memory there is no directory for the file, so the token itself must be told.
+        where = directory and directory / TOKEN_FILE
+
+        def started(host: str, port: int) -> None:
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
+            value = {"url": url, "token_file": where and str(where)}
+            secret = f"the content of {where}" if where else token
+            console.show(
+                value if where else {**value, "token": token},
+                f"mnemon serves {url}\nheader: Authorization: Bearer TOKEN; TOKEN is {secret}",
+            )
+
         await serve_http(build_server(app.registry()), address, token, started, exit_after())

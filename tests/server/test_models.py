@@ -61,6 +61,6 @@ async def test_another_model_takes_the_place_of_the_first_when_nobody_uses_it_an
             released.set()
 
         assert order == ["first is released", "second is in use"]
-        assert not alive(pid)
+        assert pid is not None and not alive(pid)
         await loaded.aclose()
         assert made[1].worker_pid is None
