@@ -4,13 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from memory.database import Database
-from memory.errors import CommitFailed, DatabaseCorrupt, DatabaseError, DatabaseUnusable
+from memory.database_file import log_of
+from memory.errors import (
+    CommitFailed,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseLocked,
+    DatabaseUnusable,
+)
+from memory.inspection import inspect_file
 from memory.store import MemoryStore
 from tests.memory.given import MemoryOf
 
@@ -24,6 +32,10 @@ for n in range(20):
     ada.archive(f"passage {n}")
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+STORE_AND_WAIT = STORE_AND_DIE.replace(
+    "os.kill(os.getpid(), signal.SIGKILL)", "print('open', flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture
@@ -42,10 +54,6 @@ def killed(path: Path) -> Path:
     died = subprocess.run([sys.executable, "-c", STORE_AND_DIE, path])
     assert died.returncode == -signal.SIGKILL
     return path
-
-
-def log_of(path: Path) -> Path:
-    return path.with_name(path.name + ".wal")
 
 
 def passages(path: Path) -> int:
@@ -92,6 +100,7 @@ def test_a_log_whose_last_entry_is_cut_short_loses_that_entry_only_and_is_kept(
     assert passages(killed) == 19
     kept = log_of(killed).with_name(log_of(killed).name + ".incomplete")
     assert kept.read_bytes() == log[:-5] and str(kept) in caplog.text
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_flipped_byte_in_the_log_is_refused_or_the_log_is_kept(killed: Path) -> None:
@@ -108,6 +117,49 @@ def test_a_flipped_byte_in_the_log_is_refused_or_the_log_is_kept(killed: Path) -
         except DatabaseCorrupt as error:
             assert ".wal" in str(error)
             assert (killed.read_bytes(), log_of(killed).read_bytes()) == (file, damaged)
+
+
+@pytest.fixture
+def in_use(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has the file open, with everything in the log."""
+    command = [sys.executable, "-c", STORE_AND_WAIT, str(path)]
+    pipes = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipes, stdout=pipes, text=True) as holder:
+        assert holder.stdout and holder.stdout.readline() == "open\n"
+        yield holder
+        holder.kill()
+
+
+@pytest.mark.parametrize("torn", ["header", "end"])
+@pytest.mark.parametrize("open_it", [Database, inspect_file])
+def test_a_log_that_another_process_is_writing_is_not_judged(
+    path: Path,
+    in_use: "subprocess.Popen[str]",
+    torn: str,
+    open_it: Callable[[Path], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = log_of(path).read_bytes()
+    log_of(path).write_bytes(b"?" + whole[1:] if torn == "header" else whole[:-5])
+    with pytest.raises(DatabaseLocked) as caught:
+        open_it(path)
+    assert caught.value.holder_pid == in_use.pid
+    assert sorted(path.parent.iterdir()) == [path, log_of(path)] and not caplog.records
+
+
+def test_looking_at_a_file_leaves_it_and_its_log_as_they_are(killed: Path) -> None:
+    before = killed.read_bytes(), log_of(killed).read_bytes()
+    found = inspect_file(killed)
+    assert (found.agents, found.embedder) == (1, None)
+    assert (found.file_bytes, found.log_bytes) == (len(before[0]), len(before[1]))
+    assert (killed.read_bytes(), log_of(killed).read_bytes()) == before
+    assert passages(killed) == 20
+
+
+def test_looking_at_a_log_that_is_cut_short_makes_no_copy_of_it(killed: Path) -> None:
+    log_of(killed).write_bytes(log_of(killed).read_bytes()[:-5])
+    assert inspect_file(killed).agents == 1
+    assert sorted(killed.parent.iterdir()) == [killed, log_of(killed)]
 
 
 def test_a_folder_cannot_be_the_file(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """The file: one owner, forward-only migrations with a backup, and transactions that are whole."""
 
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
-from memory.database import Database
+from memory.database import DEFAULT_DIMENSIONS, Database
 from memory.errors import (
     DatabaseClosed,
     DatabaseCorrupt,
@@ -18,6 +20,7 @@ from memory.errors import (
 )
 from memory.queries import load_migrations, load_queries
 from memory.store import MemoryStore
+from memory.vectors import vector_text
 from tests.memory.given import TEST, MemoryOf
 
 OPEN_AND_WAIT = """
@@ -67,6 +70,31 @@ def test_a_folder_that_is_missing_is_made_for_its_owner_only(tmp_path: Path) -> 
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_what_is_made_is_for_its_owner_only(path: Path) -> None:
+    def modes() -> dict[str, int]:
+        return {made.name: made.stat().st_mode & 0o777 for made in path.parent.iterdir()}
+
+    usual = os.umask(0)
+    try:
+        with MemoryStore(path, None) as store:
+            ada = MemoryOf.new_agent(store, "Ada")
+            assert modes() == {path.name: 0o600, path.name + ".wal": 0o600}
+        assert modes() == {path.name: 0o600}
+        with MemoryStore(path, None) as store:
+            MemoryOf(store, ada.agent).archive("tea")
+            assert modes() == {path.name: 0o600, path.name + ".wal": 0o600}
+    finally:
+        os.umask(usual)
+
+
+def test_the_mode_that_somebody_gave_the_file_stays(path: Path) -> None:
+    Database(path).close()
+    path.chmod(0o640)
+    Database(path).close()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_that_another_process_has_open_is_refused_with_its_pid(path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", OPEN_AND_WAIT, path],
@@ -102,7 +130,8 @@ def test_an_older_file_is_copied_and_then_migrated(path: Path) -> None:
         with database.read() as reader:
             assert reader.value("count_agents") == 0
     assert version(path) == "2"
-    assert path.with_suffix(".schema-1.backup").read_bytes() == before
+    backup = path.with_suffix(".schema-1.backup")
+    assert backup.read_bytes() == before and backup.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None:
@@ -158,6 +187,15 @@ def test_a_transaction_that_fails_leaves_nothing(words_only: MemoryStore) -> Non
     with ada.read() as reader:
         assert reader.value("read_meta", name="half") is None
     assert ada.events() == told
+
+
+def test_vectors_that_cannot_be_replaced_keep_their_width(words_only: MemoryStore) -> None:
+    database, too_wide = words_only.database, 1_000_000
+    query = vector_text(np.ones(DEFAULT_DIMENSIONS, np.float32))
+    with pytest.raises(duckdb.Error):
+        database.replace_vectors(TEST, too_wide, "{}")
+    with database.read() as reader:
+        assert reader.rows("vector_scores", collection=1, docs="[1]", vector=query) == []
 
 
 def test_a_reader_sees_one_moment(words_only: MemoryStore) -> None:
