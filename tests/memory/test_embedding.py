@@ -30,6 +30,7 @@ class Guarded:
         self.open, self.waiting = threading.Event(), threading.Event()
         self.open.set()
         self.broken = False
+        self.poison: str | None = None
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
         if kind == "passage":
@@ -37,6 +38,8 @@ class Guarded:
             assert self.open.wait(60)
         if self.broken:
             raise RuntimeError("out of memory")
+        if self.poison and any(self.poison in text for text in texts):
+            raise ValueError("cannot be tokenized")
         return self._embedder.embed(texts, kind)
 
     def split(self, text: str) -> list[str]:
@@ -115,6 +118,25 @@ def test_a_failing_embedder_leaves_keyword_search_and_is_tried_again(guarded: Gu
         while pending(ada):
             store.embedding.settle(None, 1)
         assert store.embedding.problem is None
+
+
+def test_a_text_that_cannot_be_embedded_is_skipped_once_and_for_all(
+    guarded: Guarded, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guarded.poison = "poison"
+    with MemoryStore(path, lambda: guarded) as store:
+        ada = MemoryOf.new_agent(store, "Ada")
+        _, bad, _ = ada.archive("tea", "poisoned herring", "milk")
+        (last,) = ada.embedded().archive("poisoned apple")
+        assert pending(ada.embedded()) == 0 and store.embedding.problem is None
+        assert ada.found("herring", limit=1) == ["poisoned herring"]
+        with ada.read() as reader:
+            assert reader.value("count_vectors", collection=ada.agent.archive_key) == 2
+    said = [record.getMessage() for record in caplog.records]
+    assert [f"document {p.doc} " in line for p, line in zip((bad, last), said, strict=True)]
+    with MemoryStore(path, lambda: guarded) as store:
+        assert pending(MemoryOf(store, ada.agent).embedded()) == 0
+    assert len(caplog.records) == 2, "it is not tried again after a restart"
 
 
 def test_an_embedder_that_cannot_be_loaded_leaves_keyword_search() -> None:
