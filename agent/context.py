@@ -6,7 +6,8 @@ Which messages follow the head is decided in window.py.
 
 from collections.abc import Sequence
 
-from agent.model import ChatMessage, ToolCall
+from agent.containment import contain
+from agent.model import ChatMessage
 from agent.prompts import render
 from memory.records import Agent, Block, Message, NewMessage
 
@@ -22,7 +23,8 @@ def render_blocks(blocks: Sequence[Block]) -> str:
 
     No value or description can close an element, so none can pose as another block.
     """
-    return render("blocks", blocks="\n\n".join(map(_render_block, blocks)))
+    labels = [block.label for block in blocks]
+    return render("blocks", blocks="\n\n".join(_render_block(block, labels) for block in blocks))
 
 
 def chat_message(message: Message | NewMessage) -> ChatMessage:
@@ -30,24 +32,19 @@ def chat_message(message: Message | NewMessage) -> ChatMessage:
     return ChatMessage(
         role=message.role,
         content=message.content,
-        tool_calls=tuple(ToolCall(c.id, c.name, c.arguments) for c in message.tool_calls),
+        tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,
     )
 
 
-def _render_block(block: Block) -> str:
+def _render_block(block: Block, labels: Sequence[str]) -> str:
     metadata = [f"- chars_current={len(block.value)}", f"- chars_limit={block.limit_chars}"]
     if block.read_only:
         metadata.insert(0, "- read_only=true")
     return render(
         "block",
         label=block.label,
-        description=_contained(block.description or f"The {block.label} block."),
+        description=contain(block.description or f"The {block.label} block.", labels),
         metadata="\n".join(metadata),
-        value=_contained(block.value),
+        value=contain(block.value, labels),
     )
-
-
-def _contained(text: str) -> str:
-    """Text that cannot close the element it stands in and so pose as structure."""
-    return text.replace("</", "<\\/")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.containment import contain, release
 from memory import archival, blocks, core_memory
 from memory.errors import UnknownBlock
 from memory.limits import check_filled
@@ -152,11 +153,17 @@ def _append(scope: Scope, a: Append) -> BlockEdited:
 
 
 def _replace(scope: Scope, a: Replace) -> BlockEdited:
-    return edit(scope, a.label, lambda b: blocks.replace(b, a.old_content, a.new_content))
+    def change(block: Block) -> Block:
+        return blocks.replace(block, *_stored(scope, block, a.old_content, a.new_content))
+
+    return edit(scope, a.label, change)
 
 
 def _replace_once(scope: Scope, a: ReplaceOnce) -> BlockEdited:
-    return edit(scope, a.label, lambda b: blocks.replace_once(b, a.old_string, a.new_string))
+    def change(block: Block) -> Block:
+        return blocks.replace_once(block, *_stored(scope, block, a.old_string, a.new_string))
+
+    return edit(scope, a.label, change)
 
 
 def _insert(scope: Scope, a: Insert) -> BlockEdited:
@@ -165,11 +172,26 @@ def _insert(scope: Scope, a: Insert) -> BlockEdited:
 
 def _rethink(scope: Scope, a: Rethink) -> BlockEdited:
     """Overwrite a block, or create it: Letta promises the latter and cannot do it."""
+
+    def change(block: Block) -> Block:
+        return blocks.rewrite(block, *_stored(scope, block, a.new_memory))
+
     try:
-        return edit(scope, a.label, lambda block: blocks.rewrite(block, a.new_memory))
+        return edit(scope, a.label, change)
     except UnknownBlock:
         draft = Block(a.label, a.new_memory)
         return _edited(core_memory.create_block(scope.transaction, scope.agent, draft))
+
+
+def _stored(scope: Scope, block: Block, *texts: str) -> tuple[str, ...]:
+    """Texts that were copied from the view of a block, as the block holds them.
+
+    A block that is shown as it is stored takes every text as it is.
+    """
+    labels = [block.label for block in core_memory.list_blocks(scope.reader, scope.agent)]
+    if contain(block.value, labels) == block.value:
+        return texts
+    return tuple(release(text, labels) for text in texts)
 
 
 def _archive(scope: Scope, a: ArchivalInsert) -> PassageStored:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from memory.records import ToolCall
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -18,15 +20,6 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call the model made. `arguments` is decoded JSON, valid for the tool's schema."""
-
-    id: str
-    name: str
-    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from agent.memory_tools import Scope
-from agent.model import ToolCall, ToolCalls
+from agent.model import ToolCalls
 from agent.tools import MEMORY_TOOLS, run_call
 from agent.window import Window
 from memory import agents, recall
-from memory.records import AgentState, NewMessage, Origin, ToolUse
+from memory.records import AgentState, NewMessage, Origin, ToolCall
 from memory.store import MemoryStore
 from memory.transaction import Transaction
 
@@ -100,10 +100,10 @@ def _reason(calls: Sequence[ToolCall]) -> str:
     return ", ".join(dict.fromkeys(call.name for call in calls if call.name in MEMORY_TOOLS))
 
 
-def _as_stored(call: ToolCall) -> ToolUse:
+def _as_stored(call: ToolCall) -> ToolCall:
     """A call as it can be stored; what is no Unicode in it was refused already."""
     arguments = json.loads(_unicode(json.dumps(dict(call.arguments), ensure_ascii=False)))
-    return ToolUse(_unicode(call.id), _unicode(call.name), arguments)
+    return ToolCall(_unicode(call.id), _unicode(call.name), arguments)
 
 
 def _unicode(text: str) -> str:

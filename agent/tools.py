@@ -5,14 +5,15 @@ whole step.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
-from agent.model import ToolCall, ToolSpec
+from agent.model import ToolSpec
+from agent.schema import input_schema
 from agent.search_tools import SEARCH_TOOLS
 from memory.errors import MemoryStoreError
+from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
 
@@ -20,24 +21,8 @@ MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOO
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
     """The tools as the model is told of them, in the order given."""
     return tuple(
-        ToolSpec(tool.name, tool.description, parameters(tool.arguments)) for tool in tools
+        ToolSpec(tool.name, tool.description, input_schema(tool.arguments)) for tool in tools
     )
-
-
-def parameters(arguments: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, without the titles pydantic adds."""
-    schema = arguments.model_json_schema()
-    properties = {
-        name: {key: value for key, value in field.items() if key != "title"}
-        for name, field in schema["properties"].items()
-    }
-    required = {"required": schema["required"]} if "required" in schema else {}
-    return {
-        "type": "object",
-        "properties": properties,
-        **required,
-        "additionalProperties": False,
-    }
 
 
 def run_call(scope: Scope, call: ToolCall) -> str:

@@ -144,7 +144,9 @@ def holdings(reader: Reader, agent: Agent, max_tags: int = 30) -> Holdings:
     return Holdings(
         messages=messages,
         passages=reader.value("count_passages", archive_key=agent.archive_key),
-        pending_vectors=documents.count_pending(reader, agent.archive_key, agent.key),
+        pending_vectors=reader.value(
+            "count_pending_of", archive_key=agent.archive_key, agent_key=agent.key
+        ),
         tags=tuple(tag for (tag,) in tags),
     )
 

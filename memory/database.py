@@ -62,6 +62,7 @@ class Database:
             self._migrate(load_migrations() if migrations is None else migrations)
             self._queries = load_queries(self._stored_dimensions())
             self._connection.execute(self._queries["create_vectors"])
+            database_file.keep_log_private(path)
             self._load_vss(vss_file)
         except BaseException as error:
             self._abandon()
@@ -113,6 +114,7 @@ class Database:
             try:
                 yield Transaction(cursor, self._current_queries, origin, datetime.now(UTC))
                 cursor.execute("COMMIT")
+                database_file.keep_log_private(self.path)
             except BaseException:
                 with suppress(duckdb.Error):  # a failed COMMIT has ended the transaction already
                     cursor.execute("ROLLBACK")
@@ -121,12 +123,18 @@ class Database:
     def replace_vectors(self, origin: Origin, dimensions: int, identity: str) -> None:
         """Forget all vectors and begin a table of this width, owned by this embedder."""
         queries = load_queries(dimensions)
-        with self._write_lock, self.write(origin) as transaction:
-            transaction.run("delete_meta", name="embedder")
-            transaction.run("insert_meta", name="embedder", value=identity)
-            transaction.run("drop_vectors")
-            self._queries = queries
-            transaction.run("create_vectors")
+        with self._write_lock:
+            before = self._queries
+            try:
+                with self.write(origin) as transaction:
+                    transaction.run("delete_meta", name="embedder")
+                    transaction.run("insert_meta", name="embedder", value=identity)
+                    transaction.run("drop_vectors")
+                    self._queries = queries
+                    transaction.run("create_vectors")
+            except BaseException:
+                self._queries = before
+                raise
 
     def close(self) -> None:
         """Let readers finish, fold the log into the file and release it. Safe to call twice."""
@@ -178,7 +186,7 @@ class Database:
 
     def _migrate(self, migrations: Sequence[str]) -> None:
         """Bring the schema to the newest version, each step in a transaction of its own."""
-        version = self._schema_version()
+        version = stored_schema_version(self._connection, self.label)
         if version > len(migrations):
             raise DatabaseTooNew(self.label, version, len(migrations))
         if self.path and 0 < version < len(migrations):
@@ -201,18 +209,6 @@ class Database:
         database_file.copy_closed_file(path, path.with_suffix(f".schema-{version}.backup"))
         self._connection = database_file.open_file(path)
 
-    def _schema_version(self) -> int:
-        """The version stored in the file; 0 for a new one."""
-        tables = {name for (name,) in self._connection.execute("SHOW TABLES").fetchall()}
-        if "meta" not in tables:
-            if tables:
-                detail = f"it is a DuckDB file of another program (it holds {min(tables)!r})"
-                raise DatabaseUnusable(self.label, detail)
-            return 0
-        query = self._queries["read_meta"]
-        row = self._connection.execute(query, {"name": "schema_version"}).fetchone()
-        return int(row[0]) if row else 0
-
     def _stored_dimensions(self) -> int:
         row = self._connection.execute(self._queries["read_meta"], {"name": "embedder"}).fetchone()
         return int(json.loads(row[0])["dimensions"]) if row else DEFAULT_DIMENSIONS
@@ -225,6 +221,23 @@ class Database:
             self._connection.execute(f"LOAD '{extension}'")
         except (ModuleNotFoundError, FileNotFoundError, duckdb.Error) as error:
             self.vss_error = first_line(error)
+
+
+def stored_schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The version stored in the file; 0 for a new one.
+
+    Raises:
+        DatabaseUnusable: the file is another program's.
+    """
+    tables = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    if "meta" not in tables:
+        if tables:
+            detail = f"it is a DuckDB file of another program (it holds {min(tables)!r})"
+            raise DatabaseUnusable(path, detail)
+        return 0
+    query = load_queries(DEFAULT_DIMENSIONS)["read_meta"]
+    row = connection.execute(query, {"name": "schema_version"}).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _packaged_vss() -> Path:

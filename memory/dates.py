@@ -34,10 +34,10 @@ def parse_range(
     Raises:
         InvalidValue: a text is no ISO 8601 date, or the range ends before it begins.
     """
-    since = parse_moment(start, timezone, "start_date") if start else None
+    since = parse_moment(start, timezone, "the start date") if start else None
     until = _end(end, timezone) if end else None
     if since and until and until <= since:
-        raise InvalidValue(f"end_date {end!r} lies before start_date {start!r}; swap them")
+        raise InvalidValue(f"the end date {end!r} lies before the start date {start!r}; swap them")
     return since, until
 
 
@@ -46,7 +46,7 @@ def _end(text: str, timezone: str) -> datetime:
     if day is not None:
         # Not midnight plus 24 hours: the day may have 23 or 25 where clocks change.
         return _start_of(day + timedelta(days=1), timezone) if day < date.max else _LAST_MOMENT
-    moment = _moment(text, timezone, "end_date", last=True)
+    moment = _moment(text, timezone, "the end date", last=True)
     unit = _written_unit(text)
     return moment + unit if moment < _LAST_MOMENT - unit else _LAST_MOMENT
 

@@ -7,7 +7,7 @@ the embedding queue (embedding.py). Passages and messages are both documents of 
 from collections.abc import Sequence
 
 from memory.terms import term_counts
-from memory.transaction import Reader, Transaction, to_json
+from memory.transaction import Transaction, to_json
 
 
 def add_documents(
@@ -39,8 +39,3 @@ def remove_collection(transaction: Transaction, collection: int) -> None:
     transaction.run("delete_collection_postings", collection=collection)
     transaction.run("delete_collection_vectors", collection=collection)
     transaction.changes.removed_collections.append(collection)
-
-
-def count_pending(reader: Reader, archive_key: int, agent_key: int) -> int:
-    """How many documents of an agent still wait for their vector."""
-    return int(reader.value("count_pending_of", archive_key=archive_key, agent_key=agent_key))

@@ -2,22 +2,20 @@
 
 Texts are committed first and embedded after, strictly in the order of `doc`. So what waits is what
 is newer than the newest vector: nothing has to be remembered about it, and a crash leaves nothing
-behind. Vectors of two embedders are never mixed: the first one's identity is stored.
+behind. Vectors of two embedders are never mixed: the first one's identity is stored. One batch, and
+what becomes of a text that an embedder cannot take: new_vectors.py.
 """
 
 import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from memory.embedder import Embedder, Vectors
+from memory.embedder import Embedder
 from memory.errors import EmbedderMismatch, MemoryStoreError
+from memory.new_vectors import BATCH_DOCUMENTS, read_pending, store_vectors
 from memory.records import Origin
-from memory.terms import indexed_text
 from memory.transaction import Reader, to_json
 from memory.vectors import vector_text
 
@@ -26,22 +24,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-BATCH_DOCUMENTS = 32
-BATCH_CHARS = 20_000
-"""A batch is committed at once; this much is embedded in a second or two."""
-STEP_PIECES = 8
-"""Embedded between two looks at whether to stop; a piece takes up to 25 ms."""
+LINGER_S = 0.05
+"""How long a few documents wait for more: so a turn's steps are embedded together, after it."""
 
 _ORIGIN = Origin(actor="mnemon", reason="embed")
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A committed document that has no vector yet. `text` is what is embedded."""
-
-    collection: int
-    doc: int
-    text: str
 
 
 class EmbeddingQueue:
@@ -70,6 +56,7 @@ class EmbeddingQueue:
         # What an earlier run left may be of any collection.
         self._at_start = self._known
         self._newest: dict[int, int] = {}
+        self._awaited = 0
         self._changed = threading.Condition()
         self._closing = False
         self._loaded = threading.Event()
@@ -85,6 +72,12 @@ class EmbeddingQueue:
                 self._newest[collection] = max(doc, self._newest.get(collection, 0))
                 self._known = max(doc, self._known)
             self._changed.notify_all()
+
+    @property
+    def behind(self) -> int:
+        """How many documents wait, at most."""
+        with self._changed:
+            return self._known - self._done
 
     def query_vector(self, text: str, timeout_s: float) -> str | None:
         """Embed a query, as text for the database; None while there is no embedder.
@@ -112,15 +105,20 @@ class EmbeddingQueue:
         with self._changed:
             newest = [self._newest.get(c, self._at_start) for c in collections or ()]
             until = self._known if collections is None else max(newest, default=0)
-            return self._changed.wait_for(
-                lambda: (
-                    self._done >= until
-                    or self._closing
-                    or self.problem is not None
-                    or self._load is None
-                ),
-                timeout_s,
-            )
+            self._awaited += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(
+                    lambda: (
+                        self._done >= until
+                        or self._closing
+                        or self.problem is not None
+                        or self._load is None
+                    ),
+                    timeout_s,
+                )
+            finally:
+                self._awaited -= 1
 
     def close(self) -> None:
         """End the thread within a step of its work; the rest is done after the next start."""
@@ -151,6 +149,14 @@ class EmbeddingQueue:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._closing or self._known > max(self._done, self._failed_at)
+            )
+            self._changed.wait_for(
+                lambda: (
+                    self._closing
+                    or self._awaited > 0
+                    or self._known - self._done >= BATCH_DOCUMENTS
+                ),
+                LINGER_S,
             )
             return not self._closing
 
@@ -204,54 +210,3 @@ def claim_vectors(database: "Database", embedder: Embedder) -> None:
 def embedder_identity(embedder: Embedder) -> str:
     """What is stored with the vectors: whose they are."""
     return to_json({"name": embedder.name, "dimensions": embedder.dimensions})
-
-
-def read_pending(reader: Reader, after: int) -> list[Pending]:
-    """Return the next batch of documents after `after`, in the order of doc."""
-    batch: list[Pending] = []
-    chars = 0
-    for row in reader.rows("texts_to_embed", after=after, limit=BATCH_DOCUMENTS):
-        doc, collection, text, author, occurred_at = row
-        chars += len(text)
-        if batch and chars > BATCH_CHARS:
-            break
-        batch.append(Pending(collection, doc, indexed_text(text, author, occurred_at)))
-    return batch
-
-
-def store_vectors(
-    database: "Database",
-    embedder: Embedder,
-    batch: Sequence[Pending],
-    stopped: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Embed documents and commit their vectors; a long text gets one for each of its parts.
-
-    Returns:
-        False, with nothing stored, when `stopped` said so meanwhile.
-    """
-    parts: list[tuple[Pending, str]] = []
-    for document in batch:
-        parts += [(document, piece) for piece in embedder.split(document.text)]
-    vectors: list[Vectors] = []
-    for start in range(0, len(parts), STEP_PIECES):
-        if stopped():
-            return False
-        pieces = [piece for _, piece in parts[start : start + STEP_PIECES]]
-        vectors.append(embedder.embed(pieces, "passage"))
-    if not parts:
-        return True
-    rows = [
-        {
-            "collection": document.collection,
-            "doc": document.doc,
-            "embedding": vector_text(vector),
-        }
-        for (document, _), vector in zip(parts, np.concatenate(vectors), strict=True)
-    ]
-    with database.write(_ORIGIN) as transaction:
-        # Without what was deleted since it was read.
-        transaction.run(
-            "insert_vectors", rows=to_json(rows), first=batch[0].doc, last=batch[-1].doc
-        )
-    return True

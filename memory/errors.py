@@ -175,7 +175,10 @@ class BlockReadOnly(MemoryStoreError):
 
     def __init__(self, label: str) -> None:
         self.label = label
-        super().__init__(f"block {label!r} is read-only; nothing was changed")
+        super().__init__(
+            f"block {label!r} is read-only and nothing was changed; only its owner may edit it"
+            " (agent_update)"
+        )
 
 
 class EmbedderMismatch(MemoryStoreError):

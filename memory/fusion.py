@@ -1,8 +1,8 @@
 """Merging what the keyword and the vector search found into one ranking. Pure.
 
 Scores are fused, not ranks: each leg is standardised over the candidates (z-scores) and the two
-are summed. On public conversations this beat reciprocal rank fusion by eight to ten points of
-recall@10, and letting neighbours answer for each other added five more (docs/decisions/0004).
+are summed. Why not reciprocal rank fusion, and why neighbours answer for each other: see
+docs/decisions/0004.
 """
 
 import re

@@ -58,7 +58,7 @@ def check_note(text: str | None, field: str) -> str | None:
 
 
 def check_label(label: str) -> str:
-    """A block's label: letters, digits, `_ . / -`, at most 63, beginning with a letter or digit."""
+    """A block's label: 1 to 63 of A-Z, a-z, 0-9, `_ . / -`, not beginning with `. / -`."""
     if not _LABEL.fullmatch(label):
         raise InvalidValue(
             f"{label[:80]!r} cannot be a block's label; use 1 to 63 letters, digits, '_', '.', '/'"

@@ -1,7 +1,8 @@
 """The named queries of memory/sql/*.sql, read once.
 
 A query begins with `-- name: NAME` and ends where the next begins. Values are $parameters; the only
-text ever filled in is {dimensions}, the width of the vectors.
+text ever filled in is {dimensions}, the width of the vectors, here, and {collection}, the number of
+a table of the HNSW index, in transaction.py.
 """
 
 import re

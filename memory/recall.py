@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from memory import documents
 from memory.limits import check_text
-from memory.records import Agent, Message, NewMessage, ToolUse
+from memory.records import Agent, Message, NewMessage, ToolCall
 from memory.terms import indexed_text
 from memory.transaction import Reader, Row, Transaction, to_json
 
@@ -116,7 +116,7 @@ def message_of(row: Row) -> Message:
         id=id_,
         role=role,
         content=content,
-        tool_calls=tuple(ToolUse(**call) for call in json.loads(calls or "[]")),
+        tool_calls=tuple(ToolCall(**call) for call in json.loads(calls or "[]")),
         tool_call_id=call_id,
         turn_id=turn_id,
         sequence=sequence,

@@ -52,8 +52,8 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolUse:
-    """A tool call as stored with the assistant message that made it."""
+class ToolCall:
+    """A call that an assistant made. `arguments` is decoded JSON."""
 
     id: str
     name: str
@@ -66,7 +66,7 @@ class NewMessage:
 
     role: MessageRole
     content: str
-    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
 
 
@@ -78,7 +78,7 @@ class Message:
     id: str
     role: MessageRole
     content: str
-    tool_calls: tuple[ToolUse, ...]
+    tool_calls: tuple[ToolCall, ...]
     tool_call_id: str | None
     turn_id: str
     sequence: int

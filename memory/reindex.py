@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from memory.database import Database
 from memory.embedder import Embedder
-from memory.embedding import claim_vectors, embedder_identity, read_pending, store_vectors
+from memory.embedding import claim_vectors, embedder_identity
 from memory.errors import EmbedderMismatch
+from memory.new_vectors import read_pending, store_vectors
 from memory.records import Origin
 
 _ORIGIN = Origin(actor="mnemon", reason="reindex")

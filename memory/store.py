@@ -32,6 +32,8 @@ EMBEDDER_WAIT_S = 2.0
 """How long a search waits for an embedder that is still loading (MiniLM: 0.2 s)."""
 SETTLE_WAIT_S = 0.3
 """How long a search waits for texts just written to get their vectors."""
+MAX_AWAITED = 100
+"""Documents: when more wait, as after an import, they would not be done in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,12 @@ class MemoryStore:
         Raises:
             UnknownAgent: naming some that exist.
         """
-        with self.database.lock, self.database.read() as reader:
-            return self._working_set.get(reader, agents.find_agent(reader, agent))
+        with self.database.lock:
+            known = self._working_set.find(agent)
+            if known is not None:
+                return known
+            with self.database.read() as reader:
+                return self._working_set.get(reader, agents.find_agent(reader, agent))
 
     def search_passages(self, reader: Reader, query: Query) -> tuple[list[PassageHit], Page]:
         """Search an archive (query.collection is its key); see search.search.
@@ -136,7 +142,7 @@ class MemoryStore:
 
     def _search(self, reader: Reader, query: Query) -> Page:
         vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
-        if not isinstance(reader, Transaction):
+        if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
         reader.renew()

@@ -61,9 +61,8 @@ def term_counts(text: str) -> Counter[str]:
 def indexed_text(text: str, author: str | None, occurred_at: datetime | None) -> str:
     """The text as it is indexed and embedded: with who said it and the day it happened.
 
-    On public conversations this alone finds a quarter more of the evidence than the bare text
-    (retrieval, docs/decisions/0004). occurred_at is in UTC, as the database keeps it: the same text
-    must come out when it is embedded after a restart.
+    Questions ask for both; see docs/decisions/0004. occurred_at is in UTC, as the database keeps
+    it: the same text must come out when it is embedded after a restart.
     """
     said = f"{author}: {text}" if author else text
     if occurred_at is None:

@@ -22,6 +22,15 @@ class WorkingSet:
 
     def __init__(self) -> None:
         self._states: OrderedDict[int, AgentState] = OrderedDict()
+        self._keys: dict[str, int] = {}
+
+    def find(self, agent_id: str) -> AgentState | None:
+        """Return the state of the agent with this id if it is here; names are not looked up."""
+        key = self._keys.get(agent_id)
+        if key is None:
+            return None
+        self._states.move_to_end(key)
+        return self._states[key]
 
     def get(self, reader: Reader, agent: Agent) -> AgentState:
         """Return the agent's state, loading it when it is not here."""
@@ -29,26 +38,38 @@ class WorkingSet:
         if state is None:
             state = load_state(reader, agent)
             self._states[agent.key] = state
+            self._keys[agent.id] = agent.key
         self._states.move_to_end(agent.key)
         while len(self._states) > MAX_AGENTS:
-            self._states.popitem(last=False)
+            self._drop(next(iter(self._states)))
         return state
 
     def follow(self, changes: Changes) -> None:
         """Bring the states up to a transaction that was just committed."""
         for key in changes.stale_agents:
-            self._states.pop(key, None)
+            self._drop(key)
         for key, messages in changes.messages.items():
             if key in self._states:
                 self._states[key] = _with_messages(self._states[key], messages)
-        for key, agent in changes.agents.items():
-            state = self._states.pop(key, None)
-            # A window that moved back holds messages that are not here: it is read again.
-            if state is not None and agent.window_start >= state.agent.window_start:
-                self._states[key] = _with_agent(state, agent)
+        for agent in changes.agents.values():
+            self._follow_agent(agent)
         if changes.blocks:
             for key, state in self._states.items():
                 self._states[key] = _with_blocks(state, changes.blocks)
+
+    def _follow_agent(self, agent: Agent) -> None:
+        state = self._states.get(agent.key)
+        if state is None:
+            return
+        if agent.window_start >= state.agent.window_start:
+            self._states[agent.key] = _with_agent(state, agent)
+        else:  # a window that moved back holds messages that are not here: it is read again
+            self._drop(agent.key)
+
+    def _drop(self, key: int) -> None:
+        state = self._states.pop(key, None)
+        if state is not None:
+            del self._keys[state.agent.id]
 
 
 def load_state(reader: Reader, agent: Agent) -> AgentState:

@@ -1,6 +1,6 @@
 """Is the tree as a stranger would expect it? Exits 1 with a line for each thing that is not.
 
-Files of at most 400 lines, functions of at most 60 and 5 parameters, a docstring on every module,
+Files of at most 400 lines, functions of at most 60, a docstring on every module,
 no `__init__.py` below tests/, no folder or file with a name that says nothing, and nothing at the
 top level that is not listed here.
 """

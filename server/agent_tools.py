@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
@@ -12,6 +13,8 @@ from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
 from memory.records import DEFAULT_BLOCK_LIMIT_CHARS, Agent, Block, Origin
 from memory.transaction import Reader, Transaction
+from server.config import expanded
+from server.cursors import key_after
 from server.memory_tools import ChangesAgent, ForAgent, GetRuntime
 from server.once import Once, request_of, turn_of, write_once
 from server.registry import Call, Tool
@@ -34,7 +37,7 @@ class NewBlock(Arguments):
     value: str = Field("", description="Its first text.")
     limit_chars: Limit = DEFAULT_BLOCK_LIMIT_CHARS
     description: str = Field("", description="What belongs into it.")
-    read_only: bool = Field(False, description="Whether agents and hosts may not edit it.")
+    read_only: bool = Field(False, description="Whether the editing tools refuse it.")
 
 
 class BlockChange(Arguments):
@@ -44,7 +47,7 @@ class BlockChange(Arguments):
     value: str | None = Field(None, description="Its whole new text.")
     limit_chars: Limit | None = None
     description: str | None = Field(None, description="What belongs into it.")
-    read_only: bool | None = Field(None, description="Whether agents and hosts may not edit it.")
+    read_only: bool | None = Field(None, description="Whether the editing tools refuse it.")
 
 
 class Create(Once):
@@ -229,6 +232,7 @@ def show_agent(reader: Reader, agent: Agent) -> AgentShown:
 def new_agent(arguments: Create) -> agents.NewAgent:
     """What the store is asked to create."""
     given = arguments.blocks
+    _check_model(arguments.model)
     return agents.NewAgent(
         name=arguments.name,
         description=arguments.description,
@@ -256,7 +260,7 @@ async def _list(runtime: GetRuntime, call: Call, a: ListAgents) -> AgentPage:
 
     def work() -> AgentPage:
         with store.read() as reader:
-            return list_page(agents.list_agents(reader, _after(a.cursor), a.limit + 1), a.limit)
+            return list_page(agents.list_agents(reader, key_after(a.cursor), a.limit + 1), a.limit)
 
     return await anyio.to_thread.run_sync(work)
 
@@ -289,6 +293,7 @@ async def _update(runtime: GetRuntime, call: Call, a: Update) -> AgentShown:
         agent = agents.find_agent(transaction, a.agent_id)
         kept = {"agent_id", "blocks", "idempotency_key"}
         changes: dict[str, Any] = a.model_dump(exclude=kept, exclude_none=True)
+        _check_model(a.model)
         if changes:
             agent = agents.update_agent(transaction, agent, changes)
         for change in a.blocks or ():
@@ -322,15 +327,14 @@ async def _delete(runtime: GetRuntime, call: Call, a: ChangesAgent) -> AgentDele
 async def _message(runtime: GetRuntime, call: Call, a: SendMessage) -> AgentReply:
     parts = await runtime()
     state = await anyio.to_thread.run_sync(parts.store.agent_state, a.agent_id)
-    runner = await parts.runner_for(state.agent)
 
     async def announce(step: int, what: str) -> None:
         await call.progress(step, None, what)
 
     request = request_of(call, "agent_message", a)
-    turn: Turn = await runner.run(
-        state.agent.id, a.message, announce, turn_id=None if request is None else turn_of(request)
-    )
+    turn_id = None if request is None else turn_of(request)
+    async with parts.runner_for(state.agent) as runner:
+        turn: Turn = await runner.run(state.agent.id, a.message, announce, turn_id)
     return AgentReply(
         reply=turn.reply,
         turn_id=turn.turn_id,
@@ -339,6 +343,12 @@ async def _message(runtime: GetRuntime, call: Call, a: SendMessage) -> AgentRepl
         prompt_tokens=turn.prompt_tokens,
         completion_tokens=turn.completion_tokens,
     )
+
+
+def _check_model(model: str | None) -> None:
+    """Refuse a path that means another file wherever mnemon is started."""
+    if model and not expanded(Path(model)).is_absolute():
+        raise InvalidValue(f"model {model[:200]!r} is no absolute path; give the whole path")
 
 
 def _change_block(transaction: Transaction, agent: Agent, change: BlockChange) -> None:
@@ -350,15 +360,6 @@ def _change_block(transaction: Transaction, agent: Agent, change: BlockChange) -
     core_memory.configure_block(
         transaction, agent, change.label, lambda block: blocks.configure(block, given)
     )
-
-
-def _after(cursor: str | None) -> int:
-    """The key that a page ended with."""
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
-        raise InvalidValue(f"{cursor[:40]!r} is no cursor of agent_list; start without one")
-    return int(cursor)
 
 
 def _origin(call: Call, reason: str) -> Origin:

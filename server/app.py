@@ -97,13 +97,20 @@ class App:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
-    """A server over a fresh app, which is closed at the end."""
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """An app, which is closed at the end."""
     app = App(settings)
     try:
-        yield build_server(app.registry())
+        yield app
     finally:
         await app.aclose()
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
+    """A server over an app of its own, which is closed at the end."""
+    async with open_app(settings) as app:
+        yield build_server(app.registry())
 
 
 def server_opener(settings: Settings) -> Callable[[], Any]:

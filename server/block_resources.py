@@ -9,6 +9,7 @@ from memory import agents, core_memory
 from memory.errors import NotFound
 from memory.records import Agent
 from memory.transaction import Reader
+from server.cursors import key_after
 from server.memory_tools import GetRuntime
 from server.registry import Resource, ResourcePage, ResourceTemplate
 
@@ -34,9 +35,9 @@ class BlockResources:
         """Return the blocks of the next agents.
 
         Raises:
-            ValueError: the cursor is none of ours.
+            InvalidValue: the cursor is none of ours.
         """
-        after = int(cursor) if cursor else 0
+        after = key_after(cursor)
         store = (await self._runtime()).store
 
         def work() -> ResourcePage:

@@ -22,7 +22,7 @@ class ConfigError(OperatorError):
 
 
 class Settings(BaseModel):
-    """What a person can set. Each name is also a flag (--name), a variable and a key."""
+    """What a person can set: each is a variable and a key, and a flag of the commands it is for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,8 +37,8 @@ class Settings(BaseModel):
     model_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of the language model; default half the cores."
     )
-    hnsw_threshold: int = Field(
-        20_000, ge=1, description="Passages from which an archive gets an HNSW index."
+    hnsw_threshold: int | None = Field(
+        None, ge=1, description="Vectors from which an archive gets an HNSW index; default 20000."
     )
     http_host: str = Field("127.0.0.1", description="Address that `mnemon serve` listens on.")
     http_port: int = Field(7077, ge=0, le=65_535, description="Its port; 0 takes a free one.")
@@ -84,6 +84,8 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     for layer in layers:
         _check(layer)
     merged = {key: value for layer in layers for key, value in layer.values.items()}
+    if merged.get("model"):
+        merged["model"] = expanded(Path(merged["model"])).absolute()
     directory = data if data == IN_MEMORY else absolute(data)
     return Settings.model_validate({**merged, "data": directory})
 
@@ -101,7 +103,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_file(data: str) -> _Layer:
-    path = Path(data).expanduser() / "config.toml"
+    path = expanded(Path(data)) / "config.toml"
     if data == IN_MEMORY or not path.is_file():
         return _Layer(str(path), {})
     try:
@@ -110,7 +112,18 @@ def _from_file(data: str) -> _Layer:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if "data" in values:
         raise ConfigError(f"{path}: 'data' cannot stand in the directory it would name; remove it")
+    model = values.get("model")
+    if isinstance(model, str) and model:
+        values["model"] = str(path.parent / expanded(Path(model)))  # relative to the file
     return _Layer(str(path), values)
+
+
+def expanded(path: Path) -> Path:
+    """The path with ~ resolved; as it is when there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _check(layer: _Layer) -> None:

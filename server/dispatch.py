@@ -6,6 +6,7 @@ The commands themselves are imported when called; what a command costs is its ow
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +24,14 @@ def run_command(given: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 1 it failed, 2 it was not possible."""
     if list(given[:1]) == ["mcp"] and not {"-h", "--help"} & set(given):
         reserve_stdio()
-    options = vars(build_parser().parse_args(given))
+    parser = build_parser()
+    if not given:
+        parser.print_help()
+        return USAGE_ERROR
+    options = vars(parser.parse_args(given))
+    if options["command"] in {"agents", "doctor", "status", "stop"}:
+        # Short and safe to end anywhere; Python's own handling leaves tracebacks of native code.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     console = Console(options.pop("json", False))
     try:
         return _dispatch(options, console)

@@ -11,8 +11,17 @@ import os
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.owner_files import AVAILABLE
 
-NAMES = ("data", "embedder", "model", "context-tokens", "model-threads", "log-level")
-"""Settings that every command takes as a flag."""
+NAMES = (
+    "data",
+    "embedder",
+    "model",
+    "context-tokens",
+    "model-threads",
+    "hnsw-threshold",
+    "idle-minutes",
+    "log-level",
+)
+"""Settings that `mnemon mcp` takes as flags."""
 
 
 def read_flags(arguments: list[str]) -> dict[str, str] | None:

@@ -69,13 +69,13 @@ class HttpAddress:
         return LOOPBACK_NAMES | {name.lower().strip("[]") for name in self.allowed_hosts}
 
 
-def http_app(server: RegistryServer, address: HttpAddress, token: str | None) -> "HttpApp":
+def http_app(server: RegistryServer, address: HttpAddress, token: str) -> "HttpApp":
     """Return the ASGI application of a server. It works only inside `async with app.running()`.
 
     Args:
         server: from protocol.build_server.
         address: the names it answers to.
-        token: what clients must bear; None asks for nothing and is for conformance tests only.
+        token: what clients must bear.
     """
     protocol = server.streamable_http_app(
         streamable_http_path="/mcp",
@@ -84,14 +84,13 @@ def http_app(server: RegistryServer, address: HttpAddress, token: str | None) ->
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     requests = _Requests(protocol)
-    return HttpApp(server, protocol, requests, HttpGuard(requests, address.names, token))
+    return HttpApp(protocol, requests, HttpGuard(requests, address.names, token))
 
 
 @dataclass(frozen=True, slots=True)
 class HttpApp:
     """The ASGI application with its life cycle."""
 
-    server: RegistryServer
     protocol: Starlette
     requests: "_Requests"
     guard: HttpGuard
@@ -108,7 +107,6 @@ class HttpApp:
 
     async def end_requests(self) -> None:
         """End what only waits for news at once, and calls that take longer after GRACE_S."""
-        self.server.end_subscriptions()
         _end(self.requests.waiting)
         await anyio.sleep(GRACE_S)
         _end(self.requests.calls)

@@ -55,12 +55,12 @@ class HttpGuard:
     """ASGI middleware that lets only permitted requests through to `app`.
 
     names: host names and addresses this server is known by, lower case.
-    token: what every request but GET /health must bear; None asks for nothing.
+    token: what every request but GET /health must bear.
     """
 
     app: ASGIApp
     names: frozenset[str]
-    token: str | None
+    token: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a refused request, pass on the others and everything that is no request."""
@@ -76,7 +76,7 @@ class HttpGuard:
         if scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):
             return PlainTextResponse("ok")
         given = headers.getlist("authorization")
-        if self.token is None or token_is_right(given, self.token):
+        if token_is_right(given, self.token):
             return None
         # RFC 6750, section 3: no error code for a request that brought no token.
         challenge = 'Bearer realm="mnemon"' + (', error="invalid_token"' if given else "")

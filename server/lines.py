@@ -1,4 +1,4 @@
-"""JSON-RPC as lines of UTF-8: what stdio and the owner's socket have in common.
+"""JSON-RPC as lines of UTF-8: what any transport of lines needs; stdio.py is one.
 
 split_lines, decode_line and encode_message are pure; serve_lines runs a server over a source of
 lines and a function that writes. Where bytes come from and when to stop is the caller's (stdio.py).

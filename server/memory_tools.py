@@ -4,6 +4,7 @@ Each write is one transaction with the host as its author.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from server.runtime import Runtime
 
 GetRuntime = Callable[[], Awaitable["Runtime"]]
+
+MAX_PAGE_CHARS = 20_000
+"""Of text in one page of a search: some 5,000 tokens. A longer single text is shown whole."""
 
 AgentId = Annotated[str, Field(description="The agent's id or name.")]
 
@@ -97,9 +101,19 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
     host_tools |= {
         tool.name: tool
         for tool in (
-            _variant("archival_memory_insert", HostInsert, _insert),
-            _variant("archival_memory_search", HostSearch, _search),
-            _variant("conversation_search", HostConversationSearch, _search_conversation),
+            replace(MEMORY_TOOLS["archival_memory_insert"], arguments=HostInsert, run=_insert),
+            replace(
+                MEMORY_TOOLS["archival_memory_search"],
+                arguments=HostSearch,
+                run=_search,
+                text=_passages_text,
+            ),
+            replace(
+                MEMORY_TOOLS["conversation_search"],
+                arguments=HostConversationSearch,
+                run=_search_conversation,
+                text=_messages_text,
+            ),
         )
     }
     context = Tool(
@@ -128,31 +142,9 @@ def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
 
 def _for_hosts(tool: MemoryTool) -> MemoryTool:
     """The agents' tool with an agent_id before its own arguments."""
-    bases: Any = (
-        tool.arguments,
-        ChangesAgent if tool.writes else ForAgent,
-    )  # in this order agent_id is the first field
-    return _replaced(tool, create_model(tool.arguments.__name__, __base__=bases), tool.run)
-
-
-def _variant(name: str, arguments: type[Arguments], run: Callable[[Scope, Any], Any]) -> MemoryTool:
-    return _replaced(MEMORY_TOOLS[name], arguments, run)
-
-
-def _replaced(
-    tool: MemoryTool, arguments: type[Arguments], run: Callable[[Scope, Any], Any]
-) -> MemoryTool:
-    return MemoryTool(
-        tool.name,
-        tool.title,
-        tool.description,
-        arguments,
-        tool.result,
-        run,
-        tool.text,
-        tool.writes,
-        tool.destructive,
-    )
+    # In this order agent_id is the first field.
+    bases: Any = (tool.arguments, ChangesAgent if tool.writes else ForAgent)
+    return replace(tool, arguments=create_model(tool.arguments.__name__, __base__=bases))
 
 
 def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
@@ -165,7 +157,7 @@ def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
         arguments=tool.arguments,
         result=tool.result,
         run=partial(run, tool.run),
-        text=_SEARCH_TEXTS.get(tool.name, tool.text),
+        text=tool.text,
         read_only=not tool.writes,
         destructive=tool.destructive,
     )
@@ -214,11 +206,31 @@ def _insert(scope: Scope, a: HostInsert) -> PassageStored:
 
 
 def _search(scope: Scope, a: HostSearch) -> PassagesFound:
-    return search_archive(scope, a, a.cursor, a.explain)
+    found = search_archive(scope, a, a.cursor, a.explain)
+    fitting = _fitting([hit.content for hit in found.results])
+    if fitting < len(found.results):
+        shorter = a.model_copy(update={"top_k": fitting})
+        found = search_archive(scope, shorter, a.cursor, a.explain)
+    return found
 
 
 def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
-    return search_conversation(scope, a, a.cursor, a.explain)
+    found = search_conversation(scope, a, a.cursor, a.explain)
+    fitting = _fitting([hit.content for hit in found.results])
+    if fitting < len(found.results):
+        shorter = a.model_copy(update={"limit": fitting})
+        found = search_conversation(scope, shorter, a.cursor, a.explain)
+    return found
+
+
+def _fitting(texts: Sequence[str]) -> int:
+    """How many of the hits a reply has room for; one at least. The rest is on the next page."""
+    room = MAX_PAGE_CHARS
+    for number, text in enumerate(texts):
+        room -= len(text)
+        if room < 0:
+            return max(number, 1)
+    return len(texts)
 
 
 def _delete(scope: Scope, a: DeletePassage) -> PassageStored:
@@ -279,13 +291,7 @@ def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> st
     """The hits as text, with what a reader must know about them."""
     notes = []
     if not found.by_meaning:
-        notes.append("(found by words only: vectors are not available yet)")
+        notes.append("(found by words only: the embedder is still loading, or there is none)")
     if found.next_cursor:
         notes.append(f"(more: repeat with cursor {found.next_cursor})")
     return "\n".join([*(f"- {row}" for row in lines or ["No results found."]), *notes])
-
-
-_SEARCH_TEXTS: dict[str, Callable[[Any], str]] = {
-    "archival_memory_search": _passages_text,
-    "conversation_search": _messages_text,
-}

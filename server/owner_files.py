@@ -62,7 +62,7 @@ def read_note(directory: str) -> str | None:
     """What the owner wrote into its lock file, or None when nobody holds the lock."""
     try:
         fd = os.open(_path(directory, LOCK_FILE), os.O_RDWR)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return None if _lock(fd) else os.pread(fd, 1_000, 0).decode("utf-8", "replace")
@@ -79,7 +79,7 @@ def connect(directory: str) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _at(directory, connection.connect)
-    except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, BlockingIOError):
         connection.close()
         return None
     except BaseException:

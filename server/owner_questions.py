@@ -20,11 +20,14 @@ def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, 
     After "stop" it returns once everything is closed.
 
     Raises:
-        OwnerSilent: there is an owner, which does not answer.
+        OwnerSilent: there is an owner, which does not answer or may not be asked.
     """
     if not owner_files.AVAILABLE:
         return None
-    connection = owner_files.connect(directory)
+    try:
+        connection = owner_files.connect(directory)
+    except OSError as error:
+        raise OwnerSilent(f"{directory} cannot be used: {error.strerror}") from error
     if connection is None:
         _check_unowned(directory)
         return None

@@ -34,8 +34,15 @@ class OwnerSession:
 
     @classmethod
     def open(cls, directory: str) -> Self | None:
-        """Connect and shake hands; None: nobody owns the directory."""
-        connection = owner_files.connect(directory) if owner_files.AVAILABLE else None
+        """Connect and shake hands; None: nobody owns the directory.
+
+        Raises:
+            CallFailed: the directory or the owner's socket may not be used.
+        """
+        try:
+            connection = owner_files.connect(directory) if owner_files.AVAILABLE else None
+        except OSError as error:
+            raise CallFailed(f"{directory} cannot be used: {error.strerror}") from error
         if connection is None:
             return None
         session = cls(connection)

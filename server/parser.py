@@ -17,7 +17,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     add = _Commands(commands)
-    add("mcp", "serve MCP over stdin and stdout; for hosts to start")
+    mcp = add("mcp", "serve MCP over stdin and stdout; for hosts to start")
+    mcp.add_argument(
+        "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
+    )
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
@@ -27,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         help="name clients use; needed beyond loopback",
     )
+    serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
     add("status", "say which process holds the memory, and which hosts use it")
     add("stop", "end the process that holds the memory, in order")
@@ -69,6 +73,12 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model-threads", default=absent, type=int, help="threads of the language model"
+    )
+    parser.add_argument(
+        "--hnsw-threshold",
+        default=absent,
+        type=int,
+        help="vectors from which an archive is indexed",
     )
     parser.add_argument(
         "--log-level", default=absent, choices=["debug", "info", "warning", "error"]

@@ -11,29 +11,25 @@ from typing import Any, Final
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 
 from server.registry import Registry
 from server.resource_reads import ResourceTable
 from server.tool_calls import ToolTable
 
-# What handshake-era clients are told. Nothing is announced to them yet: the tools never change and
-# resources/subscribe is not served, so a promise of notices would be false.
+# Nothing is announced yet, in either era: the tools never change, and neither resources/subscribe
+# nor subscriptions/listen is served, so a promise of notices would be false.
 _ANNOUNCED: Final = NotificationOptions(
     prompts_changed=False, resources_changed=False, tools_changed=False
 )
 
 
 class RegistryServer(Server[Any]):
-    """The SDK's lowlevel server plus what it leaves to each user: honest flags, announcements."""
+    """The SDK's lowlevel server over a registry, promising clients only what it does."""
 
     def __init__(self, registry: Registry) -> None:
         tools = ToolTable(registry)
         found = registry.resources
         resources = None if found is None else ResourceTable(registry, found)
-        self._bus = InMemorySubscriptionBus()
-        self._listen = ListenHandler(self._bus)
         super().__init__(
             registry.name,
             version=registry.version,
@@ -45,8 +41,6 @@ class RegistryServer(Server[Any]):
             on_list_resources=resources.list if resources else None,
             on_list_resource_templates=resources.list_templates if resources else None,
             on_read_resource=resources.read if resources else None,
-            # Only resources change at run time, so without them there is nothing to listen to.
-            on_subscriptions_listen=self._listen if resources else None,
         )
         self.middleware.append(_SecondMessage(registry.on_second_message))
 
@@ -60,18 +54,6 @@ class RegistryServer(Server[Any]):
         return super().create_initialization_options(
             notification_options or _ANNOUNCED, experimental_capabilities, extensions
         )
-
-    async def resource_updated(self, uri: str) -> None:
-        """Tell clients of the stateless era that listen for this resource."""
-        await self._bus.publish(ResourceUpdated(uri))
-
-    async def resources_changed(self) -> None:
-        """Tell clients of the stateless era that listen for the list of resources."""
-        await self._bus.publish(ResourcesListChanged())
-
-    def end_subscriptions(self) -> None:
-        """End every open listen stream in order, for a shutdown that does not wait for clients."""
-        self._listen.close()
 
 
 class _SecondMessage:

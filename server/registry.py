@@ -1,6 +1,7 @@
 """The declarative table of what the server offers: tools and resources, free of any wire format.
 
-protocol.py turns a Registry into an MCP server; tools_*.py and resources.py fill one.
+protocol.py turns a Registry into an MCP server; memory_tools.py, agent_tools.py and
+block_resources.py fill one.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

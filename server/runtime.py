@@ -1,11 +1,13 @@
-"""Everything heavy, built at once: the store, the embedder, the models.
+"""Everything heavy, built at once: the store, the embedder, the model.
 
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
 
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self
+
+import anyio.to_thread
 
 from agent.errors import ModelNotConfigured
 from agent.loop import TurnRunner
@@ -13,12 +15,13 @@ from agent.models.llama import LlamaModel
 from agent.turn_locks import TurnLocks
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
-from memory.store import MemoryStore
-from server.config import Settings
+from memory.store import HNSW_THRESHOLD, MemoryStore
+from server.config import Settings, expanded
+from server.models import LoadedModel
 
 
 class Runtime:
-    """The open store, and turn runners for the models that agents use.
+    """The open store, and the model that agents think with.
 
     Raises:
         DatabaseError: the file is locked, damaged, too new or cannot be opened.
@@ -30,11 +33,15 @@ class Runtime:
         self.store = MemoryStore(
             settings.database,
             None if embedder == "none" else lambda: load_embedder(embedder),
-            settings.hnsw_threshold,
+            settings.hnsw_threshold or HNSW_THRESHOLD,
         )
-        self._runners: dict[Path, TurnRunner] = {}
-        self._locks = TurnLocks()
-        self._models = AsyncExitStack()
+        locks = TurnLocks()
+        self._model = LoadedModel(
+            lambda path: LlamaModel(
+                path, context_tokens=settings.context_tokens, threads=settings.model_threads
+            ),
+            lambda model: TurnRunner(self.store, model, locks=locks),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,8 +49,8 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def runner_for(self, agent: Agent) -> TurnRunner:
-        """Return the runner on the agent's model, or on the configured one.
+    def runner_for(self, agent: Agent) -> AbstractAsyncContextManager[TurnRunner]:
+        """A runner on the agent's model, or on the configured one; it waits for its turn.
 
         Raises:
             ModelNotConfigured: neither is set.
@@ -51,18 +58,11 @@ class Runtime:
         path = Path(agent.model) if agent.model else self._settings.model
         if path is None:
             raise ModelNotConfigured
-        path = path.expanduser()
-        if path not in self._runners:
-            model = LlamaModel(
-                path,
-                context_tokens=self._settings.context_tokens,
-                threads=self._settings.model_threads,
-            )
-            self._models.push_async_callback(model.aclose)
-            self._runners[path] = TurnRunner(self.store, model, locks=self._locks)
-        return self._runners[path]
+        return self._model.use(expanded(path))
 
     async def aclose(self) -> None:
-        """End the models' processes, finish the store's work and release the file."""
-        await self._models.aclose()
-        self.store.close()
+        """End the model's process, finish the store's work and release the file."""
+        try:
+            await self._model.aclose()
+        finally:
+            await anyio.to_thread.run_sync(self.store.close)

@@ -30,11 +30,14 @@ def read_or_create_token(directory: Path) -> str:
     Raises:
         UnsafeTokenFile: others can read the token or put their own in its place, or it is no token.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / TOKEN_FILE
-    if not path.exists():
-        _create(path)
-    return _read(path)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        return _read(path)
+    except OSError as error:
+        raise UnsafeTokenFile(path, f"cannot be used: {error.strerror}") from error
 
 
 def new_token() -> str:

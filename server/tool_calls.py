@@ -2,7 +2,7 @@
 
 This is the one place that catches every exception of a tool: what the caller can act on becomes a
 failed call with one clear message, a bug becomes a traceback in the log and a message without
-detail. arguments.py validates, schema.py describes, protocol.py puts both into a server.
+detail. arguments.py validates, agent/schema.py describes, protocol.py puts both into a server.
 """
 
 import json
@@ -24,16 +24,16 @@ from mcp_types import (
 from mcp_types import Tool as WireTool
 from pydantic import BaseModel, RootModel
 
+from agent.schema import Schema, input_schema, output_schema
 from server.arguments import InvalidArguments, parse_arguments
 from server.connection import current_peer, printable_name
 from server.registry import Call, Registry, Tool
-from server.schema import Schema, input_schema, output_schema
 
 logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
-MAX_TEXT_BYTES: Final = 64 * 1024  # hosts cut or refuse longer replies; a tool pages before that
+MAX_TEXT_BYTES: Final = 64 * 1024  # more is worth a line in the log: hosts cut longer replies
 
 
 class ToolTable:
@@ -150,7 +150,7 @@ def _succeeded(tool: Tool, result: BaseModel) -> CallToolResult:
         text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode("utf-8"))
     if size > MAX_TEXT_BYTES:
-        logger.error("bug in tool %s: its reply has %d bytes of text", tool.name, size)
+        logger.warning("the reply of %s has %d bytes of text", tool.name, size)
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=structured
     )

@@ -9,9 +9,10 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.model import Malformed, Parsed, Reply, ToolCall, ToolCalls, ToolSpec
+from agent.model import Malformed, Parsed, Reply, ToolCalls, ToolSpec
 from agent.models.tool_schema import find_violation, sanitise_schema
 from agent.models.transcript import SEND_MESSAGE, CallStyle, offered_tools
+from memory.records import ToolCall
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"

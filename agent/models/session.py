@@ -13,7 +13,7 @@ from pathlib import Path
 import llama_cpp
 
 from agent.errors import ModelUnavailable, PromptTooLong, ToolSchemaInvalid
-from agent.model import ChatMessage, Measure, Prompt, ToolCall, ToolSpec
+from agent.model import ChatMessage, Measure, Prompt, ToolSpec
 from agent.models.chat_template import ChatTemplate, Defuser, call_style
 from agent.models.decoding import Decoder, GrammarRefused, Output, Sampler
 from agent.models.engine import Engine, EngineSettings
@@ -24,6 +24,7 @@ from agent.models.transcript import (
     render_messages,
     template_tools,
 )
+from memory.records import ToolCall
 
 _SAMPLE_CALL = ToolCall("call_0", "f", {"a": "b"})
 _SAMPLE_TOOL = ToolSpec("f", "d", {"type": "object", "properties": {"a": {"type": "string"}}})

@@ -226,11 +226,14 @@ def _bound_problem(value: object, schema: Mapping[str, Any], where: str) -> str 
 def _object_problem(value: object, schema: Mapping[str, Any], where: str) -> str | None:
     if not isinstance(value, dict):
         return None
-    missing = [name for name in schema.get("required", ()) if name not in value]
+    required = schema.get("required", ())
+    missing = [name for name in required if name not in value]
     if missing:
         return f"{where} lacks {', '.join(missing)}"
     known, more = schema.get("properties", {}), schema.get("additionalProperties", True)
     for name, member in value.items():
+        if member is None and name in known and name not in required:
+            continue  # no schema need list null for it: the same as leaving it out
         if name not in known and more is False:
             return f"{where} has the unknown member {name!r}"
         rule = known.get(name, more if isinstance(more, Mapping) else {})

@@ -15,7 +15,8 @@ from agent.errors import (
     PromptTooLong,
     ToolSchemaInvalid,
 )
-from agent.model import ChatMessage, Prompt, ToolCall, ToolSpec
+from agent.model import ChatMessage, Prompt, ToolSpec
+from memory.records import ToolCall
 
 
 def tools_to_json(tools: tuple[ToolSpec, ...]) -> list[dict[str, Any]]:

@@ -6,11 +6,17 @@ inside the graph. Not here: cutting long texts (text.py).
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
+# Before the import, which itself writes an id and a queue of events into the home directory and
+# sends them: onnxruntime's builds report to their maker unless this is set.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 from tokenizers import Tokenizer
 
@@ -95,7 +101,6 @@ class MiniLM:
 
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:
-    onnxruntime.disable_telemetry_events()  # on by default in its builds for Windows
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     # More threads inside one text gain little, and lose much when other work shares the cores.

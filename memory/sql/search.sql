@@ -51,3 +51,7 @@ GROUP BY f.doc ORDER BY score DESC, f.doc LIMIT $limit;
 -- name: candidate_features
 SELECT doc, session, sequence, author FROM searchable
 WHERE collection = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+
+-- name: postings_of
+-- What the index holds of a collection, to be compared with the texts.
+SELECT doc, term, tf FROM postings WHERE collection = $collection;

@@ -56,7 +56,8 @@ SELECT count(*) FROM vectors WHERE collection = $collection;
 SELECT collection FROM vectors GROUP BY collection HAVING count(*) >= $threshold;
 
 -- name: newest_embedded
--- Documents get their vectors in the order of doc: all that is newer still waits.
+-- Documents get their vectors in the order of doc: all that is newer still waits. A document that
+-- was skipped has one too, in collection 0 (new_vectors.py).
 SELECT coalesce(max(doc), 0) FROM vectors;
 
 -- name: newest_document

@@ -21,13 +21,13 @@ from server.config import Settings
 from server.console import Console
 from server.owner_session import OwnerSession
 
-PAGE = 1_000
+MAX_LISTED = 1_000_000  # all there can be
 
 
 class Agents(Protocol):
     """The agents of a memory."""
 
-    def list(self) -> AgentPage:
+    def list(self) -> Sequence[AgentSummary]:
         """All of them."""
 
     def create(self, wanted: Create) -> AgentShown:
@@ -70,10 +70,11 @@ class StoredAgents:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def list(self) -> AgentPage:
+    def list(self) -> Sequence[AgentSummary]:
         """All of them."""
         with self._store.read() as reader:
-            return list_page(agents.list_agents(reader, limit=PAGE), PAGE)
+            found = agents.list_agents(reader, limit=MAX_LISTED)
+        return list_page(found, MAX_LISTED).agents
 
     def create(self, wanted: Create) -> AgentShown:
         """Create one."""
@@ -97,18 +98,16 @@ class ServedAgents:
     def __init__(self, session: OwnerSession) -> None:
         self._session = session
 
-    def list(self) -> AgentPage:
-        """All of them, up to PAGE."""
-        found: Sequence[AgentSummary] = ()
-        cursor: str | None = None
-        while len(found) < PAGE:
-            arguments = {"limit": 100, "cursor": cursor}
+    def list(self) -> Sequence[AgentSummary]:
+        """All of them."""
+        found = list[AgentSummary]()
+        arguments: dict[str, Any] = {"limit": 100}
+        while True:
             page = AgentPage.model_validate(self._session.call("agent_list", arguments))
-            found = [*found, *page.agents]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        return AgentPage(agents=[*found], next_cursor=cursor)
+            found += page.agents
+            if page.next_cursor is None:
+                return found
+            arguments["cursor"] = page.next_cursor
 
     def create(self, wanted: Create) -> AgentShown:
         """Create one."""
@@ -124,11 +123,11 @@ class ServedAgents:
 
 
 def _list(known: Agents, console: Console) -> int:
-    page = known.list()
-    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in page.agents]
+    shown = known.list()
+    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in shown]
     if not lines:
         lines = ["no agents yet; create one with: mnemon agents create NAME"]
-    console.show([agent.model_dump() for agent in page.agents], "\n".join(lines))
+    console.show([agent.model_dump() for agent in shown], "\n".join(lines))
     return 0
 
 

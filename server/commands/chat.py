@@ -1,7 +1,12 @@
 """`mnemon chat AGENT`: a conversation in the terminal."""
 
+import asyncio
+import math
+import os
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +18,7 @@ from agent.loop import Turn, TurnRunner
 from memory.errors import InvalidValue
 from server.config import Settings
 from server.console import Console
+from server.lines import split_lines
 from server.runtime import Runtime
 
 
@@ -24,14 +30,14 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
 async def _chat(settings: Settings, options: dict[str, Any], console: Console) -> int:
     async with Runtime(settings) as runtime:
         state = await anyio.to_thread.run_sync(runtime.store.agent_state, options["agent"])
-        runner = await runtime.runner_for(state.agent)
-        answer = partial(_answer, runner, state.agent.id, console)
-        if options["message"] is not None:
-            await answer(options["message"])
-            return 0
-        if sys.stdin.isatty():
-            console.note(f"talking to {state.agent.name}; end with Ctrl-D")
-        return await _converse(answer, console)
+        async with runtime.runner_for(state.agent) as runner:
+            answer = partial(_answer, runner, state.agent.id, console)
+            if options["message"] is not None:
+                await answer(options["message"])
+                return 0
+            if sys.stdin.isatty():
+                console.note(f"talking to {state.agent.name}; end with Ctrl-D")
+            return await _converse(answer, console)
 
 
 async def _answer(runner: TurnRunner, agent_id: str, console: Console, text: str) -> None:
@@ -45,25 +51,42 @@ async def _answer(runner: TurnRunner, agent_id: str, console: Console, text: str
 async def _converse(answer: Callable[[str], Awaitable[None]], console: Console) -> int:
     """Answer each line of stdin; a failed answer ends it unless a person can try again."""
     interactive = sys.stdin.isatty()
-    while (line := await anyio.to_thread.run_sync(_read_line, interactive)) is not None:
-        if not line.strip():
-            continue
+    _prompt(interactive)
+    async for line in _lines():
         try:
-            await answer(line)
+            if line.strip():
+                await answer(line)
         except (AgentError, InvalidValue) as error:
             console.fail(str(error))
             if not interactive:
                 return 1
+        _prompt(interactive)
     return 0
 
 
-def _read_line(interactive: bool) -> str | None:
-    """The next line without its end; None at the end of input."""
+def _prompt(interactive: bool) -> None:
     if interactive:
         sys.stderr.write("> ")
         sys.stderr.flush()
-    line = sys.stdin.readline()
-    return line.rstrip("\n") if line else None
+
+
+async def _lines() -> AsyncIterator[str]:
+    """Lines of stdin, read on a thread that Ctrl-C need not wait for."""
+    send, receive = anyio.create_memory_object_stream[str](math.inf)
+    loop = asyncio.get_running_loop()
+
+    def pump() -> None:
+        # os.read, not sys.stdin: its lock, held while waiting, would hold up the exit.
+        with suppress(OSError, RuntimeError):  # the terminal or the loop is gone
+            for line in split_lines(iter(lambda: os.read(0, 65_536), b"")):
+                text = line.decode("utf-8", "replace")
+                loop.call_soon_threadsafe(send.send_nowait, text)
+            loop.call_soon_threadsafe(send.close)
+
+    threading.Thread(target=pump, name="stdin", daemon=True).start()
+    with receive:
+        async for line in receive:
+            yield line
 
 
 def _as_json(turn: Turn) -> dict[str, Any]:

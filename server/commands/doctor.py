@@ -1,4 +1,7 @@
-"""`mnemon doctor`: whether everything works, and what to do if not. Changes nothing."""
+"""`mnemon doctor`: whether everything works, and what to do if not.
+
+Changes nothing: the database is opened to be read, as it is, without a migration or a checkpoint.
+"""
 
 import importlib.util
 import platform
@@ -11,7 +14,8 @@ from typing import Any, Literal
 from agent.models.model_file import check_model_file
 from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
-from memory.embedding import stored_embedder
+from memory.errors import DatabaseLocked
+from memory.inspection import Inspection, inspect_file
 from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
@@ -52,40 +56,48 @@ def examine(settings: Settings) -> Iterator[Finding]:
     else:
         embedded_by = None
         yield Finding("ok", "database", describe_owner(status))
-        yield _vss(None)
+    yield _vss()
     yield _embedder(settings.embedder, embedded_by)
     yield _model(settings.model)
 
 
 def _database(path: Path | None) -> Generator[Finding, None, str | None]:
-    """Yield findings; return the name of the embedder that owns the vectors, if any."""
-    if path is not None and not path.exists():
+    """Yield a finding; return the name of the embedder that owns the vectors, if any."""
+    if path is None:
+        yield Finding("ok", "database", "in memory; nothing is kept")
+        return None
+    if not path.exists():
         yield Finding("ok", "database", f"none yet; the first use creates {path}")
-        yield _vss(None)
         return None
     try:
-        database = Database(path)
+        found = inspect_file(path)
+    except DatabaseLocked as error:
+        holder = f"process {error.holder_pid}" if error.holder_pid else "another process"
+        yield Finding("note", "database", f"{path} is in use by {holder} and was not looked at")
+        return None
     except Exception as error:
         yield Finding("problem", "database", _explained(error))
         return None
-    try:
-        with database.read() as reader:
-            owner = stored_embedder(reader)
-            agents = reader.value("count_agents")
-        size = path.stat().st_size / 1e6 if path else 0.0
-        yield Finding("ok", "database", f"{path or 'in memory'}, {size:.1f} MB, {agents} agents")
-        yield _vss(database)
-        return owner
-    finally:
-        database.close()
+    yield Finding("ok", "database", f"{path}, {_described(found)}")
+    return found.embedder
 
 
-def _vss(database: Database | None) -> Finding:
+def _described(found: Inspection) -> str:
+    said = (
+        f"{found.file_bytes / 1e6:.1f} MB, schema version {found.schema_version},"
+        f" {found.agents} agents"
+    )
+    if found.schema_version < found.known_version:
+        said += f"; the next start brings the schema to version {found.known_version}"
+    if found.log_bytes:
+        said += f"; has a log of {found.log_bytes / 1e3:.1f} KB that the next start reads"
+    return said
+
+
+def _vss() -> Finding:
     """Whether large archives get an index."""
-    opened = database or Database(None)
-    error = opened.vss_error
-    if database is None:
-        opened.close()
+    with Database(None) as opened:
+        error = opened.vss_error
     if error is None:
         return Finding("ok", "vss", "loaded; large archives are searched through an HNSW index")
     return Finding("note", "vss", f"not loaded ({error}); every search is exact")

@@ -5,25 +5,31 @@ With --background, as a front starts it, the socket only, until nobody has used 
 
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio
 
 from server import owner_files
-from server.app import open_server
+from server.app import open_app, open_server
 from server.config import Settings
 from server.console import Console
 from server.errors import OperatorError
 from server.http import HttpAddress, serve_http
 from server.owner import Owner
-from server.protocol import RegistryServer
+from server.protocol import RegistryServer, build_server
 from server.shutdown import exit_after, wait_for_stop_signal
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
 
 
 class AlreadyOwned(OperatorError):
     """Another process serves this directory."""
+
+
+class UnusableDirectory(OperatorError):
+    """Nothing can be kept in this directory."""
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -55,7 +61,7 @@ async def _serve_background(settings: Settings, lock: owner_files.OwnerLock) -> 
 
 async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: Console) -> None:
     failed: list[OperatorError] = []
-    async with open_server(settings) as server:
+    async with _open_server(settings) as server:
         owner = Owner(settings, server)
 
         async def serve_web() -> None:
@@ -75,8 +81,16 @@ async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: 
 
 
 async def _serve_web_alone(settings: Settings, console: Console) -> None:
-    async with open_server(settings) as server:
+    async with _open_server(settings) as server:
         await _serve_web(settings, server, console)
+
+
+@asynccontextmanager
+async def _open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
+    """A server with everything open before success is announced: nobody waits for an answer yet."""
+    async with open_app(settings) as app:
+        await app.runtime()
+        yield build_server(app.registry())
 
 
 async def _serve_web(settings: Settings, server: RegistryServer, console: Console) -> None:
@@ -86,19 +100,25 @@ async def _serve_web(settings: Settings, server: RegistryServer, console: Consol
     directory = settings.directory
     token = read_or_create_token(directory) if directory else new_token()
     # In memory there is no directory for the file, so the token itself must be told.
-    where = str(directory / TOKEN_FILE) if directory else None
+    where = directory and directory / TOKEN_FILE
 
     def started(host: str, port: int) -> None:
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
-        value = {"url": url, "token_file": where} | ({} if where else {"token": token})
-        bearer = f"token: the content of {where}" if where else f"token: {token}"
-        console.show(value, f"mnemon serves {url}\n{bearer}")
+        value = {"url": url, "token_file": where and str(where)}
+        secret = f"the content of {where}" if where else token
+        console.show(
+            value if where else {**value, "token": token},
+            f"mnemon serves {url}\nheader: Authorization: Bearer TOKEN; TOKEN is {secret}",
+        )
 
     await serve_http(server, address, token, started, exit_after())
 
 
 def _take_lock(directory: str) -> owner_files.OwnerLock:
-    lock = owner_files.OwnerLock.take(directory)
+    try:
+        lock = owner_files.OwnerLock.take(directory)
+    except OSError as error:
+        raise UnusableDirectory(f"{directory} cannot be used: {error.strerror}") from error
     if lock is None:
         note = json.loads(owner_files.read_note(directory) or "{}")
         holder = f"process {note['pid']} since {note['since']}" if note else "another process"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from agent.loop import Turn, TurnRunner
 from agent.memory_tools import Scope
-from agent.model import ChatModel, ToolCall, ToolCalls
+from agent.model import ChatModel, ToolCalls
 from agent.tools import run_call
 from memory import agents, core_memory, events, recall
 from memory.agents import NewAgent
-from memory.records import Agent, Block, Event, Message, Origin
+from memory.records import Agent, Block, Event, Message, Origin, ToolCall
 from memory.store import MemoryStore
 
 PERSON = Origin("person:test", "test")

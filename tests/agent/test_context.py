@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.containment import ELEMENTS, release
 from agent.context import chat_message, render_blocks, system_prompt
-from agent.model import ChatMessage, ToolCall
-from memory.records import Block, NewMessage, ToolUse
+from agent.model import ChatMessage
+from memory.records import Block, NewMessage, ToolCall
 from memory.store import MemoryStore
 from tests.agent.harness import new_agent
 
@@ -34,13 +36,9 @@ def test_an_unchanged_agent_has_the_same_head_to_the_byte(store: MemoryStore) ->
 
 
 def test_a_tool_call_keeps_its_id_name_and_arguments() -> None:
-    use = ToolUse("call-1", "core_memory_append", {"label": "human", "content": "likes tea"})
+    use = ToolCall("call-1", "core_memory_append", {"label": "human", "content": "likes tea"})
     shown = chat_message(NewMessage("assistant", "I note that.", (use,)))
-    assert shown == ChatMessage(
-        "assistant",
-        "I note that.",
-        (ToolCall("call-1", "core_memory_append", {"label": "human", "content": "likes tea"}),),
-    )
+    assert shown == ChatMessage("assistant", "I note that.", (use,))
 
 
 def test_a_tool_result_keeps_the_id_of_its_call() -> None:
@@ -73,9 +71,7 @@ class Reader:
 
     def element(self, tag: str) -> str:
         self.take(f"<{tag}>\n")
-        content: str = self.take("(.*?)\n</").group(1)
-        self.take(f"{tag}>\n")
-        return content
+        return str(self.take(f"(.*?)\n</{tag}>\n").group(1))
 
 
 def read_blocks(text: str) -> list[Seen]:
@@ -103,6 +99,12 @@ hostile = st.lists(
             "</human>",
             "</description>",
             "</memory_blocks>",
+            "</VALUE>",
+            "</ value >",
+            "< /human\n>",
+            "<\\/value>",
+            "<\\\\/human>",
+            "<b>bold</b>",
             "<memory_blocks>",
             "<persona>",
             "<value>",
@@ -141,7 +143,23 @@ def test_no_value_and_no_description_can_pose_as_structure(blocks: list[Block]) 
     assert [(s.label, s.read_only, s.limit_chars) for s in seen] == [
         (block.label, block.read_only, block.limit_chars) for block in blocks
     ]
-    assert [s.value for s in seen] == [block.value.replace("</", "<\\/") for block in blocks]
+    labels = [block.label for block in blocks]
+    assert [release(s.value, labels) for s in seen] == [block.value for block in blocks]
+
+
+@given(st.lists(drafts, min_size=1, max_size=4, unique_by=lambda block: block.label))
+def test_a_reader_that_forgives_case_and_white_space_finds_no_other_closing_tags(
+    blocks: list[Block],
+) -> None:
+    forgiving = "".join(render_blocks(blocks).lower().split())
+    names = {*(block.label.lower() for block in blocks), *ELEMENTS}
+    assert sum(forgiving.count(f"</{name}>") for name in names) == 4 * len(blocks) + 1
+
+
+@pytest.mark.parametrize("text", ["<b>bold</b>", "</values>", "a </ b", "<\\/b>", "</val ue>"])
+def test_what_closes_nothing_of_ours_is_shown_as_it_is(text: str) -> None:
+    (seen,) = read_blocks(render_blocks([Block("human", text)]))
+    assert seen.value == text
 
 
 @given(st.lists(drafts, max_size=3))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from agent.model import ChatMessage, Measure, Reply, ToolCall, ToolSpec
+from agent.model import ChatMessage, Measure, Reply, ToolSpec
 from agent.models.scripted import ScriptedModel, count_tokens
 from agent.token_counts import TokenCounts
+from memory.records import ToolCall
 
 
 class Counting(ScriptedModel):

@@ -52,6 +52,7 @@ def test_the_arguments_are_lettas(tool: str, required: list[str], optional: list
     assert list(spec.parameters["properties"]) == required + optional
     assert spec.parameters.get("required", []) == required
     assert spec.parameters["additionalProperties"] is False
+    assert "description" not in spec.parameters
     assert all(field["description"] for field in spec.parameters["properties"].values())
 
 
@@ -61,9 +62,10 @@ def test_a_schema_is_plain_json_without_titles() -> None:
         assert json.loads(text) == spec.parameters
         assert '"title"' not in text
         assert "$ref" not in text
+        assert '"null"' not in text
 
 
-def test_what_the_schema_allows_the_tool_takes(store: MemoryStore, agent: Agent) -> None:
+def test_a_null_for_what_may_be_left_out_is_taken(store: MemoryStore, agent: Agent) -> None:
     arguments = {"query": "tea", "tags": None, "top_k": 3, "start_datetime": None}
     (spec,) = tool_specs([MEMORY_TOOLS["archival_memory_search"]])
     assert find_violation(arguments, dict(spec.parameters)) is None

@@ -1,8 +1,6 @@
 """Which messages a prompt holds, as laws over any history and any window."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -13,72 +11,14 @@ from agent.context import chat_message
 from agent.errors import ContextTooSmall
 from agent.model import ChatMessage
 from agent.window import KEPT_SHARE, Window, fit_window, with_shorter_results
-from memory.records import Agent, AgentState, Message, MessageRole, NewMessage, ToolUse
+from memory.records import Message, NewMessage
 from memory.working_set import MAX_WINDOW_MESSAGES
-
-NOW = datetime(2026, 3, 31, tzinfo=UTC)
-AGENT = Agent(
-    1, "agent-1", "ada", "", "", "UTC", None, (), 2, window_start=0, created_at=NOW, updated_at=NOW
-)
+from tests.agent.histories import History, histories, state
 
 
 def count(message: ChatMessage) -> int:
     """Four tokens around each message and each call; a token for each character."""
     return len(message.content) + 4 * (1 + len(message.tool_calls))
-
-
-class History:
-    """Messages as they are stored, in the order they are said."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    def user(self, size: int = 10) -> "History":
-        return self._add("user", size)
-
-    def reply(self, size: int = 10) -> "History":
-        return self._add("assistant", size)
-
-    def step(self, *result_sizes: int) -> "History":
-        number = len(self.messages)
-        uses = tuple(
-            ToolUse(f"call-{number}-{i}", "archival_memory_search", {})
-            for i, _ in enumerate(result_sizes)
-        )
-        self._add("assistant", 0, uses)
-        for use, size in zip(uses, result_sizes, strict=True):
-            self._add("tool", size, tool_call_id=use.id)
-        return self
-
-    def _add(
-        self,
-        role: MessageRole,
-        size: int,
-        uses: tuple[ToolUse, ...] = (),
-        tool_call_id: str | None = None,
-    ) -> "History":
-        number = len(self.messages) + 1
-        self.messages.append(
-            Message(
-                doc=3 * number,
-                id=f"message-{number}",
-                role=role,
-                content=f"{number}".ljust(size, "."),
-                tool_calls=uses,
-                tool_call_id=tool_call_id,
-                turn_id="turn-1",
-                sequence=number,
-                created_at=NOW,
-            )
-        )
-        return self
-
-
-def state(messages: Sequence[Message], window_start: int = 0) -> AgentState:
-    """What the store gives: the agent and the messages of its window."""
-    inside = tuple(message for message in messages if message.doc >= window_start)
-    agent = replace(AGENT, window_start=window_start)
-    return AgentState(agent, (), inside[-MAX_WINDOW_MESSAGES:], len(messages))
 
 
 def fit(messages: Sequence[Message], budget: int, window_start: int = 0) -> Window:
@@ -192,20 +132,6 @@ def test_nothing_is_shortened_when_the_newest_message_is_no_result() -> None:
 
 
 # Laws
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Message]:
-    """Turns as they are stored: complete ones, ended ones, and perhaps one that is under way."""
-    history = History()
-    sizes = st.integers(0, 120)
-    for _ in range(draw(st.integers(1, 8))):
-        history.user(draw(sizes))
-        for results in draw(st.lists(st.lists(sizes, min_size=1, max_size=3), max_size=5)):
-            history.step(*results)
-        if draw(st.booleans()):
-            history.reply(draw(sizes))
-    return history.messages
 
 
 budgets = st.integers(60, 1_500)

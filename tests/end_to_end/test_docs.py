@@ -51,12 +51,13 @@ def test_the_commands_of_the_readme_run(home: dict[str, str]) -> None:
     assert (Path(home["HOME"]) / ".local/share/mnemon/mnemon.duckdb").exists()
 
 
-def test_every_configuration_in_the_readme_is_json_and_starts_the_server() -> None:
+def test_every_configuration_in_the_readme_is_json_that_names_the_command() -> None:
     shown = [json.loads(block) for block in blocks("json")]
     assert [next(iter(config)) for config in shown] == ["mcpServers", "servers"]
     shown.append(json.loads((ROOT / "mcp.json").read_text(encoding="utf-8")))
     for config in shown:
         (servers,) = config.values()
+        assert Path(servers["mnemon"]["command"]).name == "mnemon"
         assert servers["mnemon"]["args"] == ["mcp"]
 
 

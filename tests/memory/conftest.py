@@ -11,7 +11,7 @@ import pytest
 from memory.embedder import Embedder
 from memory.embedders.factory import load_embedder
 from memory.store import MemoryStore
-from tests.memory.given import MemoryOf
+from tests.memory.given import MemoryOf, words_only_store
 
 hypothesis.settings.register_profile("here", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
@@ -33,7 +33,7 @@ def store(minilm: Embedder) -> Iterator[MemoryStore]:
 @pytest.fixture
 def words_only() -> Iterator[MemoryStore]:
     """Everything in memory, without an embedder."""
-    with MemoryStore(None, load_embedder=None) as opened:
+    with words_only_store() as opened:
         yield opened
 
 

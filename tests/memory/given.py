@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from hypothesis import strategies as st
@@ -28,6 +29,11 @@ TEST = Origin("person:test", "test", "request-1")
 
 ALL_TEXTS = 30.0
 """Seconds until every text must have its vectors, on a busy machine."""
+
+
+def words_only_store() -> MemoryStore:
+    """In memory, without an embedder and without VSS, whose loading takes most of the opening."""
+    return MemoryStore(None, load_embedder=None, vss_file=Path("none"))
 
 
 def texts(min_size: int = 1, max_size: int = 40) -> st.SearchStrategy[str]:

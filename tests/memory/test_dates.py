@@ -1,5 +1,8 @@
 """Dates and ranges as people write them; the oracle compares wall clocks, minute by minute."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +19,14 @@ ZONES_SKIPPING_MIDNIGHT = ["Africa/Cairo", "America/Havana", "Asia/Beirut"]
 
 def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+KNOWS_A_ZONE = "from memory.limits import check_timezone; check_timezone('Europe/Berlin')"
+
+
+def test_time_zones_are_known_on_a_machine_without_any() -> None:
+    environment = {**os.environ, "PYTHONTZPATH": ""}
+    subprocess.run([sys.executable, "-c", KNOWS_A_ZONE], env=environment, check=True)
 
 
 def test_a_day_begins_in_the_time_zone_of_the_agent() -> None:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -181,3 +182,15 @@ def test_a_damaged_extension_is_not_loaded(tmp_path: Path) -> None:
     with MemoryStore(None, None, vss_file=damaged) as store:
         assert store.database.vss_error
         assert MemoryOf.new_agent(store, "Ada").archive("tea")
+
+
+def test_closing_while_an_index_is_built_ends_promptly(embedder: Embedder, path: Path) -> None:
+    with MemoryStore(path, lambda: embedder) as store:
+        memory = MemoryOf.new_agent(store, "Ada")
+        memory.archive(*sentences(600) * 4)
+        memory.embedded()
+    store = MemoryStore(path, lambda: embedder, hnsw_threshold=THRESHOLD)
+    until(lambda: bool(store.index.collections))
+    began = time.monotonic()
+    store.close()
+    assert time.monotonic() - began < 2

@@ -6,7 +6,7 @@ import pytest
 
 from memory import agents, recall
 from memory.errors import InvalidValue
-from memory.records import NewMessage, ToolUse
+from memory.records import NewMessage, ToolCall
 from memory.store import MemoryStore
 from memory.working_set import MAX_WINDOW_MESSAGES, load_state
 from tests.memory.given import MemoryOf
@@ -24,7 +24,7 @@ def loaded(memory: MemoryOf) -> object:
 
 
 def test_messages_come_back_as_they_were_said_and_counted_from_one(ada: MemoryOf) -> None:
-    call = ToolUse("call-1", "run", {"text": "naïve 𝄞", "half a pair": "\ud83d", "n": [1, None]})
+    call = ToolCall("call-1", "run", {"text": "naïve 𝄞", "half a pair": "\ud83d", "n": [1, None]})
     said = ada.say(
         NewMessage("user", "hello"),
         NewMessage("assistant", "", (call,)),

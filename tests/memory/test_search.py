@@ -19,7 +19,7 @@ from memory.records import NewMessage, NewPassage
 from memory.search import Query
 from memory.store import MemoryStore
 from memory.terms import indexed_text, terms
-from tests.memory.given import MemoryOf
+from tests.memory.given import MemoryOf, words_only_store
 
 ANIMALS = [
     "The cat sleeps on the warm sofa all day.",
@@ -52,7 +52,7 @@ def bm25(query: str, documents: dict[str, str]) -> dict[str, float]:
 )
 @settings(max_examples=20)
 def test_keyword_scores_are_those_of_the_formula(said: list[list[str]], asked: list[str]) -> None:
-    with MemoryStore(None, load_embedder=None) as store:
+    with words_only_store() as store:
         memory = MemoryOf.new_agent(store, "Ada", blocks=())
         stored = memory.archive(*(" ".join(words) for words in said))
         hits, page = memory.search(" ".join(asked), limit=100)

@@ -177,3 +177,36 @@ async def test_an_unknown_block_resource_is_refused(tmp_path: Path) -> None:
         for uri in ("memory://agents/Sam/blocks/nothing", "memory://nowhere", "file:///etc/passwd"):
             with pytest.raises(MCPError, match="unknown resource"):
                 await client.read_resource(uri)
+
+
+async def test_a_cursor_of_resources_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with host(tmp_path) as client:
+        for cursor in ("x", "9" * 40, "-1"):
+            with pytest.raises(MCPError, match="cursor"):
+                await client.list_resources(cursor=cursor)
+
+
+async def test_long_passages_are_paged_and_none_is_lost(tmp_path: Path) -> None:
+    async with host(tmp_path) as client:
+        await create_sam(client)
+        for number in range(6):
+            content = f"Voyage {number}: " + "the sea was calm " * 500
+            await client.call_tool("archival_memory_insert", {**SAM, "content": content})
+        seen, cursor = [], None
+        while True:
+            query = {**SAM, "query": "voyage sea", "top_k": 5, "cursor": cursor}
+            page = (await client.call_tool("archival_memory_search", query)).structured_content
+            assert page is not None
+            assert sum(len(hit["content"]) for hit in page["results"]) <= 20_000
+            seen += [hit["content"][:8] for hit in page["results"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+    assert sorted(seen) == [f"Voyage {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("model", ["~nosuchuser/x.gguf", "relative.gguf"])
+async def test_a_model_path_that_means_nothing_is_refused(tmp_path: Path, model: str) -> None:
+    async with host(tmp_path) as client:
+        await create_sam(client)
+        assert "absolute path" in await refused(client, "agent_update", **SAM, model=model)

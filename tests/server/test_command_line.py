@@ -4,12 +4,18 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from memory import agents
+from memory.database import Database
+from memory.records import Origin
+from memory.store import MemoryStore
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -19,13 +25,10 @@ def run(mnemon: str, tmp_path: Path) -> Run:
     """Run mnemon on a data directory of the test's own."""
 
     def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "MNEMON_DATA": str(tmp_path / "data")}
         return subprocess.run(
             [mnemon, *arguments],
-            env={**os.environ, "MNEMON_DATA": str(tmp_path / "data")},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            **options,
+            **{"env": environment, "capture_output": True, "text": True, "timeout": 60, **options},
         )
 
     return call
@@ -110,6 +113,43 @@ def test_the_doctor_names_what_is_wrong_and_exits_with_1(run: Run, tmp_path: Pat
     assert "unknown embedder 'word2vec'" in result.stdout
 
 
+STORE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from memory.store import MemoryStore
+from tests.memory.given import MemoryOf
+MemoryOf.new_agent(MemoryStore(Path(sys.argv[1]), None), "Ada")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_doctor_leaves_the_file_and_the_log_of_a_killed_server_as_they_are(
+    run: Run, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    subprocess.run([sys.executable, "-c", STORE_AND_DIE, data / "mnemon.duckdb"])
+    before = {file.name: file.read_bytes() for file in data.iterdir()}
+    assert sorted(before) == ["mnemon.duckdb", "mnemon.duckdb.wal"]
+
+    result = run("doctor")
+
+    log_kb = len(before["mnemon.duckdb.wal"]) / 1e3
+    assert result.returncode == 0
+    assert "schema version 2, 1 agents" in result.stdout
+    assert f"a log of {log_kb:.1f} KB that the next start reads" in result.stdout
+    assert {file.name: file.read_bytes() for file in data.iterdir()} == before
+
+
+def test_the_doctor_announces_a_migration_and_does_not_make_it(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "mnemon.duckdb"
+    with Database(path) as database, database.write(Origin("person:test", "age it")) as transaction:
+        transaction.run("delete_meta", name="schema_version")
+        transaction.run("insert_meta", name="schema_version", value="0")
+    before = path.read_bytes()
+    assert "the next start brings the schema to version 2" in run("doctor").stdout
+    assert path.read_bytes() == before
+
+
 @contextmanager
 def serving(mnemon: str, data: Path) -> Iterator["subprocess.Popen[str]"]:
     command = [mnemon, "mcp", "--data", str(data)]
@@ -146,7 +186,9 @@ def test_commands_work_while_a_host_has_the_memory_open(
         assert "no agent 'Tom'" in run("agents", "show", "Tom").stderr
         owner = json.loads(run("status", "--json").stdout)["owner"]
         assert [host["name"] for host in owner["hosts"]] == ["test"]
-        assert f"served by process {owner['pid']}" in run("doctor").stdout
+        doctor = run("doctor")
+        assert doctor.returncode == 0
+        assert f"served by process {owner['pid']}" in doctor.stdout
 
         refused = run("reindex")
 
@@ -212,3 +254,63 @@ def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatc
     result = run("doctor")
     assert result.returncode == 2
     assert "the environment: there is no setting 'embeddder'" in result.stderr
+
+
+def test_a_server_that_cannot_open_its_memory_does_not_announce_itself(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "mnemon.duckdb").write_bytes(b"rubbish" * 5000)
+    result = run("serve", "--port", "0")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "restore a backup" in result.stderr
+
+
+def test_every_agent_is_listed(run: Run, tmp_path: Path) -> None:
+    database = tmp_path / "data" / "mnemon.duckdb"
+    with (
+        MemoryStore(database, None) as store,
+        store.write(Origin("person:test", "fill")) as transaction,
+    ):
+        for number in range(120):
+            agents.create_agent(transaction, agents.NewAgent(f"Agent {number}"))
+    assert len(json.loads(run("agents", "list", "--json").stdout)) == 120
+
+
+def test_nothing_is_written_outside_the_data_directory(run: Run, tmp_path: Path) -> None:
+    # onnxruntime, left to itself, puts an id and a queue of reports into the home directory.
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "MNEMON_DATA": str(tmp_path / "data")}
+    for arguments in (["agents", "create", "Sam"], ["doctor"], ["reindex"]):
+        assert run(*arguments, env=environment).returncode == 0
+    assert list(home.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_conversation_at_its_prompt(
+    mnemon: str, run: Run, tmp_path: Path, model_file: Path
+) -> None:
+    run("agents", "create", "Sam")
+    terminal, child = os.openpty()
+    command = [mnemon, "chat", "Sam", "--model", str(model_file), "--data", str(tmp_path / "data")]
+    with subprocess.Popen(
+        command, stdin=child, stdout=child, stderr=child, start_new_session=True
+    ) as chat:
+        os.close(child)
+        shown = b""
+        while not shown.endswith(b"> "):
+            shown += os.read(terminal, 1000)
+        chat.send_signal(signal.SIGINT)
+        assert chat.wait(15) == 130
+    os.close(terminal)
+    assert b"Traceback" not in shown
+
+
+def test_a_data_directory_that_is_a_file_is_explained(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a directory")
+    for arguments in (["serve", "--port", "0"], ["agents", "list"]):
+        result = run(*arguments)
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+        assert str(tmp_path / "data") in result.stderr

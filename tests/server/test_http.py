@@ -162,16 +162,6 @@ async def test_a_signal_ends_an_idle_server(server: HttpServer, number: signal.S
     assert_ends_soon(server, number)
 
 
-async def test_an_open_listen_stream_ends_in_order_with_the_server(server: HttpServer) -> None:
-    with anyio.fail_after(30):
-        async with (
-            connected(server, "auto") as client,
-            client.listen(resources_list_changed=True) as news,
-        ):
-            await anyio.to_thread.run_sync(assert_ends_soon, server)
-            assert [event async for event in news] == []
-
-
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_a_call_in_flight_is_cancelled_when_the_server_ends(
     server: HttpServer, era: Era

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from agent.memory_tools import Arguments
-from server.schema import input_schema, output_schema
+from agent.schema import input_schema, output_schema
 
 
 class Period(BaseModel):
@@ -16,6 +16,8 @@ class Period(BaseModel):
 
 
 class SearchArguments(Arguments):
+    """Arguments of search."""
+
     query: str = Field(description="What to look for.", max_length=100)
     kind: Literal["words", "meaning"] = "words"
     title: str | None = Field(default=None, description="Only with this title.")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import PromptTooLong, ToolSchemaInvalid
-from agent.model import ChatMessage, Malformed, Prompt, Reply, ToolCall, ToolCalls, ToolSpec
+from agent.model import ChatMessage, Malformed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.transcript import message_text
+from memory.records import ToolCall
 
 SYSTEM = (
     "You are a helpful agent with memory.\n<memory_blocks>\n<persona>\nI am Sam.\n</persona>\n"

@@ -3,18 +3,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import PromptTooLong
-from agent.model import (
-    ChatMessage,
-    ChatModel,
-    Malformed,
-    Parsed,
-    Prompt,
-    Reply,
-    ToolCall,
-    ToolCalls,
-)
+from agent.model import ChatMessage, ChatModel, Malformed, Parsed, Prompt, Reply, ToolCalls
 from agent.models.llama import LlamaModel
 from agent.models.scripted import ScriptedModel
+from memory.records import ToolCall
 
 CALL = ToolCalls((ToolCall("1", "note", {"content": "x"}),))
 

@@ -73,7 +73,9 @@ def test_references_that_double_at_every_level_are_refused() -> None:
     [
         ({"name": "Ada"}, None),
         ({"name": "Ada", "age": None, "tags": ["a", "b"], "mood": "good"}, None),
+        ({"name": "Ada", "tags": None, "mood": None}, None),
         ({}, "arguments lacks name"),
+        ({"name": None}, "arguments.name is null, not string"),
         ({"name": 7}, "arguments.name is integer, not string"),
         ({"name": ""}, "arguments.name has 0, below minLength 1"),
         ({"name": "Ada", "age": True}, "arguments.age is boolean, not integer or null"),

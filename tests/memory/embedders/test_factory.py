@@ -80,8 +80,6 @@ def test_without_the_library_the_message_gives_the_line_that_installs_it(library
 def test_a_model_that_is_not_here_is_not_fetched(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("sentence_transformers", reason="the extra is not installed")
-
     def refuse(*_: object) -> None:
         raise AssertionError("the network was asked")
 

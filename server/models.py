@@ -1,0 +1,64 @@
+"""Which model is in memory: one at a time, shared by all agents that name it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from agent.loop import TurnRunner
+from agent.models.llama import LlamaModel
+
+
+class LoadedModel:
+    """Holds one model file; another takes its place when nobody uses the first any more.
+
+    Two files of several gigabytes would not fit the memory of most machines.
+
+    Args:
+        make_model: a model for a file; touches nothing yet.
+        make_runner: turns on a model.
+    """
+
+    def __init__(
+        self,
+        make_model: Callable[[Path], LlamaModel],
+        make_runner: Callable[[LlamaModel], TurnRunner],
+    ) -> None:
+        self._make_model, self._make_runner = make_model, make_runner
+        self._path: Path | None = None
+        self._model: LlamaModel | None = None
+        self._runner: TurnRunner | None = None
+        self._users = 0
+        self._changed = anyio.Condition()
+
+    @asynccontextmanager
+    async def use(self, path: Path) -> AsyncIterator[TurnRunner]:
+        """A runner on this file, which stays in memory until the block ends."""
+        async with self._changed:
+            while self._path != path and self._users > 0:
+                await self._changed.wait()
+            runner = await self._switch(path)
+            self._users += 1
+        try:
+            yield runner
+        finally:
+            with anyio.CancelScope(shield=True):
+                async with self._changed:
+                    self._users -= 1
+                    self._changed.notify_all()
+
+    async def aclose(self) -> None:
+        """End the model's process, also in the middle of a turn."""
+        model, self._model = self._model, None
+        self._path = self._runner = None
+        if model is not None:
+            await model.aclose()
+
+    async def _switch(self, path: Path) -> TurnRunner:
+        if self._runner is None or self._path != path:
+            await self.aclose()
+            self._model = self._make_model(path)
+            self._runner = self._make_runner(self._model)
+            self._path = path
+        return self._runner

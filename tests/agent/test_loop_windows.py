@@ -1,0 +1,129 @@
+"""Turns in windows that fill up: nothing stops working, nothing is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ContextTooSmall, PromptTooLong
+from agent.model import Completion, Parsed, Prompt, Reply
+from agent.models.scripted import ScriptedModel
+from memory.records import Agent
+from memory.store import MemoryStore
+from tests.agent.harness import (
+    BLOCKS,
+    call,
+    calls,
+    new_agent,
+    remember,
+    stored_messages,
+    turn,
+)
+
+
+class Wordy(ScriptedModel):
+    """A model whose template makes more of a prompt than it measures."""
+
+    def __init__(self, answer: Callable[[Prompt], Parsed], more: int, context_tokens: int) -> None:
+        super().__init__(answer, context_tokens=context_tokens)
+        self._more, self._window, self.refusals = more, context_tokens, 0
+
+    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+        done = await super().complete(prompt, max_tokens)
+        tokens = done.prompt_tokens + self._more * len(prompt.messages)
+        if tokens > self._window - max_tokens:
+            self.refusals += 1
+            raise PromptTooLong(tokens, self._window - max_tokens)
+        return done
+
+
+@pytest.mark.parametrize("more", [1, 7, 30])
+async def test_a_template_that_adds_more_than_was_measured_costs_messages_not_the_turn(
+    store: MemoryStore, agent: Agent, more: int
+) -> None:
+    model = Wordy(lambda prompt: Reply("Yes, I see."), more, 3_000)
+    for number in range(150):
+        await turn(store, model, f"This is message {number}.")
+    assert model.refusals > 0
+    assert len(stored_messages(store, agent)) == 300
+
+
+async def test_a_template_that_always_adds_too_much_ends_in_an_error_not_in_a_loop(
+    store: MemoryStore, agent: Agent
+) -> None:
+    for number in range(3):
+        await turn(store, ScriptedModel([Reply("Yes.")]), f"This is message {number}.")
+    model = Wordy(lambda prompt: Reply("Yes."), 10_000, 8_192)
+    with pytest.raises(ContextTooSmall):
+        await turn(store, model, "Hello?")
+    assert 0 < model.refusals < 10
+
+
+async def test_results_that_overfill_the_window_are_shown_shorter_and_stored_whole(
+    store: MemoryStore, agent: Agent
+) -> None:
+    for number in range(60):
+        archive = calls(
+            call("archival_memory_insert", content=f"Note {number}. " + "雨が降る。" * 30)
+        )
+        await turn(store, ScriptedModel([archive, Reply("Kept.")], context_tokens=8_192), "Keep.")
+    found = calls(*(call("archival_memory_search", query="雨 note", top_k=50) for _ in range(6)))
+    model = ScriptedModel([found, Reply("Rain.")], context_tokens=4_096)
+    assert (await turn(store, model, "What of the rain?")).reply == "Rain."
+    shown = [m.content for m in model.prompts[-1].messages if m.role == "tool"][-6:]
+    stored = [m.content for m in stored_messages(store, agent) if m.role == "tool"][-6:]
+    assert all(len(short) < len(whole) for short, whole in zip(shown, stored, strict=True))
+    assert all("more characters; ask for fewer results]" in short for short in shown)
+
+
+async def test_a_search_inside_a_turn_does_not_find_the_turn_itself(
+    store: MemoryStore, agent: Agent
+) -> None:
+    await turn(store, ScriptedModel([Reply("A fine colour.")]), "I like indigo.")
+    searches = [
+        calls(call("conversation_search", query="indigo"), text="Indigo, let me look."),
+        calls(call("conversation_search", query="indigo")),
+        calls(call("conversation_search")),
+    ]
+    model = ScriptedModel([*searches, Reply("Yes.")])
+    await turn(store, model, "Did I speak of indigo?")
+    results = [m.content for m in model.prompts[-1].messages if m.role == "tool"]
+    assert all("user: I like indigo." in result for result in results)
+    assert not any("Did I speak" in r or "let me look" in r for r in results)
+
+
+async def test_hundreds_of_turns_in_a_small_window_stay_complete_and_searchable(
+    store: MemoryStore, agent: Agent
+) -> None:
+    model = ScriptedModel(lambda prompt: Reply("I see."), context_tokens=2_048)
+    for number in range(200):
+        await turn(store, model, f"Fact {number}: drawer {number} holds item {number}.")
+    assert len(stored_messages(store, agent)) == 400
+    search = calls(call("conversation_search", query="drawer 7", limit=3))
+    last = ScriptedModel([search, Reply("Item 7.")], context_tokens=2_048)
+    await turn(store, last, "What is in drawer 7?")
+    assert "Fact 7: drawer 7 holds item 7." in last.prompts[-1].messages[-1].content
+
+
+async def test_after_a_restart_the_next_prompt_is_what_it_would_have_been(tmp_path: Path) -> None:
+    def answer(prompt: Prompt) -> Parsed:
+        question = prompt.messages[-1].role == "user" and "7" in prompt.messages[-1].content
+        return remember("Sevens.") if question else Reply("I see.")
+
+    with MemoryStore(tmp_path / "stays.duckdb", None) as stays:
+        with MemoryStore(tmp_path / "restarts.duckdb", None) as restarts:
+            new_agent(stays, "ada", BLOCKS)
+            new_agent(restarts, "ada", BLOCKS)
+            for number in range(40):
+                for store in (stays, restarts):
+                    model = ScriptedModel(answer, context_tokens=2_100)
+                    await turn(store, model, f"This is message {number} of many.")
+        with MemoryStore(tmp_path / "restarts.duckdb", None) as again:
+            one, other = (ScriptedModel([Reply("Yes.")], context_tokens=2_100) for _ in "12")
+            await turn(stays, one, "And now?")
+            await turn(again, other, "And now?")
+    assert without_ids(one.prompts[0]) == without_ids(other.prompts[0])
+
+
+def without_ids(prompt: Prompt) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in prompt.messages]
