@@ -27,13 +27,18 @@ End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day.
 
 
 class Why(Result):
-    """Why a hit is a hit: its parts sum up to the score by which hits are ranked."""
+    """Why a hit is a hit: keyword to author sum up to the score by which hits are ranked.
+
+    They compare it with the other candidates of this search; bm25 and cosine are the text's own.
+    """
 
     score: float
     keyword: float
     vector: float
     neighbours: float
     author: float
+    bm25: float
+    cosine: float | None
 
 
 class PassageFound(Result):
@@ -50,11 +55,15 @@ class PassageFound(Result):
 
 
 class PassagesFound(Result):
-    """Passages, best first. by_meaning is false when only words could be compared."""
+    """Passages, best first. by_meaning is false when only words could be compared.
+
+    pending_vectors: texts, at most, that are not embedded yet and were compared by words only.
+    """
 
     results: list[PassageFound]
     next_cursor: str | None = None
     by_meaning: bool = True
+    pending_vectors: int = 0
 
 
 class MessageFound(Result):
@@ -73,6 +82,7 @@ class MessagesFound(Result):
     results: list[MessageFound]
     next_cursor: str | None = None
     by_meaning: bool = True
+    pending_vectors: int = 0
 
 
 class ArchivalSearch(Arguments):
@@ -117,6 +127,7 @@ def search_archive(
         results=[_passage(scope.agent, hit, explain) for hit in hits],
         next_cursor=page.next_cursor,
         by_meaning=page.by_meaning,
+        pending_vectors=page.pending,
     )
 
 
@@ -145,6 +156,7 @@ def search_conversation(
         results=[_message(scope.agent, h.message, h.why if explain else None) for h in hits],
         next_cursor=page.next_cursor,
         by_meaning=page.by_meaning,
+        pending_vectors=page.pending,
     )
 
 
@@ -184,8 +196,8 @@ def _message(agent: Agent, message: Message, why: Ranked | None) -> MessageFound
 
 
 def _why(ranked: Ranked) -> Why:
-    parts = ("score", "keyword", "vector", "neighbours", "author")
-    return Why(**{part: round(getattr(ranked, part), 4) for part in parts})
+    parts = {part: getattr(ranked, part) for part in Why.model_fields}
+    return Why(**{part: value and round(value, 4) for part, value in parts.items()})
 
 
 def _passages_text(found: PassagesFound) -> str:

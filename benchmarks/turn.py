@@ -24,10 +24,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,7 +37,8 @@ import anyio
 import duckdb
 
 from agent.loop import TurnRunner
-from agent.model import Completion, Measure, ModelInfo, Parsed, Prompt, Reply, ToolCalls, ToolSpec
+from agent.model import Parsed, Reply, ToolCalls
+from agent.models.scripted import ScriptedModel
 from memory import agents, archival, recall
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -55,30 +57,6 @@ WORDS = (
     " repaired forgot learned cooked painted lost found called sold with after before because"
     " during near without about my her the our every"
 ).split()
-
-
-class InstantModel:
-    """Answers at once, so that what is measured is everything else."""
-
-    def __init__(self, answers: Callable[[], Sequence[Parsed]]) -> None:
-        self._answers = answers
-        self._next: list[Parsed] = []
-
-    async def describe(self) -> ModelInfo:
-        """A window of 8,192 tokens."""
-        return ModelInfo("instant", 8_192)
-
-    async def measure(
-        self, system: str, tools: Sequence[ToolSpec], texts: Sequence[str]
-    ) -> Measure:
-        """Four characters to a token."""
-        return Measure(1_100 + len(system) // 4, tuple(len(text) // 4 + 1 for text in texts), 4)
-
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
-        """The next answer of the turn."""
-        if not self._next:
-            self._next = list(self._answers())
-        return Completion(self._next.pop(0), 0, 0)
 
 
 def sentence(rng: random.Random) -> str:
@@ -108,31 +86,26 @@ def fill(path: Path, messages: int, passages: int) -> None:
                 archival.insert_passages(transaction, agent, notes)
 
 
-def plain() -> list[Parsed]:
-    """One step: the reply."""
-    return [Reply("Thank you, I will keep that in mind for the next time.")]
+def plain() -> Iterator[Parsed]:
+    """One step for each turn: the reply."""
+    while True:
+        yield Reply("Thank you, I will keep that in mind for the next time.")
 
 
-class Editing:
-    """Two steps: an edit of a block, then the reply."""
-
-    def __init__(self) -> None:
-        self._moods = ("calm", "busy")
-
-    def __call__(self) -> list[Parsed]:
-        """The answers of the next turn."""
-        old, new = self._moods
-        self._moods = (new, old)
+def editing() -> Iterator[Parsed]:
+    """Two steps for each turn: an edit of a block, then the reply."""
+    for old, new in cycle([("calm", "busy"), ("busy", "calm")]):
         edit = {"label": "human", "old_string": f"Mood: {old}", "new_string": f"Mood: {new}"}
-        return [ToolCalls((ToolCall(f"call-{uuid4()}", "memory_replace", edit),)), *plain()]
+        yield ToolCalls((ToolCall(f"call-{uuid4()}", "memory_replace", edit),))
+        yield Reply("Thank you, I will keep that in mind for the next time.")
 
 
 async def measure_turns(
-    store: MemoryStore, answers: Callable[[], Sequence[Parsed]], turns: int
+    store: MemoryStore, answers: Iterator[Parsed], turns: int
 ) -> dict[str, Any]:
     """Run turns one after another and summarise what each took, in ms."""
     rng = random.Random(SEED + 1)  # noqa: S311 - texts, no secrets
-    runner = TurnRunner(store, InstantModel(answers))
+    runner = TurnRunner(store, ScriptedModel(answers))
 
     async def silent(_step: int, _what: str) -> None:
         pass
@@ -157,10 +130,10 @@ def measure_store(path: Path, load: Callable[[], Embedder] | None, turns: int) -
     with MemoryStore(path, load) as store:
         settle(store)
         say("  plain replies")
-        result = {"plain_reply": anyio.run(partial(measure_turns, store, plain, turns))}
+        result = {"plain_reply": anyio.run(partial(measure_turns, store, plain(), turns))}
         say("  turns with one block edit")
         before = version_of_block(store)
-        result["one_block_edit"] = anyio.run(partial(measure_turns, store, Editing(), turns))
+        result["one_block_edit"] = anyio.run(partial(measure_turns, store, editing(), turns))
         if version_of_block(store) - before != WARM_UP_TURNS + turns:
             raise SystemExit("not every turn edited its block")
         return result

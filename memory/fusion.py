@@ -52,13 +52,15 @@ class Ranked:
     cosine: float | None
 
 
-def fuse(query: str, candidates: Sequence[Candidate]) -> list[Ranked]:
+def fuse(
+    query: str, candidates: Sequence[Candidate], min_cosine: float = MIN_COSINE
+) -> list[Ranked]:
     """Rank candidates, best first; ties keep the older document first.
 
-    Candidates that share neither a term nor a meaning (cosine under MIN_COSINE) are left out.
+    Candidates that share neither a term nor a meaning (cosine under min_cosine) are left out.
     """
     near = sorted(
-        (c for c in candidates if c.bm25 > 0 or (c.cosine or 0) >= MIN_COSINE), key=lambda c: c.doc
+        (c for c in candidates if c.bm25 > 0 or (c.cosine or 0) >= min_cosine), key=lambda c: c.doc
     )
     keyword = [KEYWORD_WEIGHT * z for z in _standardised([c.bm25 for c in near])]
     vector = [VECTOR_WEIGHT * z for z in _standardised_known([c.cosine for c in near])]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.errors import InvalidValue
-from memory.fusion import Candidate, Ranked, fuse
+from memory.fusion import MIN_COSINE, Candidate, Ranked, fuse
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.terms import terms
 from memory.transaction import Reader, to_json
@@ -43,12 +43,14 @@ class Query:
 class Page:
     """Hits, best first. by_meaning is False when only words were compared.
 
+    pending: how many texts, at most, had no vector yet and so were found by words only.
     The pages of a search end after the best candidates, at least MIN_CANDIDATES of each leg.
     """
 
     hits: tuple[Ranked, ...]
     next_cursor: str | None
     by_meaning: bool
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,13 @@ def search(
         near = VectorQuery(query.collection, vector, where, at.candidates, tuple(bm25))
         found = index.nearest(reader, near) if index else None
         cosine = ExactIndex().nearest(reader, near) if found is None else found
-    ranked = fuse(query.text, _candidates(reader, query.collection, bm25, cosine))
+    # What tags or dates have chosen is asked for already: the far ones come last, not never.
+    chosen = query.tags_any or query.tags_all or query.since or query.until
+    ranked = fuse(
+        query.text,
+        _candidates(reader, query.collection, bm25, cosine),
+        min_cosine=-1.0 if chosen else MIN_COSINE,
+    )
     end = at.offset + query.limit
     cursor = _write_cursor(query, replace(at, offset=end)) if len(ranked) > end else None
     return Page(tuple(ranked[at.offset : end]), cursor, vector is not None)

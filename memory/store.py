@@ -8,7 +8,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -145,8 +145,9 @@ class MemoryStore:
         if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
+        pending = 0 if vector is None else self.embedding.behind
         reader.renew()
-        return search(reader, query, vector, self.index)
+        return replace(search(reader, query, vector, self.index), pending=pending)
 
 
 def _docs(page: Page) -> str:

@@ -283,8 +283,8 @@ def _passage_line(hit: PassageFound) -> str:
 def _why_text(why: Why | None) -> str:
     if why is None:
         return ""
-    parts = ("score", "keyword", "vector", "neighbours", "author")
-    return " | " + ", ".join(f"{part} {getattr(why, part):.2f}" for part in parts)
+    parts = why.model_dump(exclude_none=True)
+    return " | " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
 
 
 def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:
@@ -292,6 +292,11 @@ def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> st
     notes = []
     if not found.by_meaning:
         notes.append("(found by words only: the embedder is still loading, or there is none)")
+    if found.pending_vectors:
+        notes.append(
+            f"(up to {found.pending_vectors} texts are not embedded yet and were compared by words"
+            " only; search again in a moment)"
+        )
     if found.next_cursor:
         notes.append(f"(more: repeat with cursor {found.next_cursor})")
     return "\n".join([*(f"- {row}" for row in lines or ["No results found."]), *notes])

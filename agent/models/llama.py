@@ -2,7 +2,8 @@
 
 This is the server's side; it imports no engine. llama_worker.py is the other side,
 worker_process.py the pipe between them. The worker is started by the first call, and again after
-it died.
+it died. A call that is cancelled while the model loads lets the load go on for the next one: a host
+may wait for a minute and a large file take two.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 import anyio
 
-from agent.errors import ModelCrashed, ModelUnavailable
+from agent.errors import ModelCrashed, ModelError, ModelUnavailable
 from agent.model import Completion, Measure, ModelInfo, Prompt, ToolSpec
 from agent.models.model_file import check_model_file, require_engine
 from agent.models.parse import read_output
@@ -79,13 +80,13 @@ class LlamaModel:
         self._options = options
         self._lock = anyio.Lock()
         self._loaded: _Loaded | None = None
-        self._starting: WorkerProcess | None = None
+        self._loading: WorkerProcess | None = None
         self._closed = False
 
     @property
     def worker_pid(self) -> int | None:
         """The process id of the worker, when one runs."""
-        worker = self._loaded.worker if self._loaded else None
+        worker = self._worker
         return worker.pid if worker and worker.is_running else None
 
     async def __aenter__(self) -> Self:
@@ -104,8 +105,7 @@ class LlamaModel:
     async def aclose(self) -> None:
         """End the worker, also in the middle of a request; calls after this are refused."""
         self._closed = True
-        worker = self._loaded.worker if self._loaded else self._starting
-        self._loaded = None
+        worker, self._loaded, self._loading = self._worker, None, None
         if worker is not None:
             await worker.stop()
 
@@ -148,20 +148,32 @@ class LlamaModel:
         self._refuse_when_closed()
         if self._loaded and self._loaded.worker.is_running:
             return self._loaded
-        await self._discard()
+        if self._loaded:
+            await self._discard()
+        try:
+            worker = self._loading or await self._start()
+            self._refuse_when_closed()  # by another task, while the process started
+            result = await self._answer(worker, "load")
+        except ModelError:
+            await self._discard()
+            raise
+        info = ModelInfo(self.path.stem, result["context_tokens"])
+        self._loaded, self._loading = _Loaded(worker, info, result["style"]), None
+        return self._loaded
+
+    async def _start(self) -> WorkerProcess:
+        """Start a worker and have it load the model; does not wait until it has."""
         await anyio.to_thread.run_sync(check_model_file, self.path)
         require_engine()
-        self._starting = await WorkerProcess.start(WORKER_MODULE)
-        try:
-            self._refuse_when_closed()  # by another task, while the process started
-            result = await self._ask(self._starting, self._load_request())
-            info = ModelInfo(self.path.stem, result["context_tokens"])
-            self._loaded = _Loaded(self._starting, info, result["style"])
-        finally:
-            worker, self._starting = self._starting, None
-            if self._loaded is None:
-                await worker.kill()
-        return self._loaded
+        # Shielded: a worker that was not asked to load, or not to the end, would be of no use.
+        with anyio.CancelScope(shield=True):
+            self._loading = worker = await WorkerProcess.start(WORKER_MODULE)
+            await worker.send(self._load_request())
+        return worker
+
+    @property
+    def _worker(self) -> WorkerProcess | None:
+        return self._loaded.worker if self._loaded else self._loading
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -178,28 +190,33 @@ class LlamaModel:
         return {"op": "load", "path": str(self.path.absolute()), "settings": settings}
 
     async def _ask(self, worker: WorkerProcess, request: dict[str, Any]) -> dict[str, Any]:
-        options = self._options
-        loading = request["op"] == "load"
-        deadline_s = options.load_deadline_s if loading else options.silence_deadline_s
         try:
-            answer = await worker.ask(request, deadline_s)
-        except WorkerLost as lost:
-            await self._discard()
-            self._refuse_when_closed()
-            raise ModelCrashed(
-                f"the worker of model {self.path.name!r} {lost}\nit was in {request['op']};"
-                " nothing of this step was stored and the next call starts a new worker"
-            ) from None
+            await worker.send(request)
+            return await self._answer(worker, request["op"])
         except anyio.get_cancelled_exc_class():
             if not await worker.abort():
                 await self._discard()
             raise
+
+    async def _answer(self, worker: WorkerProcess, op: str) -> dict[str, Any]:
+        """Wait for what the worker makes of its last request, of the kind op."""
+        options = self._options
+        deadline_s = options.load_deadline_s if op == "load" else options.silence_deadline_s
+        try:
+            answer = await worker.answer(deadline_s)
+        except WorkerLost as lost:
+            await self._discard()
+            self._refuse_when_closed()
+            raise ModelCrashed(
+                f"the worker of model {self.path.name!r} {lost}\nit was in {op};"
+                " nothing of this step was stored and the next call starts a new worker"
+            ) from None
         if "error" in answer:
             raise error_from_json(answer["error"])
         result: dict[str, Any] = answer["result"]
         return result
 
     async def _discard(self) -> None:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            await loaded.worker.kill()
+        worker, self._loaded, self._loading = self._worker, None, None
+        if worker is not None:
+            await worker.kill()

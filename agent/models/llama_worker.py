@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.frames import FrameDecoder, encode_frame
+from agent.models.frames import FrameDecoder, FrameInvalid, encode_frame
 from agent.models.wire import error_to_json, prompt_from_json, tools_from_json
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ class Connection:
 
     def read_forever(self) -> None:
         """Take frames until the server is gone; then end the process, computing or not."""
+        status = 1
+        try:
+            self._read_frames()
+            status = 0
+        except FrameInvalid as error:
+            sys.stderr.write(f"{error}\n")
+        finally:
+            os._exit(status)
+
+    def _read_frames(self) -> None:
         decoder = FrameDecoder()
         while data := os.read(self._read_fd, 65536):
             for message in decoder.feed(data):
@@ -45,7 +55,6 @@ class Connection:
                     self._aborted_up_to = max(self._aborted_up_to, message["id"])
                 else:
                     self._requests.put(message)
-        os._exit(0)
 
     def next_request(self) -> dict[str, Any]:
         """Wait for the next request."""

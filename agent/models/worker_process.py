@@ -1,8 +1,9 @@
-"""The server's side of one worker process: start, ask, abort, stop.
+"""The server's side of one worker process: start, send, answer, abort, stop.
 
 Knows frames and processes, nothing of models; llama.py decides when a worker is started and what
 its death means. stderr goes to a file without a name: nobody has to drain it, and its tail explains
-a crash.
+a crash. The environment is read here to be handed on: a child gets the parent's whole, with this
+package first on its path; no setting is taken from it.
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,15 +76,34 @@ class WorkerProcess:
             return False
         return ended is None
 
-    async def ask(self, request: dict[str, Any], silence_s: float) -> dict[str, Any]:
-        """Send a request and wait for its answer: {"result"}, {"error"} or {"stopped"}.
+    async def send(self, request: dict[str, Any]) -> None:
+        """Send a request; that the worker is gone is said by answer."""
+        self._last_id += 1
+        await self._send({**request, "id": self._last_id})
+
+    async def answer(self, silence_s: float) -> dict[str, Any]:
+        """Wait for the last request's answer: {"result"}, {"error"} or {"stopped"}.
+
+        A wait that was cancelled can be taken up by another one.
 
         Raises:
             WorkerLost: it died, or said nothing, not even that it is alive, for silence_s.
         """
-        self._last_id += 1
-        await self._send({**request, "id": self._last_id})
-        return await self._answer(silence_s)
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe
+        while True:
+            try:
+                with anyio.fail_after(silence_s):
+                    data = await self._process.stdout.receive()
+                messages = self._decoder.feed(data)
+            except TimeoutError as error:
+                raise WorkerLost(f"said nothing for {silence_s:g} s and was stopped") from error
+            except FrameInvalid as error:
+                raise WorkerLost(f"sent what is no answer ({error})") from error
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as end:
+                raise WorkerLost(await self.last_words()) from end
+            for message in messages:
+                if message.get("id") == self._last_id and "alive" not in message:
+                    return message
 
     async def abort(self) -> bool:
         """Stop the request in work. False: the worker did not come back in time, or is lost."""
@@ -90,7 +111,7 @@ class WorkerProcess:
             try:
                 if self._whole:
                     await self._send({"op": "abort", "id": self._last_id})
-                    await self._answer(STOP_GRACE_S)
+                    await self.answer(STOP_GRACE_S)
                     return True
             except WorkerLost:
                 pass
@@ -133,28 +154,9 @@ class WorkerProcess:
     async def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe
         self._whole = False
-        try:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._process.stdin.send(encode_frame(message))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise WorkerLost(await self.last_words()) from error
-        self._whole = True
-
-    async def _answer(self, silence_s: float) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe
-        while True:
-            try:
-                with anyio.fail_after(silence_s):
-                    data = await self._process.stdout.receive()
-                messages = self._decoder.feed(data)
-            except TimeoutError as error:
-                raise WorkerLost(f"said nothing for {silence_s:g} s and was stopped") from error
-            except FrameInvalid as error:
-                raise WorkerLost(f"sent what is no answer ({error})") from error
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as end:
-                raise WorkerLost(await self.last_words()) from end
-            for message in messages:
-                if message.get("id") == self._last_id and "alive" not in message:
-                    return message
+            self._whole = True
 
 
 def _describe_end(code: int | None) -> str:

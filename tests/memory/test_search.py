@@ -4,6 +4,7 @@ import math
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from memory import archival
 from memory.dates import parse_range
-from memory.embedder import Embedder
+from memory.embedder import Embedder, TextKind, Vectors
 from memory.errors import InvalidValue
 from memory.records import NewMessage, NewPassage
 from memory.search import Query
@@ -262,3 +263,35 @@ def test_a_search_sees_one_moment_while_others_delete(words_only: MemoryStore) -
         sizes.append(len(memory.found("tea", limit=100)))
     deleting.join()
     assert sizes == sorted(sizes, reverse=True) and memory.found("tea") == []
+
+
+def test_what_tags_have_chosen_is_ranked_last_and_not_left_out(ada: MemoryOf) -> None:
+    far = NewPassage("Quarterly revenue grew by nine percent.", tags=("work",))
+    ada.archive(far, *ANIMALS)
+    ada.embedded()
+    assert ada.found("violin orchestra zebra", tags_any=("work",)) == [far.text]
+
+
+class Gated:
+    """The real embedder, which embeds passages only once `gate` is open."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.name, self.dimensions, self.split = embedder.name, embedder.dimensions, embedder.split
+        self.gate = threading.Event()
+        self._embedder = embedder
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        if kind == "passage":
+            self.gate.wait(30)
+        return self._embedder.embed(texts, kind)
+
+
+def test_a_page_says_how_many_texts_it_could_not_compare_by_meaning(minilm: Embedder) -> None:
+    gated = Gated(minilm)
+    with MemoryStore(None, load_embedder=lambda: gated) as store:
+        ada = MemoryOf.new_agent(store, "Ada")
+        ada.archive(*ANIMALS)
+        assert ada.search("pet")[1].pending == len(ANIMALS)
+        gated.gate.set()
+        ada.embedded()
+        assert ada.search("pet")[1].pending == 0

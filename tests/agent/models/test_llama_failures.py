@@ -13,7 +13,7 @@ import pytest
 import agent
 from agent.errors import ModelCrashed, ModelError, ModelFileInvalid, ModelUnavailable
 from agent.model import ChatMessage, Prompt, Reply
-from agent.models.llama import LlamaModel, LlamaOptions
+from agent.models.llama import WORKER_MODULE, LlamaModel, LlamaOptions
 
 ROOT = Path(agent.__file__).parents[1]
 HELLO = Prompt((ChatMessage("user", "Hello"),))
@@ -178,13 +178,6 @@ async def test_a_cancelled_worker_that_does_not_stop_is_killed(model: LlamaModel
     assert (await model.complete(HELLO, 10)).parsed == Reply("Hello! How can I help?")
 
 
-async def test_cancelling_while_the_worker_starts_leaves_none_behind(model: LlamaModel) -> None:
-    with anyio.move_on_after(0.01):
-        await model.describe()
-    assert model.worker_pid is None
-    assert (await model.complete(HELLO, 10)).parsed == Reply("Hello! How can I help?")
-
-
 async def test_requests_of_several_tasks_are_all_answered(model: LlamaModel) -> None:
     replies = []
 
@@ -225,23 +218,6 @@ async def test_closing_in_the_middle_of_a_request_ends_it(model: LlamaModel) -> 
         os.kill(pid, 0)
 
 
-async def test_closing_while_the_worker_loads_leaves_none_behind(model: LlamaModel) -> None:
-    outcome = []
-
-    async def ask() -> None:
-        try:
-            await model.describe()
-        except ModelError as error:
-            outcome.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
-        await anyio.wait_all_tasks_blocked()
-        await model.aclose()
-    assert [type(error) for error in outcome] == [ModelUnavailable]
-    assert model.worker_pid is None
-
-
 def test_a_server_that_is_killed_leaves_no_worker_behind(model_path: Path) -> None:
     script = (
         "import anyio, sys; from pathlib import Path; from agent.models.llama import LlamaModel\n"
@@ -259,6 +235,22 @@ def test_a_server_that_is_killed_leaves_no_worker_behind(model_path: Path) -> No
         server.kill()
     assert wait_for_end(pidfd, 10)
     os.close(pidfd)
+
+
+def test_a_worker_that_reads_what_is_no_frame_ends() -> None:
+    command = [sys.executable, "-P", "-m", WORKER_MODULE]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as worker:
+        assert worker.stdin is not None
+        assert worker.stderr is not None
+        worker.stdin.write(b"\xff\xff\xff\xff")
+        worker.stdin.flush()  # and not closed: only the frame can end it
+        try:
+            assert worker.wait(10) == 1
+            assert b"a frame of 4294967295 bytes" in worker.stderr.read()
+        finally:
+            worker.kill()
 
 
 def test_importing_the_model_imports_no_engine() -> None:
