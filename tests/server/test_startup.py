@@ -24,13 +24,13 @@ def packages(modules: set[str]) -> set[str]:
 def test_stdio_imports_no_package_that_the_sdk_does_not() -> None:
     ours = modules_after("import server.protocol, server.stdio")
     lowlevel = modules_after("import mcp.server.lowlevel")
-    assert packages(ours) - packages(lowlevel) == {"server"}
+    assert packages(ours) - packages(lowlevel) == {"agent", "server"}
     assert "server.http" not in ours
 
 
 def test_what_the_command_line_calls_first_needs_the_standard_library_alone() -> None:
     ours = modules_after("import server.standard_streams, server.imports")
-    assert packages(ours) - packages(modules_after("")) == {"server"}
+    assert packages(ours) - packages(modules_after("")) == {"agent", "server"}
 
 
 def test_garbage_is_collected_again_after_the_imports() -> None:
