@@ -78,7 +78,6 @@ def test_instructions_and_blocks_that_fill_the_window_are_refused_with_both_numb
 
 
 async def test_a_real_tokenizer_never_counts_more_than_was_planned(model_file: Path) -> None:
-    pytest.importorskip("llama_cpp")
     history = History()
     for size in (10, 200, 40):
         history.user(size).step(60, 5, 120).step(300).reply(size)
