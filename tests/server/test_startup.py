@@ -30,7 +30,7 @@ def test_stdio_imports_no_package_that_the_sdk_does_not() -> None:
 
 def test_what_the_command_line_calls_first_needs_the_standard_library_alone() -> None:
     ours = modules_after("import server.standard_streams, server.imports")
-    assert packages(ours) - packages(modules_after("")) == {"agent", "server"}
+    assert packages(ours) - packages(modules_after("")) == {"server"}
 
 
 def test_garbage_is_collected_again_after_the_imports() -> None:
