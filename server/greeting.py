@@ -43,10 +43,11 @@ class Greeting(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """How a front is answered; it may stay unless it is refused."""
+    """How a front is answered; it may stay unless it is refused. others: it has other settings."""
 
     line: bytes
     refused: bool = False
+    others: bool = False
 
 
 def read_greeting(line: bytes) -> Greeting | None:
@@ -78,7 +79,7 @@ def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
         f"this memory is served by process {pid} with other settings ({'; '.join(others)});"
         " `mnemon stop` ends it, the next host starts it with new ones"
     )
-    return Welcome(_line({"note": note}))
+    return Welcome(_line({"note": note}), others=True)
 
 
 def client_name(line: bytes) -> str:

@@ -128,6 +128,10 @@ class Owner:
         self, connection: socket.socket, greeting: Greeting, lines: AsyncIterator[bytes]
     ) -> None:
         answer = welcome(greeting, self._settings, os.getpid())
+        if answer.others and self._idle_s is not None and not any(self._connections.values()):
+            # Unanswered, the front starts an owner with its own settings; nobody needs these.
+            self.stop("a host was started with other settings")
+            return
         await _write(connection, answer.line + b"\n")
         if answer.refused or greeting.front is None:
             return

@@ -189,3 +189,24 @@ def test_a_folder_named_server_where_the_host_runs_is_not_taken_for_ours(
         timeout=60,
     )
     assert json.loads(run.stdout)["result"] == {}
+
+
+def test_a_host_with_other_settings_gets_an_owner_with_them_when_nobody_needs_the_old_one(
+    mnemon: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with front_process(mnemon, data) as first:
+        first.shake_hands()
+        owner = read_owner(data)
+        monkeypatch.setenv("MNEMON_HNSW_THRESHOLD", "7")
+        with front_process(mnemon, data) as beside:
+            beside.shake_hands()
+            assert read_owner(data) == owner
+            for front in (first, beside):
+                assert front.process.stdin is not None
+                front.process.stdin.close()
+                assert front.end() == 0
+            with front_process(mnemon, data) as alone:
+                alone.shake_hands()
+                assert read_owner(data) != owner
+                alone.call(7, "agent_list")
+                assert "result" in alone.receive_answer(7)
