@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# A shell that runs the tests in the background has them ignore Ctrl-C, and what they start too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 # Machines are shared and slow at times: what takes long is no failure, and CI repeats itself.

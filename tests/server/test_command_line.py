@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -298,11 +299,14 @@ def test_ctrl_c_ends_a_conversation_at_its_prompt(
         command, stdin=child, stdout=child, stderr=child, start_new_session=True
     ) as chat:
         os.close(child)
+        timer = threading.Timer(60, chat.kill)
+        timer.start()
         shown = b""
         while not shown.endswith(b"> "):
             shown += os.read(terminal, 1000)
         chat.send_signal(signal.SIGINT)
-        assert chat.wait(15) == 130
+        assert chat.wait() == 130
+        timer.cancel()
     os.close(terminal)
     assert b"Traceback" not in shown
 
