@@ -84,15 +84,24 @@ def find_agent(reader: Reader, agent: str) -> Agent:
         UnknownAgent: naming some that exist.
     """
     row = reader.row("find_agent", agent=agent)
-    if row is None:
-        names = [name for (name,) in reader.rows("agent_names", limit=MAX_NAMES_SHOWN)]
-        raise UnknownAgent(agent, names)
-    return _agent(row)
+    found = None if row is None else _agent(row)
+    if found is None or not (reader.visible is None or found.id in reader.visible):
+        raise UnknownAgent(agent, list_names(reader, limit=MAX_NAMES_SHOWN))
+    return found
 
 
 def list_agents(reader: Reader, after: int = 0, limit: int = 50) -> list[Agent]:
     """Return agents in the order of their creation, those after a given key."""
-    return [_agent(row) for row in reader.rows("list_agents", after=after, limit=limit)]
+    visible = _visible(reader)
+    rows = reader.rows("list_agents", after=after, limit=limit, visible=visible)
+    return [_agent(row) for row in rows]
+
+
+def list_names(reader: Reader, prefix: str = "", limit: int = 100) -> list[str]:
+    """Return names that begin with a prefix, without regard to case, oldest agents first."""
+    visible = _visible(reader)
+    rows = reader.rows("agent_names", prefix=prefix, limit=limit, visible=visible)
+    return [name for (name,) in rows]
 
 
 def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, Any]) -> Agent:
@@ -161,6 +170,10 @@ def describe(agent: Agent) -> dict[str, Any]:
         "model": agent.model,
         "tags": list(agent.tags),
     }
+
+
+def _visible(reader: Reader) -> str | None:
+    return None if reader.visible is None else to_json(sorted(reader.visible))
 
 
 def _refuse_taken_name(transaction: Transaction, agent: Agent) -> None:

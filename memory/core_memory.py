@@ -34,6 +34,11 @@ def get_block(reader: Reader, agent: Agent, label: str) -> Block:
     raise UnknownBlock(agent.name, label, [block.label for block in found])
 
 
+def users_of_block(reader: Reader, block_id: str) -> list[tuple[str, str]]:
+    """Return id and name of every agent that has a block."""
+    return [(id_, name) for id_, name in reader.rows("users_of_block", block_id=block_id)]
+
+
 def create_block(transaction: Transaction, agent: Agent, draft: Block) -> Block:
     """Store a new block and attach it to the agent as its last.
 

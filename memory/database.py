@@ -21,7 +21,7 @@ from memory.errors import DatabaseClosed, DatabaseTooNew, DatabaseUnusable
 from memory.limits import check_text
 from memory.queries import load_migrations, load_queries
 from memory.records import Origin
-from memory.transaction import Reader, Transaction
+from memory.transaction import Reader, Transaction, Visible
 
 DEFAULT_DIMENSIONS = 384
 """Of the packaged MiniLM; another embedder's table replaces the empty one."""
@@ -87,11 +87,11 @@ class Database:
         return self._write_lock
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self, visible: Visible = None) -> Iterator[Reader]:
         """A Reader of what is committed, all at one moment."""
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            yield Reader(cursor, self._current_queries)
+            yield Reader(cursor, self._current_queries, visible)
 
     @contextmanager
     def scratch(self) -> Iterator[Reader]:
@@ -100,7 +100,7 @@ class Database:
             yield Reader(cursor, self._current_queries)
 
     @contextmanager
-    def write(self, origin: Origin) -> Iterator[Transaction]:
+    def write(self, origin: Origin, visible: Visible = None) -> Iterator[Transaction]:
         """One transaction: committed at the end of the block, rolled back by any exception.
 
         Raises:
@@ -112,7 +112,8 @@ class Database:
         with self._write_lock, self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
-                yield Transaction(cursor, self._current_queries, origin, datetime.now(UTC))
+                now = datetime.now(UTC)
+                yield Transaction(cursor, self._current_queries, origin, now, visible)
                 cursor.execute("COMMIT")
                 database_file.keep_log_private(self.path)
             except BaseException:

@@ -10,7 +10,7 @@ from memory import documents
 from memory.limits import check_text
 from memory.records import Agent, Message, NewMessage, ToolCall
 from memory.terms import indexed_text
-from memory.transaction import Reader, Row, Transaction, to_json
+from memory.transaction import Change, Reader, Row, Transaction, to_json
 
 SEARCHED_ROLES = ("user", "assistant")
 """What is indexed: what was said. Tool results repeat memory and would find themselves."""
@@ -63,6 +63,7 @@ def append_messages(
     if said:
         documents.add_documents(transaction, agent.key, said)
     transaction.changes.messages.setdefault(agent.key, []).extend(stored)
+    transaction.changes.all.append(Change("message.append", agent.id, stored[-1].id, {}))
     return stored
 
 

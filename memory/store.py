@@ -6,7 +6,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 `search_messages`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from memory.fusion import Ranked
 from memory.hnsw import HnswIndex
 from memory.records import AgentState, Message, Origin, Passage
 from memory.search import Page, Query, search
-from memory.transaction import Reader, Transaction, to_json
+from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet
 
 HNSW_THRESHOLD = 20_000
@@ -83,6 +83,7 @@ class MemoryStore:
             requests.forget_old(self.database)
             self._opened = opened.pop_all()
         self._working_set = WorkingSet()
+        self._watchers: list[Callable[[Sequence[Change]], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -94,23 +95,29 @@ class MemoryStore:
         """Stop the background threads, fold the log into the file and release it."""
         self._opened.close()
 
+    def watch(self, watcher: Callable[[Sequence[Change]], None]) -> None:
+        """Have `watcher` called with what each transaction changed, on the thread that wrote it."""
+        self._watchers.append(watcher)
+
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self, visible: Visible = None) -> Iterator[Reader]:
         """A Reader of what is committed."""
-        with self.database.read() as reader:
+        with self.database.read(visible) as reader:
             yield reader
 
     @contextmanager
-    def write(self, origin: Origin) -> Iterator[Transaction]:
-        """One transaction; caches and indexes learn of it once it is committed."""
+    def write(self, origin: Origin, visible: Visible = None) -> Iterator[Transaction]:
+        """One transaction; caches, indexes and watchers learn of it once it is committed."""
         with self.database.lock:
-            with self.database.write(origin) as transaction:
+            with self.database.write(origin, visible) as transaction:
                 yield transaction
             self._working_set.follow(transaction.changes)
             self.index.follow(transaction.changes)
             self.embedding.add(transaction.changes.newest_docs)
+        for watcher in self._watchers:
+            watcher(transaction.changes.all)
 
-    def agent_state(self, agent: str) -> AgentState:
+    def agent_state(self, agent: str, visible: Visible = None) -> AgentState:
         """Return what a turn of the agent with this id or name needs.
 
         Raises:
@@ -118,9 +125,9 @@ class MemoryStore:
         """
         with self.database.lock:
             known = self._working_set.find(agent)
-            if known is not None:
+            if known is not None and (visible is None or known.agent.id in visible):
                 return known
-            with self.database.read() as reader:
+            with self.database.read(visible) as reader:
                 return self._working_set.get(reader, agents.find_agent(reader, agent))
 
     def search_passages(self, reader: Reader, query: Query) -> tuple[list[PassageHit], Page]:

@@ -24,12 +24,31 @@ Queries = Callable[[], Mapping[str, str]]
 """Gives the named queries for the width of vectors that the database has now."""
 
 
+Visible = frozenset[str] | None
+"""The ids of the agents that whoever asks may know of; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of memory, as those who watch it learn of it; values: what is there now, or was.
+
+    action and subject are those of its event; "message.append" has none, and no values.
+    """
+
+    action: str
+    agent_id: str | None
+    subject: str
+    values: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Changes:
     """What a transaction did, for the caches and indexes that follow it once it is committed.
 
-    newest_docs: the last document written to each collection.
+    newest_docs: the last document written to each collection. all: in order, for the watchers.
     """
+
+    all: list[Change] = field(default_factory=list)
 
     stale_agents: set[int] = field(default_factory=set)
     agents: dict[int, Agent] = field(default_factory=dict)
@@ -41,10 +60,16 @@ class Changes:
 
 
 class Reader:
-    """Runs named queries on one cursor; not for use by two threads at once."""
+    """Runs named queries on one cursor; not for use by two threads at once.
 
-    def __init__(self, cursor: "DuckDBPyConnection", queries: Queries) -> None:
+    visible: what agents.py finds and lists through this reader; all else is absent.
+    """
+
+    def __init__(
+        self, cursor: "DuckDBPyConnection", queries: Queries, visible: Visible = None
+    ) -> None:
         self._cursor, self._queries = cursor, queries
+        self.visible = visible
 
     def rows(self, query: str, **parameters: object) -> list[Row]:
         """Run a query and return all its rows."""
@@ -86,8 +111,9 @@ class Transaction(Reader):
         queries: Queries,
         origin: Origin,
         now: datetime,
+        visible: Visible = None,
     ) -> None:
-        super().__init__(cursor, queries)
+        super().__init__(cursor, queries, visible)
         self.origin = origin
         self.now = now
         self.changes = Changes()
@@ -140,6 +166,10 @@ class Transaction(Reader):
             agent_id=agent_id,
             rows=to_json(rows),
         )
+        self.changes.all += [
+            Change(action, agent_id, subject, after or before or {})
+            for subject, before, after in changes
+        ]
 
 
 def to_json(value: Any) -> str:

@@ -24,10 +24,16 @@ ORDER BY (id = $agent) DESC LIMIT 1;
 -- name: list_agents
 SELECT key, id, name, description, system, timezone, model, tags, archive_key, window_start,
        created_at, updated_at
-FROM agents WHERE key > $after ORDER BY key LIMIT $limit;
+FROM agents
+WHERE key > $after
+  AND ($visible IS NULL OR id IN (SELECT unnest(from_json($visible, '["VARCHAR"]'))))
+ORDER BY key LIMIT $limit;
 
 -- name: agent_names
-SELECT name FROM agents ORDER BY key LIMIT $limit;
+SELECT name FROM agents
+WHERE starts_with(lower(name), lower($prefix))
+  AND ($visible IS NULL OR id IN (SELECT unnest(from_json($visible, '["VARCHAR"]'))))
+ORDER BY key LIMIT $limit;
 
 -- name: insert_archive
 INSERT INTO archives VALUES ($key, $id, $name, $now);

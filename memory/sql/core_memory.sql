@@ -20,5 +20,10 @@ DELETE FROM agent_blocks WHERE agent_key = $agent_key AND block_key = $block_key
 -- name: count_block_users
 SELECT count(*) FROM agent_blocks WHERE block_key = $block_key;
 
+-- name: users_of_block
+SELECT g.id, g.name FROM blocks b
+JOIN agent_blocks a ON a.block_key = b.key JOIN agents g ON g.key = a.agent_key
+WHERE b.id = $block_id ORDER BY g.key;
+
 -- name: delete_block
 DELETE FROM blocks WHERE key = $block_key;

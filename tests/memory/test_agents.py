@@ -138,3 +138,45 @@ def test_an_origin_that_cannot_be_stored_is_refused(words_only: MemoryStore) -> 
         words_only.write(replace(TEST, actor="host:\ud800")) as transaction,
     ):
         agents.create_agent(transaction, NewAgent("Ada"))
+
+
+def test_who_may_see_one_agent_finds_lists_and_is_told_of_no_other(words_only: MemoryStore) -> None:
+    ada, bob = MemoryOf.new_agent(words_only, "Ada"), MemoryOf.new_agent(words_only, "Bob")
+    only_ada = frozenset({ada.agent.id})
+    with words_only.read(only_ada) as reader:
+        assert agents.find_agent(reader, "ada") == ada.agent
+        assert agents.list_agents(reader) == [ada.agent]
+        assert agents.list_names(reader) == ["Ada"]
+        for absent in ("Bob", bob.agent.id):
+            with pytest.raises(UnknownAgent) as caught:
+                agents.find_agent(reader, absent)
+            assert str(caught.value) == f"no agent {absent!r}; agents: Ada"
+    with words_only.write(TEST, only_ada) as transaction, pytest.raises(UnknownAgent):
+        agents.find_agent(transaction, "Bob")
+
+
+def test_a_cached_agent_is_as_absent_as_any_to_who_may_not_see_it(words_only: MemoryStore) -> None:
+    bob = MemoryOf.new_agent(words_only, "Bob")
+    assert words_only.agent_state(bob.agent.id).agent == bob.agent
+    with pytest.raises(UnknownAgent, match="none yet"):
+        words_only.agent_state(bob.agent.id, frozenset())
+
+
+def test_names_are_completed_without_regard_to_case(words_only: MemoryStore) -> None:
+    for name in ("Ada", "adam", "Bob"):
+        MemoryOf.new_agent(words_only, name)
+    with words_only.read() as reader:
+        assert agents.list_names(reader, "AD") == ["Ada", "adam"]
+        assert agents.list_names(reader, "%") == []
+
+
+def test_watchers_learn_of_what_was_committed_and_of_nothing_else(words_only: MemoryStore) -> None:
+    ada = MemoryOf.new_agent(words_only, "Ada")
+    seen: list[tuple[str, str | None]] = []
+    words_only.watch(lambda changes: seen.extend((c.action, c.agent_id) for c in changes))
+    ada.append("persona", "Kind.")
+    ada.say("Hello.")
+    with pytest.raises(ZeroDivisionError), ada.write() as transaction:
+        agents.update_agent(transaction, ada.agent, {"name": "Eva"})
+        1 / 0  # noqa: B018
+    assert seen == [("block.update", ada.agent.id), ("message.append", ada.agent.id)]
