@@ -28,9 +28,13 @@ MAX_STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn came to. Tokens are summed over every time the model was asked here."""
+    """What a turn came to. Tokens are summed over every time the model was asked here.
+
+    message_id: of the reply, as recall memory has it.
+    """
 
     turn_id: str
+    message_id: str
     reply: str
     steps: int
     tools_used: tuple[str, ...]
@@ -79,7 +83,7 @@ class TurnRunner:
             stored = await anyio.to_thread.run_sync(self._stored, state.agent, turn_id, text)
             begun = _Begun(turn_id or f"turn-{uuid4()}", tuple(stored))
             if stored and stored[-1].role == "assistant" and not stored[-1].tool_calls:
-                return begun.turn(stored[-1].content, [], [])
+                return begun.turn(stored[-1].id, stored[-1].content, [], [])
             return await self._run(state.agent.id, text, begun, announce)
 
     def _stored(self, agent: Agent, turn_id: str | None, text: str) -> list[Message]:
@@ -103,8 +107,8 @@ class TurnRunner:
             step = Step(self._store, state, thought.window, turn_id, first_doc, new)
             match thought.answer:
                 case Reply(reply):
-                    await anyio.to_thread.run_sync(step.store_reply, reply)
-                    return begun.turn(reply, used, thoughts)
+                    message_id = await anyio.to_thread.run_sync(step.store_reply, reply)
+                    return begun.turn(message_id, reply, used, thoughts)
                 case ToolCalls() as calls:
                     first_doc = await anyio.to_thread.run_sync(
                         step.store_calls, calls, thought.max_result_chars
@@ -132,10 +136,11 @@ class _Begun:
     def steps(self) -> int:
         return sum(message.role == "assistant" for message in self.stored)
 
-    def turn(self, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
+    def turn(self, message_id: str, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
         earlier = [call.name for message in self.stored for call in message.tool_calls]
         return Turn(
             self.turn_id,
+            message_id,
             reply,
             self.steps + len(thoughts),
             (*earlier, *used),

@@ -24,8 +24,27 @@ def input_schema(model: type[BaseModel]) -> Schema:
 
 
 def output_schema(model: type[BaseModel]) -> Schema:
-    """Return the schema of a tool's structured result. Nulls stay: they appear in results."""
-    return _compact(model.model_json_schema(mode="serialization"), hide_null=False)
+    """Return the schema of a tool's structured result. Nulls stay: they appear in results.
+
+    Names and types only: every field is always there, and what it means is seen in the text.
+    """
+    return _bare(_compact(model.model_json_schema(mode="serialization"), hide_null=False))
+
+
+def _bare(node: Schema) -> Schema:
+    """The schema without what is said of fields, and "or null" as a list of types."""
+    left_out = ("description", "default", "required")
+    kept = {key: value for key, value in node.items() if key not in left_out}
+    options = kept.get("anyOf")
+    if options and len(options) == 2 and options[1] == {"type": "null"} and "type" in options[0]:
+        del kept["anyOf"]
+        kept = {**options[0], "type": [options[0]["type"], "null"], **kept}
+    for key in ("properties", "$defs"):
+        if key in kept:
+            kept[key] = {name: _bare(sub) for name, sub in kept[key].items()}
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _bare(kept["items"])
+    return kept
 
 
 def _compact(schema: Schema, hide_null: bool) -> Schema:

@@ -1,11 +1,11 @@
 """The search tools over archival and recall memory, under Letta's names."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, MemoryTool, Result, Scope
 from memory import recall
@@ -18,9 +18,6 @@ from memory.search import Query
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import PassageHit
-
-MAX_OWN_MESSAGES = 60
-"""What a turn may have said itself: the user's message, and a text beside the calls of 50 steps."""
 
 Start = "Only from this date on, inclusive: 2026-03-01 or 2026-03-01T09:30."
 End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day."
@@ -41,6 +38,10 @@ class Why(Result):
     cosine: float | None
 
 
+# Hosts read the schema of every result with every prompt; what these numbers are, few will ask.
+Explained = Annotated[Why | None, WithJsonSchema({"type": ["object", "null"]})]
+
+
 class PassageFound(Result):
     """A passage of the archive."""
 
@@ -51,7 +52,7 @@ class PassageFound(Result):
     author: str | None = None
     source: str | None = None
     session: str | None = None
-    why: Why | None = None
+    why: Explained = None
 
 
 class PassagesFound(Result):
@@ -73,7 +74,7 @@ class MessageFound(Result):
     role: str
     content: str
     timestamp: str
-    why: Why | None = None
+    why: Explained = None
 
 
 class MessagesFound(Result):
@@ -137,10 +138,7 @@ def search_conversation(
     """Search the agent's messages, or list the newest when there is no query."""
     since, until = parse_range(a.start_date, a.end_date, scope.agent.timezone)
     if a.query is None:
-        if cursor is not None:
-            raise InvalidValue("a cursor continues a search; give the query it belongs to")
-        newest = _newest(scope, a, (since, until))
-        return MessagesFound(results=[_message(scope.agent, m, None) for m in newest])
+        return _newest(scope, a, recall.Span(since, until, scope.before_doc), cursor)
     query = Query(
         collection=scope.agent.key,
         text=a.query,
@@ -161,14 +159,23 @@ def search_conversation(
 
 
 def _newest(
-    scope: Scope, a: ConversationSearch, between: tuple[datetime | None, datetime | None]
-) -> list[Message]:
-    """The newest messages before the turn that is searching."""
+    scope: Scope, a: ConversationSearch, span: recall.Span, cursor: str | None
+) -> MessagesFound:
+    """The newest messages before the turn that is searching, or before those of the last page."""
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise InvalidValue(
+                f"{cursor[:40]!a} continues no list of the newest messages; start without one, or"
+                " give the query that it belongs to"
+            )
+        span = replace(span, before_doc=int(cursor))
     roles = a.roles or recall.SEARCHED_ROLES
-    limit = a.limit if scope.before_doc is None else a.limit + MAX_OWN_MESSAGES
-    newest = recall.newest_messages(scope.reader, scope.agent, roles, between, limit)
-    before = [m for m in newest if scope.before_doc is None or m.doc < scope.before_doc]
-    return before[: a.limit]
+    found = recall.newest_messages(scope.reader, scope.agent, roles, span, a.limit + 1)
+    shown = found[: a.limit]
+    return MessagesFound(
+        results=[_message(scope.agent, message, None) for message in shown],
+        next_cursor=str(shown[-1].doc) if len(found) > len(shown) else None,
+    )
 
 
 def _passage(agent: Agent, hit: "PassageHit", explain: bool) -> PassageFound:

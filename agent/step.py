@@ -10,7 +10,7 @@ from agent.model import ToolCalls
 from agent.tools import MEMORY_TOOLS, run_call
 from agent.window import Window
 from memory import agents, recall
-from memory.records import AgentState, NewMessage, Origin, ToolCall
+from memory.records import AgentState, Message, NewMessage, Origin, ToolCall
 from memory.store import MemoryStore
 from memory.transaction import Transaction
 
@@ -33,10 +33,11 @@ class Step:
     first_doc: int | None
     new: tuple[NewMessage, ...]
 
-    def store_reply(self, text: str) -> None:
-        """Store the end of the turn."""
+    def store_reply(self, text: str) -> str:
+        """Store the end of the turn; returns the id of its message."""
         with self.store.write(self._origin("reply")) as transaction:
-            self._append(transaction, self._now(), [NewMessage("assistant", text)])
+            reply = NewMessage("assistant", text)
+            return self._append(transaction, self._now(), [reply])[-1].id
 
     def store_calls(self, answer: ToolCalls, max_chars: int) -> int:
         """Run the calls and store them with their results; returns the turn's first doc.
@@ -58,7 +59,8 @@ class Step:
                 NewMessage("tool", result, tool_call_id=_unicode(call.id))
                 for call, result in zip(calls, results, strict=True)
             ]
-            return self._append(transaction, now, [said, *done])
+            stored = self._append(transaction, now, [said, *done])
+            return self.first_doc or stored[0].doc
 
     def _search(self, calls: Sequence[ToolCall], max_chars: int) -> list[str]:
         with self.store.read() as reader:
@@ -74,14 +76,14 @@ class Step:
 
     def _append(
         self, transaction: Transaction, now: AgentState, messages: Sequence[NewMessage]
-    ) -> int:
-        """Store the step's messages and move the window; returns the turn's first doc."""
+    ) -> list[Message]:
+        """Store the step's messages and move the window."""
         stored = recall.append_messages(
             transaction, now.agent, self.turn_id, now.total_messages, [*self.new, *messages]
         )
         if self.window.window_start != now.agent.window_start:
             agents.move_window(transaction, now.agent, self.window.window_start)
-        return self.first_doc or stored[0].doc
+        return stored
 
     def _origin(self, reason: str) -> Origin:
         return Origin(f"agent:{self.state.agent.name}", reason, self.turn_id)

@@ -11,7 +11,8 @@ MemoryStoreError
 ├── NotFound
 │   ├── UnknownAgent
 │   ├── UnknownBlock
-│   └── UnknownPassage
+│   ├── UnknownPassage
+│   └── UnknownMessage
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
@@ -119,6 +120,14 @@ class UnknownBlock(NotFound):
         super().__init__(
             f"agent {agent!r} has no block {label!r}; it has {', '.join(known) or 'none'}"
         )
+
+
+class UnknownMessage(NotFound):
+    """No message of the agent has this id."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        super().__init__(f"no message {message_id!r}; conversation_search shows ids")
 
 
 class UnknownPassage(NotFound):

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from memory import documents
+from memory.errors import UnknownMessage
 from memory.limits import check_text
 from memory.records import Agent, Message, NewMessage, ToolCall
 from memory.terms import indexed_text
@@ -83,24 +85,37 @@ def turn_messages(reader: Reader, agent: Agent, turn_id: str) -> list[Message]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the log: a half-open range of time (UTC), up to a document that is out."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    before_doc: int | None = None
+
+
 def newest_messages(
-    reader: Reader,
-    agent: Agent,
-    roles: Sequence[str],
-    between: tuple[datetime | None, datetime | None],
-    limit: int,
+    reader: Reader, agent: Agent, roles: Sequence[str], span: Span, limit: int
 ) -> list[Message]:
-    """Return messages in a half-open range of time (UTC), newest first."""
-    since, until = between
+    """Return messages of a part of the log, newest first."""
     rows = reader.rows(
         "newest_messages",
         agent_key=agent.key,
         roles=to_json(list(roles)),
-        since=since and since.replace(tzinfo=None),
-        until=until and until.replace(tzinfo=None),
+        since=span.since and span.since.replace(tzinfo=None),
+        until=span.until and span.until.replace(tzinfo=None),
+        before_doc=span.before_doc,
         limit=limit,
     )
     return [message_of(row) for row in rows]
+
+
+def get_message(reader: Reader, agent: Agent, message_id: str) -> Message:
+    """Return one message of the agent, or raise UnknownMessage."""
+    row = reader.row("message_by_id", agent_key=agent.key, id=message_id)
+    if row is None:
+        raise UnknownMessage(message_id)
+    return message_of(row)
 
 
 def last_sequence(reader: Reader, agent: Agent) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memory.errors import KeyReused
 from memory.records import Origin
-from memory.transaction import Transaction
+from memory.transaction import Reader, Transaction
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.database import Database
@@ -32,13 +32,13 @@ class Request:
     by_caller: bool
 
 
-def first_result(transaction: Transaction, request: Request) -> str | None:
+def first_result(reader: Reader, request: Request) -> str | None:
     """Return what the request returned when it came first, or None: this is the first time.
 
     Raises:
         KeyReused: the caller's key was given to another request.
     """
-    row = transaction.row("find_request", key=request.key)
+    row = reader.row("find_request", key=request.key)
     if row is None:
         return None
     tool, arguments, result = row
@@ -46,13 +46,13 @@ def first_result(transaction: Transaction, request: Request) -> str | None:
         return str(result)
     if request.by_caller:
         raise KeyReused(request.tool, tool)
-    # A host that uses a message id twice: what it asks is new, and the old answer is long given.
-    transaction.run("delete_request", key=request.key)
     return None
 
 
 def keep_result(transaction: Transaction, request: Request, result: str) -> None:
     """Store what the request returns, with what it changed."""
+    # A host that uses a message id twice: what it asks is new, and the old answer is long given.
+    transaction.run("delete_request", key=request.key)
     transaction.run(
         "insert_request",
         key=request.key,

@@ -1,185 +1,197 @@
 """The tools for hosts that delegate: managing agents, and giving them a message."""
 
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import anyio.to_thread
-from pydantic import BaseModel, Field
-
-from agent.memory_tools import Arguments
 from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
-from memory.records import DEFAULT_BLOCK_LIMIT_CHARS, Agent, Block, Origin
+from memory.records import Agent, Block
 from memory.transaction import Reader, Transaction
+from server.agent_models import (
+    AgentDeleted,
+    AgentPage,
+    AgentReply,
+    AgentShown,
+    AgentSummary,
+    BlockChange,
+    Create,
+    Decide,
+    Decided,
+    GetAgent,
+    ListAgents,
+    SendMessage,
+    Update,
+)
+from server.agent_views import page_of, show_agent, summary_of
+from server.approvals import Approvals, ask_person
 from server.config import expanded
 from server.cursors import key_after
-from server.memory_tools import ChangesAgent, ForAgent, GetRuntime
-from server.once import Once, request_of, turn_of, write_once
+from server.errors import NotAllowed
+from server.memory_access import MemoryAccess
+from server.memory_tools import BOTH, DELEGATING, ChangesAgent
+from server.memory_uris import message_uri
+from server.once import request_of, turn_of
 from server.registry import Call, Tool
+from server.reply_size import PAGE_BYTES, first_of, shortened
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from agent.loop import Turn
+    from memory.store import MemoryStore
 
-DEFAULT_BLOCKS = (
+DEFAULT_BLOCKS: Final = (
     Block("persona", description="Who you are: your role, character and way of working."),
     Block("human", description="What is known about the person you talk with."),
 )
 
-Limit = Annotated[int, Field(ge=1, le=100_000, description="Its limit in characters.")]
+_NAMES_BYTES: Final = 2_000
 
 
-class NewBlock(Arguments):
-    """A block of a new agent."""
+@dataclass(frozen=True, slots=True)
+class AgentTools:
+    """What the tools do."""
 
-    label: str = Field(description="Short name, e.g. human, persona, project.")
-    value: str = Field("", description="Its first text.")
-    limit_chars: Limit = DEFAULT_BLOCK_LIMIT_CHARS
-    description: str = Field("", description="What belongs into it.")
-    read_only: bool = Field(False, description="Whether the editing tools refuse it.")
+    access: MemoryAccess
+    approvals: Approvals
 
+    async def create(self, call: Call, a: Create) -> AgentSummary:
+        """agent_create."""
+        if call.caller.agents is not None:
+            raise NotAllowed("create agents")
 
-class BlockChange(Arguments):
-    """A change to one block by the person who owns the agent; what is left out stays."""
+        def work(_: "MemoryStore", transaction: Transaction) -> AgentSummary:
+            return summary_of(agents.create_agent(transaction, new_agent(a)))
 
-    label: str = Field(description="Label of the block; one that does not exist is created.")
-    value: str | None = Field(None, description="Its whole new text.")
-    limit_chars: Limit | None = None
-    description: str | None = Field(None, description="What belongs into it.")
-    read_only: bool | None = Field(None, description="Whether the editing tools refuse it.")
+        return await self.access.write(call, "agent_create", a, AgentSummary, work)
 
+    async def list(self, call: Call, a: ListAgents) -> AgentPage:
+        """agent_list."""
+        after = key_after(a.cursor)
 
-class Create(Once):
-    """Arguments of agent_create."""
+        def work(_: "MemoryStore", reader: Reader) -> AgentPage:
+            return page_of(agents.list_agents(reader, after, a.limit + 1), a.limit)
 
-    name: str = Field(description="Unique name.")
-    description: str = Field("", description="What the agent is for.")
-    system: str = Field("", description="Instructions to its model; default: mnemon's own.")
-    timezone: str = Field("UTC", description="IANA time zone, e.g. Europe/Berlin.")
-    model: str | None = Field(None, description="Path of a GGUF file; default: the configured.")
-    tags: list[str] = Field(default_factory=list, description="Labels to list agents by.")
-    blocks: list[NewBlock] | None = Field(None, description="Default: persona and human, empty.")
+        return await self.access.read(call.caller, work)
 
+    async def get(self, call: Call, a: GetAgent) -> AgentShown:
+        """agent_get."""
+        after = key_after(a.cursor)
 
-class Update(ChangesAgent):
-    """Arguments of agent_update; what is left out stays."""
+        def work(_: "MemoryStore", reader: Reader) -> AgentShown:
+            return show_agent(reader, agents.find_agent(reader, a.agent_id), after)
 
-    name: str | None = Field(None, description="New name.")
-    description: str | None = Field(None, description="What the agent is for.")
-    system: str | None = Field(None, description="Instructions to its model; empty: the default.")
-    timezone: str | None = Field(None, description="IANA time zone.")
-    model: str | None = Field(None, description="Path of a GGUF file.")
-    tags: list[str] | None = Field(None, description="All its tags.")
-    blocks: list[BlockChange] | None = Field(None, description="Blocks to change or add.")
+        return await self.access.read(call.caller, work)
 
+    async def update(self, call: Call, a: Update) -> AgentShown:
+        """agent_update."""
+        if call.caller.agents is not None and (a.name is not None or a.model is not None):
+            # A name that is taken would tell of an agent, a path of a file of this machine.
+            raise NotAllowed("change an agent's name or model")
 
-class ListAgents(Arguments):
-    """Arguments of agent_list."""
+        def work(_: "MemoryStore", transaction: Transaction) -> AgentShown:
+            agent = agents.find_agent(transaction, a.agent_id)
+            kept = {"agent_id", "blocks", "idempotency_key"}
+            changes: dict[str, Any] = a.model_dump(exclude=kept, exclude_none=True)
+            _check_model(a.model)
+            if changes:
+                agent = agents.update_agent(transaction, agent, changes)
+            for change in a.blocks or ():
+                _change_block(transaction, agent, change)
+            return show_agent(transaction, agent)
 
-    limit: int = Field(50, ge=1, le=100, description="How many at most.")
-    cursor: str | None = Field(None, description="next_cursor of the page before.")
+        return await self.access.write(call, "agent_update", a, AgentShown, work)
 
+    async def delete(self, call: Call, a: ChangesAgent) -> AgentDeleted:
+        """agent_delete: once a person agrees."""
+        name = "agent_delete"
+        before = await self.access.first_result(call, name, a, AgentDeleted)
+        if before is not None:
+            return before
+        would = await self.access.read(
+            call.caller, lambda _, reader: _would_go(reader, agents.find_agent(reader, a.agent_id))
+        )
 
-class SendMessage(ChangesAgent):
-    """Arguments of agent_message."""
+        def act(transaction: Transaction) -> AgentDeleted:
+            # By its id: another agent may have the name by now.
+            return _delete(transaction, agents.find_agent(transaction, would.id))
 
-    message: str = Field(description="What to say to the agent.")
+        if await ask_person(call, f"Delete {_lost(would)}? This cannot be undone."):
+            return await self.access.write(call, name, a, AgentDeleted, lambda _, t: act(t))
+        return would.model_copy(update={"approval_id": self.approvals.keep(call.caller, act)})
 
+    async def decide(self, call: Call, a: Decide) -> Decided:
+        """approval_decide."""
+        name = "approval_decide"
+        before = await self.access.first_result(call, name, a, Decided)
+        if before is not None:
+            return before
+        waiting = self.approvals.take(call.caller, a.approval_id)
 
-class AgentSummary(BaseModel):
-    """An agent in a list."""
+        def work(_: "MemoryStore", transaction: Transaction) -> Decided:
+            if not a.approve:
+                return Decided(approved=False, text="Declined; nothing was changed.")
+            done = waiting.act(transaction)
+            text = _deleted_text(done) if isinstance(done, AgentDeleted) else "Done."
+            return Decided(approved=True, text=text)
 
-    id: str
-    name: str
-    description: str
-    tags: list[str]
+        return await self.access.write(call, name, a, Decided, work)
 
+    async def message(self, call: Call, a: SendMessage) -> AgentReply:
+        """agent_message."""
+        state = await self.access.state(call.caller, a.agent_id)
 
-class AgentPage(BaseModel):
-    """Agents in the order of their creation."""
+        async def announce(step: int, what: str) -> None:
+            await call.progress(step, None, what)
 
-    agents: list[AgentSummary]
-    next_cursor: str | None = None
-
-
-class BlockShown(BaseModel):
-    """A block with its settings."""
-
-    label: str
-    value: str
-    limit_chars: int
-    description: str
-    read_only: bool
-    version: int
-
-
-class AgentShown(BaseModel):
-    """An agent with its settings and blocks."""
-
-    id: str
-    name: str
-    description: str
-    system: str
-    timezone: str
-    model: str | None
-    tags: list[str]
-    blocks: list[BlockShown]
-    messages: int
-    passages: int
-    created_at: str
-
-
-class AgentDeleted(BaseModel):
-    """What went with a deleted agent."""
-
-    id: str
-    name: str
-    messages: int
-    passages: int
-    blocks: list[str]
-
-
-class AgentReply(BaseModel):
-    """The agent's answer, and how it came about."""
-
-    reply: str
-    turn_id: str
-    steps: int
-    tools_used: list[str]
-    prompt_tokens: int
-    completion_tokens: int
+        request = request_of(call, "agent_message", a)
+        turn_id = None if request is None else turn_of(request)
+        parts = await self.access.runtime()
+        async with parts.runner_for(state.agent) as runner:
+            turn: Turn = await runner.run(state.agent.id, a.message, announce, turn_id)
+        where = f"memory_read {message_uri(state.agent.id, turn.message_id)}"
+        return AgentReply(
+            reply=shortened(turn.reply, PAGE_BYTES, where),
+            turn_id=turn.turn_id,
+            steps=turn.steps,
+            tools_used=list(turn.tools_used),
+            prompt_tokens=turn.prompt_tokens,
+            completion_tokens=turn.completion_tokens,
+        )
 
 
-def agent_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
+def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
     """The table of agent tools, in the order hosts list them."""
+    do = AgentTools(access, approvals)
     return (
-        Tool(
-            name="agent_create",
-            title="Create an agent",
-            description="Create an agent with memory of its own.",
-            arguments=Create,
-            result=AgentShown,
-            run=partial(_create, runtime),
-            text=lambda agent: f"Created agent {agent.name} ({agent.id}).",
-        ),
         Tool(
             name="agent_list",
             title="List agents",
             description="The agents that exist.",
             arguments=ListAgents,
             result=AgentPage,
-            run=partial(_list, runtime),
+            run=do.list,
             read_only=True,
+            toolsets=BOTH,
+        ),
+        Tool(
+            name="agent_create",
+            title="Create an agent",
+            description="Create an agent with memory of its own.",
+            arguments=Create,
+            result=AgentSummary,
+            run=do.create,
+            text=lambda agent: f"Created agent {agent.name} ({agent.id}).",
+            toolsets=BOTH,
         ),
         Tool(
             name="agent_get",
             title="Show an agent",
             description="An agent's settings and blocks.",
-            arguments=ForAgent,
+            arguments=GetAgent,
             result=AgentShown,
-            run=partial(_get, runtime),
+            run=do.get,
             read_only=True,
+            toolsets=DELEGATING,
         ),
         Tool(
             name="agent_update",
@@ -187,18 +199,32 @@ def agent_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
             description="Change an agent's settings or blocks on behalf of its owner.",
             arguments=Update,
             result=AgentShown,
-            run=partial(_update, runtime),
+            run=do.update,
             destructive=True,
             idempotent=True,
+            toolsets=DELEGATING,
         ),
         Tool(
             name="agent_delete",
             title="Delete an agent",
-            description="Delete an agent with its messages, archive and blocks.",
+            description="Delete an agent with all its memory, if a person agrees.",
             arguments=ChangesAgent,
             result=AgentDeleted,
-            run=partial(_delete, runtime),
+            run=do.delete,
+            text=_deleted_text,
             destructive=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="approval_decide",
+            title="Pass on a decision",
+            description="Tell what the person decided about something that waits for approval.",
+            arguments=Decide,
+            result=Decided,
+            run=do.decide,
+            text=lambda result: str(result.text),
+            destructive=True,
+            toolsets=DELEGATING,
         ),
         Tool(
             name="agent_message",
@@ -206,26 +232,11 @@ def agent_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
             description="Give the agent a message; it thinks with a local model and answers.",
             arguments=SendMessage,
             result=AgentReply,
-            run=partial(_message, runtime),
+            run=do.message,
             text=lambda result: str(result.reply),
             destructive=True,
+            toolsets=DELEGATING,
         ),
-    )
-
-
-def show_agent(reader: Reader, agent: Agent) -> AgentShown:
-    """An agent as hosts and the command line show it."""
-    held = agents.holdings(reader, agent)
-    return AgentShown(
-        **agents.describe(agent),
-        id=agent.id,
-        blocks=[
-            BlockShown(**core_memory.describe(block), version=block.version)
-            for block in core_memory.list_blocks(reader, agent)
-        ],
-        messages=held.messages,
-        passages=held.passages,
-        created_at=agent.created_at.isoformat("T", "seconds"),
     )
 
 
@@ -244,104 +255,43 @@ def new_agent(arguments: Create) -> agents.NewAgent:
     )
 
 
-async def _create(runtime: GetRuntime, call: Call, a: Create) -> AgentShown:
-    store = (await runtime()).store
-
-    def work(transaction: Transaction) -> AgentShown:
-        return show_agent(transaction, agents.create_agent(transaction, new_agent(a)))
-
-    request = request_of(call, "agent_create", a)
-    origin = _origin(call, "agent_create")
-    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentShown, work)
-
-
-async def _list(runtime: GetRuntime, call: Call, a: ListAgents) -> AgentPage:
-    store = (await runtime()).store
-
-    def work() -> AgentPage:
-        with store.read() as reader:
-            return list_page(agents.list_agents(reader, key_after(a.cursor), a.limit + 1), a.limit)
-
-    return await anyio.to_thread.run_sync(work)
-
-
-def list_page(found: Sequence[Agent], limit: int) -> AgentPage:
-    """One page of agents; found holds one more when there is another page."""
-    return AgentPage(
-        agents=[
-            AgentSummary(id=a.id, name=a.name, description=a.description, tags=list(a.tags))
-            for a in found[:limit]
-        ],
-        next_cursor=str(found[limit - 1].key) if len(found) > limit else None,
+def _would_go(reader: Reader, agent: Agent) -> AgentDeleted:
+    held = agents.holdings(reader, agent)
+    labels = [block.label for block in core_memory.list_blocks(reader, agent)]
+    return AgentDeleted(
+        status="waiting",
+        id=agent.id,
+        name=agent.name,
+        messages=held.messages,
+        passages=held.passages,
+        blocks=first_of(labels, _NAMES_BYTES),
     )
 
 
-async def _get(runtime: GetRuntime, call: Call, a: ForAgent) -> AgentShown:
-    store = (await runtime()).store
-
-    def work() -> AgentShown:
-        with store.read() as reader:
-            return show_agent(reader, agents.find_agent(reader, a.agent_id))
-
-    return await anyio.to_thread.run_sync(work)
-
-
-async def _update(runtime: GetRuntime, call: Call, a: Update) -> AgentShown:
-    store = (await runtime()).store
-
-    def work(transaction: Transaction) -> AgentShown:
-        agent = agents.find_agent(transaction, a.agent_id)
-        kept = {"agent_id", "blocks", "idempotency_key"}
-        changes: dict[str, Any] = a.model_dump(exclude=kept, exclude_none=True)
-        _check_model(a.model)
-        if changes:
-            agent = agents.update_agent(transaction, agent, changes)
-        for change in a.blocks or ():
-            _change_block(transaction, agent, change)
-        return show_agent(transaction, agent)
-
-    request = request_of(call, "agent_update", a)
-    origin = _origin(call, "agent_update")
-    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentShown, work)
+def _delete(transaction: Transaction, agent: Agent) -> AgentDeleted:
+    gone = agents.delete_agent(transaction, agent)
+    return AgentDeleted(
+        id=agent.id,
+        name=agent.name,
+        messages=gone.messages,
+        passages=gone.passages,
+        blocks=first_of(gone.blocks, _NAMES_BYTES),
+    )
 
 
-async def _delete(runtime: GetRuntime, call: Call, a: ChangesAgent) -> AgentDeleted:
-    store = (await runtime()).store
-
-    def work(transaction: Transaction) -> AgentDeleted:
-        agent = agents.find_agent(transaction, a.agent_id)
-        gone = agents.delete_agent(transaction, agent)
-        return AgentDeleted(
-            id=agent.id,
-            name=agent.name,
-            messages=gone.messages,
-            passages=gone.passages,
-            blocks=list(gone.blocks),
-        )
-
-    request = request_of(call, "agent_delete", a)
-    origin = _origin(call, "agent_delete")
-    return await anyio.to_thread.run_sync(write_once, store, origin, request, AgentDeleted, work)
+def _lost(deleted: AgentDeleted) -> str:
+    return (
+        f"agent {deleted.name} ({deleted.id}) with {deleted.messages} messages,"
+        f" {deleted.passages} passages and the blocks {', '.join(deleted.blocks) or '(none)'}"
+    )
 
 
-async def _message(runtime: GetRuntime, call: Call, a: SendMessage) -> AgentReply:
-    parts = await runtime()
-    state = await anyio.to_thread.run_sync(parts.store.agent_state, a.agent_id)
-
-    async def announce(step: int, what: str) -> None:
-        await call.progress(step, None, what)
-
-    request = request_of(call, "agent_message", a)
-    turn_id = None if request is None else turn_of(request)
-    async with parts.runner_for(state.agent) as runner:
-        turn: Turn = await runner.run(state.agent.id, a.message, announce, turn_id)
-    return AgentReply(
-        reply=turn.reply,
-        turn_id=turn.turn_id,
-        steps=turn.steps,
-        tools_used=list(turn.tools_used),
-        prompt_tokens=turn.prompt_tokens,
-        completion_tokens=turn.completion_tokens,
+def _deleted_text(result: AgentDeleted) -> str:
+    if result.status == "deleted":
+        return f"Deleted {_lost(result)}."
+    return (
+        f"Nothing is deleted yet: {_lost(result)} would be lost. Ask the person; then call"
+        f" approval_decide with approval_id {result.approval_id}."
     )
 
 
@@ -360,7 +310,3 @@ def _change_block(transaction: Transaction, agent: Agent, change: BlockChange) -
     core_memory.configure_block(
         transaction, agent, change.label, lambda block: blocks.configure(block, given)
     )
-
-
-def _origin(call: Call, reason: str) -> Origin:
-    return Origin(f"host:{call.host}", reason, call.request_id)

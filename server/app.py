@@ -4,9 +4,10 @@ The registry is light and complete at once; what its tools need is opened on a t
 client sends its second message, or when the first call needs it.
 """
 
+import base64
 import importlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -17,14 +18,20 @@ import anyio
 import anyio.to_thread
 
 from server.agent_tools import agent_tools
-from server.block_resources import BlockResources
+from server.approvals import Approvals
 from server.config import Settings
 from server.errors import describe_error
+from server.memory_access import MemoryAccess
+from server.memory_resources import MemoryResources, changes_a_list, events_of
 from server.memory_tools import memory_tools
+from server.notices import Notices
+from server.prompts import memory_prompts
 from server.protocol import RegistryServer, build_server
 from server.registry import Registry
+from server.search_tools import search_tools
 
 if TYPE_CHECKING:
+    from memory.transaction import Change
     from server.runtime import Runtime
 
 
@@ -33,6 +40,7 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.notices = Notices()
         self._opening = threading.Lock()
         self._runtime: Runtime | None = None
         self._closed = False
@@ -59,17 +67,31 @@ class App:
             if runtime is not None:
                 await runtime.aclose()
 
+    def server(self) -> RegistryServer:
+        """A server of everything here, for any number of connections."""
+        return build_server(self.registry(), self.notices)
+
     def registry(self) -> Registry:
         """Everything the server offers, backed by this app."""
+        access = MemoryAccess(self.runtime)
+        resources = MemoryResources(access)
         return Registry(
             name="mnemon",
             version=version("mnemon"),
-            title="mnemon: memory that lasts",
+            title="mnemon",
             instructions=files("server").joinpath("instructions.md").read_text(encoding="utf-8"),
-            tools=(*memory_tools(self.runtime), *agent_tools(self.runtime)),
-            resources=BlockResources(self.runtime),
+            tools=(
+                *memory_tools(access),
+                *search_tools(access),
+                *agent_tools(access, Approvals()),
+            ),
+            resources=resources,
+            prompts=memory_prompts(access),
+            complete=resources.complete,
             describe_error=describe_error,
             on_second_message=self.warm_up,
+            icon=_icon(),
+            toolset=self.settings.toolset,
         )
 
     def _open(self) -> "Runtime":
@@ -79,8 +101,19 @@ class App:
                     raise RuntimeError("the app is closed")
                 module = importlib.import_module("server.runtime")
                 make: Callable[[Settings], Any] = module.Runtime
-                self._runtime = make(self.settings)
+                runtime = make(self.settings)
+                runtime.store.watch(self._announce)
+                self._runtime = runtime
             return self._runtime
+
+    def _announce(self, changes: "Sequence[Change]") -> None:
+        """Tell subscribers of what a transaction changed; on the thread that wrote it."""
+        runtime = self._runtime
+        if runtime is None or not self.notices.heard:
+            return
+        if self.notices.subscribed or changes_a_list(changes):
+            with runtime.store.read() as reader:
+                self.notices.post(events_of(changes, reader))
 
     def _try_open(self) -> None:
         # The first call opens again and tells whoever called what is wrong.
@@ -94,6 +127,12 @@ class App:
         with self._opening:
             runtime, self._runtime, self._closed = self._runtime, None, True
             return runtime
+
+
+def _icon() -> str:
+    """The icon as a data URI: hosts show it without asking anybody on the net."""
+    drawing = files("server").joinpath("icon.svg").read_bytes().strip()
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}"
 
 
 @asynccontextmanager
@@ -110,7 +149,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 async def open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
     """A server over an app of its own, which is closed at the end."""
     async with open_app(settings) as app:
-        yield build_server(app.registry())
+        yield app.server()
 
 
 def server_opener(settings: Settings) -> Callable[[], Any]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
+from server.registry import DEFAULT_TOOLSET, Toolset
 
 PREFIX = "MNEMON_"
 
@@ -47,6 +48,9 @@ class Settings(BaseModel):
     )
     idle_minutes: float = Field(
         10, ge=0, description="How long the owner outlives its last host; 0: for ever."
+    )
+    toolset: Toolset = Field(
+        DEFAULT_TOOLSET, description="Tools that hosts list: 'memory', 'agents' or 'full'."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."

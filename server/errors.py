@@ -13,9 +13,16 @@ class OperatorError(Exception):
     """A setting, a file or a port is not as it must be; the message says what to change."""
 
 
+class NotAllowed(Exception):
+    """What a token for some agents only may not do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"this token is for some agents only; it may not {what}")
+
+
 def describe_error(error: Exception) -> str | None:
     """The message for whoever called a tool, or None for a bug."""
-    if isinstance(error, MemoryStoreError | AgentError | SandboxError):
+    if isinstance(error, MemoryStoreError | AgentError | SandboxError | NotAllowed):
         return str(error)
     return None
 

@@ -19,6 +19,7 @@ NAMES = (
     "model-threads",
     "hnsw-threshold",
     "idle-minutes",
+    "toolset",
     "log-level",
 )
 """Settings that `mnemon mcp` takes as flags."""

@@ -12,11 +12,12 @@ from typing import Any, Literal
 from mcp_types import CLIENT_INFO_META_KEY
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from server.callers import printable_name
 from server.config import ConfigError, Settings, load_settings
-from server.connection import printable_name
 from server.owner_link import AGREED
+from server.registry import DEFAULT_TOOLSET, Toolset
 
-_OWN_TO_A_PROCESS = {"data", "log_level", "idle_minutes"}
+_OWN_TO_A_PROCESS = {"data", "log_level", "idle_minutes", "toolset"}
 _LONGEST_SNIFFED = 64 * 1024
 
 
@@ -48,6 +49,7 @@ class Welcome:
     line: bytes
     refused: bool = False
     others: bool = False
+    toolset: Toolset = DEFAULT_TOOLSET
 
 
 def read_greeting(line: bytes) -> Greeting | None:
@@ -74,12 +76,12 @@ def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
         if name not in _OWN_TO_A_PROCESS and getattr(own, name) != getattr(wanted, name)
     ]
     if not others:
-        return Welcome(AGREED)
+        return Welcome(AGREED, toolset=wanted.toolset)
     note = (
         f"this memory is served by process {pid} with other settings ({'; '.join(others)});"
         " `mnemon stop` ends it, the next host starts it with new ones"
     )
-    return Welcome(_line({"note": note}), others=True)
+    return Welcome(_line({"note": note}), others=True, toolset=wanted.toolset)
 
 
 def client_name(line: bytes) -> str:

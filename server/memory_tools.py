@@ -1,45 +1,68 @@
-"""The memory tools for hosts that think: the agents' own with an agent_id, and memory_context.
+"""The memory tools for hosts that think: the agents' own with an agent_id, and reading it all.
 
-Each write is one transaction with the host as its author.
+Each write is one transaction with the host as its author. Replies are bounded: pages have a cursor,
+and a text that is cut says where memory_read finds the whole.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
-import anyio.to_thread
 from pydantic import BaseModel, Field, create_model
 
 from agent.context import render_blocks
-from agent.memory_tools import ArchivalInsert, Arguments, MemoryTool, PassageStored, Scope
-from agent.search_tools import (
-    ArchivalSearch,
-    ConversationSearch,
-    MessagesFound,
-    PassageFound,
-    PassagesFound,
-    Why,
-    search_archive,
-    search_conversation,
+from agent.memory_tools import (
+    ArchivalInsert,
+    Arguments,
+    BlockEdited,
+    MemoryTool,
+    PassageStored,
+    Result,
+    Scope,
 )
 from agent.tools import MEMORY_TOOLS
 from memory import agents, archival, core_memory
 from memory.dates import parse_moment
-from memory.records import NewPassage, Origin
-from memory.transaction import Transaction
-from server.once import Once, request_of, write_once
-from server.registry import Call, Tool
+from memory.records import Holdings, NewPassage
+from memory.transaction import Reader, Transaction
+from server.memory_access import MemoryAccess
+from server.memory_uris import block_uri, describe_holdings, piece_of, read_text
+from server.once import Once
+from server.registry import Call, Tool, Toolset
+from server.reply_size import PAGE_BYTES, first_of, shortened
 
-if TYPE_CHECKING:
-    from server.runtime import Runtime
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+    from memory.store import MemoryStore
 
-GetRuntime = Callable[[], Awaitable["Runtime"]]
+AgentId = Annotated[str, Field(description="Name or id.")]
 
-MAX_PAGE_CHARS = 20_000
-"""Of text in one page of a search: some 5,000 tokens. A longer single text is shown whole."""
+THINKING: Final[frozenset[Toolset]] = frozenset({"memory"})
+DELEGATING: Final[frozenset[Toolset]] = frozenset({"agents"})
+BOTH: Final = THINKING | DELEGATING
+FULL_ONLY: Final[frozenset[Toolset]] = frozenset()
 
-AgentId = Annotated[str, Field(description="The agent's id or name.")]
+# A host shows its model every tool of every server: what the name says is not said again.
+_SHORTER: Final = {
+    "label": "As human or persona.",
+    "content": "In full sentences.",
+    "old_content": "Exactly as it stands.",
+    "new_string": "Empty deletes.",
+    "new_content": "Empty deletes.",
+    "insert_line": "After this line; 0 is the top, -1 the end.",
+}
+
+_TOLD: Final = {
+    "core_memory_append": "Add a fact to a core memory block, on a line of its own.",
+    "memory_replace": "Correct a core memory block: replace a text that occurs exactly once.",
+    "memory_rethink": "Rewrite a core memory block, or create one.",
+}
+
+_TAGS_BYTES: Final = 1_000
+
+_IN_TOOLSETS: Final = {
+    "core_memory_replace": FULL_ONLY,  # memory_replace does it, and finds out what is not unique
+    "memory_insert": FULL_ONLY,
+}
 
 
 class ForAgent(Arguments):
@@ -55,144 +78,210 @@ class ChangesAgent(ForAgent, Once):
 class HostInsert(ArchivalInsert, ChangesAgent):
     """Arguments of archival_memory_insert for hosts, which know where a text comes from."""
 
-    author: str | None = Field(None, description="Who said or wrote it.")
-    source: str | None = Field(None, description="Where it comes from, e.g. a file or URL.")
-    session: str | None = Field(None, description="Conversation or document it belongs to.")
-    sequence: int | None = Field(None, ge=0, description="Its place there; default: the next.")
-    occurred_at: str | None = Field(None, description="When it happened: 2026-03-31T18:00.")
-
-
-class HostSearch(ArchivalSearch, ForAgent):
-    """Arguments of archival_memory_search for hosts."""
-
-    cursor: str | None = Field(None, description="next_cursor of the page before.")
-    explain: bool = Field(False, description="Say why each hit is a hit.")
-
-
-class HostConversationSearch(ConversationSearch, ForAgent):
-    """Arguments of conversation_search for hosts."""
-
-    cursor: str | None = Field(None, description="next_cursor of the page before.")
-    explain: bool = Field(False, description="Say why each hit is a hit.")
+    content: str = Field(description="Understandable by itself.")
+    tags: list[str] | None = None
+    author: str | None = None
+    source: str | None = None
+    session: str | None = None
+    sequence: int | None = Field(None, ge=0)
+    occurred_at: str | None = Field(None, description="As 2026-03-31T18:00.")
 
 
 class DeletePassage(ChangesAgent):
     """Arguments of archival_memory_delete."""
 
-    passage_id: str = Field(description="Id of the passage, from archival_memory_search.")
+    passage_id: str
 
 
-class MemoryContext(BaseModel):
-    """An agent's core memory as text, and what the rest of its memory holds."""
+class PagedAgent(ForAgent):
+    """Arguments of memory_context."""
+
+    cursor: str | None = None
+
+
+class ReadText(Arguments):
+    """Arguments of memory_read."""
+
+    uri: str
+    cursor: str | None = None
+
+
+class MemoryContext(Result):
+    """An agent's core memory as text, or a piece of it, and what the rest of its memory holds."""
 
     agent_id: str
     name: str
+    timezone: str
     blocks: str
     messages: int
     passages: int
     pending_vectors: int
     tags: list[str]
-    timezone: str
+    next_cursor: str | None = None
 
 
-def memory_tools(runtime: GetRuntime) -> tuple[Tool, ...]:
-    """The table of memory tools, in the order hosts list them."""
-    host_tools = {tool.name: _for_hosts(tool) for tool in MEMORY_TOOLS.values()}
-    host_tools |= {
-        tool.name: tool
-        for tool in (
-            replace(MEMORY_TOOLS["archival_memory_insert"], arguments=HostInsert, run=_insert),
-            replace(
-                MEMORY_TOOLS["archival_memory_search"],
-                arguments=HostSearch,
-                run=_search,
-                text=_passages_text,
-            ),
-            replace(
-                MEMORY_TOOLS["conversation_search"],
-                arguments=HostConversationSearch,
-                run=_search_conversation,
-                text=_messages_text,
-            ),
-        )
-    }
-    context = Tool(
-        name="memory_context",
-        title="Read an agent's memory",
-        description="Core memory of an agent and what its archive holds; call it first.",
-        arguments=ForAgent,
-        result=MemoryContext,
-        run=partial(_read, runtime, _context),
-        text=_context_text,
-        read_only=True,
-    )
-    delete = Tool(
-        name="archival_memory_delete",
-        title="Delete from the archive",
-        description="Delete a passage that is wrong or no longer wanted.",
-        arguments=DeletePassage,
-        result=PassageStored,
-        run=partial(_write, runtime, "archival_memory_delete", PassageStored, _delete),
-        text=lambda result: f"Deleted {result.id}.",
-        destructive=True,
-        idempotent=True,
-    )
-    return (context, *(_tool(runtime, tool) for tool in host_tools.values()), delete)
+class TextPiece(Result):
+    """A text of memory, or a piece of it."""
+
+    uri: str
+    text: str
+    next_cursor: str | None = None
 
 
-def _for_hosts(tool: MemoryTool) -> MemoryTool:
-    """The agents' tool with an agent_id before its own arguments."""
-    # In this order agent_id is the first field.
-    bases: Any = (tool.arguments, ChangesAgent if tool.writes else ForAgent)
-    return replace(tool, arguments=create_model(tool.arguments.__name__, __base__=bases))
-
-
-def _tool(runtime: GetRuntime, tool: MemoryTool) -> Tool:
-    write = partial(_write, runtime, tool.name, tool.result)
-    run = write if tool.writes else partial(_read, runtime)
-    return Tool(
-        name=tool.name,
-        title=tool.title,
-        description=tool.description,
-        arguments=tool.arguments,
-        result=tool.result,
-        run=partial(run, tool.run),
-        text=tool.text,
-        read_only=not tool.writes,
-        destructive=tool.destructive,
+def memory_tools(access: MemoryAccess) -> tuple[Tool, ...]:
+    """The table of memory tools but for search, in the order hosts list them."""
+    insert = replace(MEMORY_TOOLS["archival_memory_insert"], arguments=HostInsert, run=_insert)
+    edits = [_for_hosts(tool) for tool in MEMORY_TOOLS.values() if tool.result is BlockEdited]
+    return (
+        _context(access),
+        _reading(access),
+        *(_writing(access, tool) for tool in (*edits, insert)),
+        _deleting(access),
     )
 
 
-async def _read(
-    runtime: GetRuntime, act: Callable[[Scope, Any], Any], call: Call, arguments: ForAgent
-) -> Any:
-    store = (await runtime()).store
+def read_tool(
+    access: MemoryAccess, act: Callable[[Scope, Any], BaseModel]
+) -> Callable[[Call, Any], Any]:
+    """How a tool that names an agent reads it."""
 
-    def work() -> Any:
-        with store.read() as reader:
+    async def run(call: Call, arguments: ForAgent) -> BaseModel:
+        def work(store: "MemoryStore", reader: Reader) -> BaseModel:
             agent = agents.find_agent(reader, arguments.agent_id)
             return act(Scope(store, reader, agent), arguments)
 
-    return await anyio.to_thread.run_sync(work)
+        return await access.read(call.caller, work)
+
+    return run
 
 
-async def _write(
-    runtime: GetRuntime,
-    name: str,
-    result: type[BaseModel],
-    act: Callable[[Scope, Any], Any],
-    *called: Any,
-) -> Any:
-    call, arguments = cast("tuple[Call, ChangesAgent]", called)
-    store = (await runtime()).store
+def write_tool(
+    access: MemoryAccess, name: str, result: type[BaseModel], act: Callable[[Scope, Any], BaseModel]
+) -> Callable[[Call, Any], Any]:
+    """How a tool that names an agent changes it."""
 
-    def work(transaction: Transaction) -> Any:
-        agent = agents.find_agent(transaction, arguments.agent_id)
-        return act(Scope(store, transaction, agent), arguments)
+    async def run(call: Call, arguments: ChangesAgent) -> BaseModel:
+        def work(store: "MemoryStore", transaction: Transaction) -> BaseModel:
+            agent = agents.find_agent(transaction, arguments.agent_id)
+            return act(Scope(store, transaction, agent), arguments)
 
-    origin = Origin(f"host:{call.host}", name, call.request_id)
-    request = request_of(call, name, arguments)
-    return await anyio.to_thread.run_sync(write_once, store, origin, request, result, work)
+        return await access.write(call, name, arguments, result, work)
+
+    return run
+
+
+def with_cursor(text: str, cursor: str | None) -> str:
+    """A page as text, with how to go on."""
+    return text if cursor is None else f"{text}\n(more: repeat with cursor {cursor})"
+
+
+def _context(access: MemoryAccess) -> Tool:
+    def act(scope: Scope, a: PagedAgent) -> MemoryContext:
+        agent = scope.agent
+        blocks = render_blocks(core_memory.list_blocks(scope.reader, agent))
+        piece = piece_of(blocks, a.cursor, PAGE_BYTES - _TAGS_BYTES)
+        held = agents.holdings(scope.reader, agent)
+        return MemoryContext(
+            agent_id=agent.id,
+            name=agent.name,
+            timezone=agent.timezone,
+            blocks=piece.text,
+            messages=held.messages,
+            passages=held.passages,
+            pending_vectors=held.pending_vectors,
+            tags=first_of(held.tags, _TAGS_BYTES),
+            next_cursor=piece.next_cursor,
+        )
+
+    def text(result: MemoryContext) -> str:
+        held = Holdings(result.messages, result.passages, 0, tuple(result.tags))
+        about = f"Agent {result.name} ({result.agent_id}), time zone {result.timezone}."
+        whole = f"{about}\n{result.blocks}\n{describe_holdings(held)}"
+        return with_cursor(whole, result.next_cursor)
+
+    return Tool(
+        name="memory_context",
+        title="Read an agent",
+        description="Core memory of an agent and what its archive holds; call it first.",
+        arguments=PagedAgent,
+        result=MemoryContext,
+        run=read_tool(access, act),
+        text=text,
+        read_only=True,
+        toolsets=THINKING,
+    )
+
+
+def _reading(access: MemoryAccess) -> Tool:
+    async def run(call: Call, a: ReadText) -> TextPiece:
+        text = await access.read(call.caller, lambda _, reader: read_text(reader, a.uri))
+        piece = piece_of(text, a.cursor, PAGE_BYTES)
+        return TextPiece(uri=a.uri, text=piece.text, next_cursor=piece.next_cursor)
+
+    return Tool(
+        name="memory_read",
+        title="Read a text",
+        description="Read a memory:// text: an agent, block, passage or message.",
+        arguments=ReadText,
+        result=TextPiece,
+        run=run,
+        text=lambda result: with_cursor(result.text, result.next_cursor),
+        read_only=True,
+        toolsets=BOTH,
+    )
+
+
+def _for_hosts(tool: MemoryTool) -> MemoryTool:
+    """The agents' tool with an agent_id before its own arguments, and a bounded result."""
+
+    def run(scope: Scope, arguments: Any) -> BaseModel:
+        edited = tool.run(scope, arguments)
+        assert isinstance(edited, BlockEdited)  # noqa: S101 - memory_tools() chose these
+        where = f"memory_read {block_uri(scope.agent.id, edited.label)}"
+        return edited.model_copy(update={"value": shortened(edited.value, PAGE_BYTES, where)})
+
+    # In this order agent_id is the first field.
+    bases: Any = (tool.arguments, ChangesAgent)
+    texts: Any = {
+        name: (field.annotation, Field(field.default, description=_SHORTER.get(name)))
+        for name, field in tool.arguments.model_fields.items()
+    }
+    made = create_model(tool.arguments.__name__, __base__=bases, **texts)
+    return replace(tool, arguments=cast("type[Arguments]", made), run=run)
+
+
+def _writing(access: MemoryAccess, tool: MemoryTool) -> Tool:
+    return Tool(
+        name=tool.name,
+        title=tool.title,
+        description=_TOLD.get(tool.name, tool.description),
+        arguments=tool.arguments,
+        result=tool.result,
+        run=write_tool(access, tool.name, tool.result, tool.run),
+        text=tool.text,
+        destructive=tool.destructive,
+        toolsets=_IN_TOOLSETS.get(tool.name, THINKING),
+    )
+
+
+def _deleting(access: MemoryAccess) -> Tool:
+    def act(scope: Scope, a: DeletePassage) -> PassageStored:
+        gone = archival.delete_passage(scope.transaction, scope.agent, a.passage_id)
+        return PassageStored(id=gone.id)
+
+    name = "archival_memory_delete"
+    return Tool(
+        name=name,
+        title="Delete a passage",
+        description="Delete a passage that is wrong or no longer wanted.",
+        arguments=DeletePassage,
+        result=PassageStored,
+        run=write_tool(access, name, PassageStored, act),
+        text=lambda result: f"Deleted {result.id}.",
+        destructive=True,
+        idempotent=True,
+        toolsets=THINKING,
+    )
 
 
 def _insert(scope: Scope, a: HostInsert) -> PassageStored:
@@ -203,100 +292,3 @@ def _insert(scope: Scope, a: HostInsert) -> PassageStored:
     )
     (passage,) = archival.insert_passages(scope.transaction, scope.agent, [new])
     return PassageStored(id=passage.id)
-
-
-def _search(scope: Scope, a: HostSearch) -> PassagesFound:
-    found = search_archive(scope, a, a.cursor, a.explain)
-    fitting = _fitting([hit.content for hit in found.results])
-    if fitting < len(found.results):
-        shorter = a.model_copy(update={"top_k": fitting})
-        found = search_archive(scope, shorter, a.cursor, a.explain)
-    return found
-
-
-def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
-    found = search_conversation(scope, a, a.cursor, a.explain)
-    fitting = _fitting([hit.content for hit in found.results])
-    if fitting < len(found.results):
-        shorter = a.model_copy(update={"limit": fitting})
-        found = search_conversation(scope, shorter, a.cursor, a.explain)
-    return found
-
-
-def _fitting(texts: Sequence[str]) -> int:
-    """How many of the hits a reply has room for; one at least. The rest is on the next page."""
-    room = MAX_PAGE_CHARS
-    for number, text in enumerate(texts):
-        room -= len(text)
-        if room < 0:
-            return max(number, 1)
-    return len(texts)
-
-
-def _delete(scope: Scope, a: DeletePassage) -> PassageStored:
-    return PassageStored(
-        id=archival.delete_passage(scope.transaction, scope.agent, a.passage_id).id
-    )
-
-
-def _context(scope: Scope, a: ForAgent) -> MemoryContext:
-    agent = scope.agent
-    held = agents.holdings(scope.reader, agent)
-    return MemoryContext(
-        agent_id=agent.id,
-        name=agent.name,
-        blocks=render_blocks(core_memory.list_blocks(scope.reader, agent)),
-        messages=held.messages,
-        passages=held.passages,
-        pending_vectors=held.pending_vectors,
-        tags=list(held.tags),
-        timezone=agent.timezone,
-    )
-
-
-def _context_text(result: MemoryContext) -> str:
-    tags = f" Tags: {', '.join(result.tags)}." if result.tags else ""
-    return (
-        f"Agent {result.name} ({result.agent_id}), time zone {result.timezone}.\n{result.blocks}\n"
-        f"Archival memory: {result.passages} passages.{tags}\n"
-        f"Recall memory: {result.messages} messages."
-    )
-
-
-def _passages_text(found: PassagesFound) -> str:
-    return _page_text(found, [_passage_line(hit) for hit in found.results])
-
-
-def _messages_text(found: MessagesFound) -> str:
-    lines = [f"[{m.timestamp}] {m.role}: {m.content}{_why_text(m.why)}" for m in found.results]
-    return _page_text(found, lines)
-
-
-def _passage_line(hit: PassageFound) -> str:
-    """A passage with what a host needs to judge, cite or delete it."""
-    author = f"{hit.author}: " if hit.author else ""
-    known = {"source": hit.source, "session": hit.session, "tags": ", ".join(hit.tags)}
-    about = "".join(f"; {name} {value}" for name, value in known.items() if value)
-    return f"[{hit.timestamp}] {author}{hit.content} ({hit.id}{about}){_why_text(hit.why)}"
-
-
-def _why_text(why: Why | None) -> str:
-    if why is None:
-        return ""
-    parts = why.model_dump(exclude_none=True)
-    return " | " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
-
-
-def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:
-    """The hits as text, with what a reader must know about them."""
-    notes = []
-    if not found.by_meaning:
-        notes.append("(found by words only: the embedder is still loading, or there is none)")
-    if found.pending_vectors:
-        notes.append(
-            f"(up to {found.pending_vectors} texts are not embedded yet and were compared by words"
-            " only; search again in a moment)"
-        )
-    if found.next_cursor:
-        notes.append(f"(more: repeat with cursor {found.next_cursor})")
-    return "\n".join([*(f"- {row}" for row in lines or ["No results found."]), *notes])

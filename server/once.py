@@ -6,20 +6,15 @@ when an owner dies between a commit and its answer, the front asks the next one 
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Annotated, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from agent.memory_tools import Arguments
-from memory.records import Origin
 from memory.requests import Request, first_result, keep_result
 from memory.transaction import Transaction
 from server.registry import Call
-
-if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
-    from memory.store import MemoryStore
-
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -27,16 +22,19 @@ R = TypeVar("R", bound=BaseModel)
 class Once(Arguments):
     """Arguments of a tool that changes memory."""
 
-    idempotency_key: str | None = Field(
-        None, max_length=200, description="A repeat with the same key returns the first result."
-    )
+    # A repeat with the same key changes nothing and returns the first result.
+    idempotency_key: Annotated[
+        str | None, Field(max_length=200), WithJsonSchema({"type": "string"})
+    ] = None
 
 
 def request_of(call: Call, tool: str, arguments: Once) -> Request | None:
     """How this request is recognised when it comes again; None: it cannot be."""
     key, by_caller = call.request_key, False
     if arguments.idempotency_key is not None:
-        key, by_caller = f"key:{arguments.idempotency_key}", True
+        # Nobody can learn of, or stumble over, another principal's keys.
+        owner = "" if call.caller.agents is None else f"{call.caller.principal}:"
+        key, by_caller = f"key:{owner}{arguments.idempotency_key}", True
     if key is None:
         return None
     given = arguments.model_dump_json(exclude={"idempotency_key"})
@@ -51,23 +49,17 @@ def turn_of(request: Request) -> str:
 
 
 def write_once(
-    store: "MemoryStore",
-    origin: Origin,
-    request: Request | None,
-    result: type[R],
-    work: Callable[[Transaction], R],
+    transaction: Transaction, request: Request | None, result: type[R], work: Callable[[], R]
 ) -> R:
-    """Run `work` in a transaction, or return what it returned the first time.
+    """Do the work of a transaction, or return what it returned the first time.
 
     Raises:
         KeyReused: the caller's key belongs to another request.
     """
-    with store.write(origin) as transaction:
-        if request is None:
-            return work(transaction)
-        kept = first_result(transaction, request)
-        if kept is not None:
-            return result.model_validate_json(kept)
-        done = work(transaction)
+    kept = None if request is None else first_result(transaction, request)
+    if kept is not None:
+        return result.model_validate_json(kept)
+    done = work()
+    if request is not None:
         keep_result(transaction, request, done.model_dump_json())
-        return done
+    return done

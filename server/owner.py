@@ -18,14 +18,14 @@ from typing import Any, Final
 
 import anyio
 import anyio.abc
-from mcp.server.lowlevel import Server
 
 from server import owner_files
+from server.callers import Peer, current_peer
 from server.config import Settings
-from server.connection import Peer, current_peer
 from server.greeting import Greeting, client_name, read_greeting, welcome
 from server.line_buffer import LineBuffer
 from server.lines import serve_lines
+from server.protocol import RegistryServer
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Owner:
     def __init__(
         self,
         settings: Settings,
-        server: Server[Any],
+        server: RegistryServer,
         idle_s: float | None = None,
     ) -> None:
         self._settings, self._server, self._idle_s = settings, server, idle_s
@@ -135,7 +135,7 @@ class Owner:
         await _write(connection, answer.line + b"\n")
         if answer.refused or greeting.front is None:
             return
-        peer = Peer(greeting.front, greeting.pid, _now())
+        peer = Peer(greeting.front, greeting.pid, _now(), answer.toolset)
         self._note(connection, peer)
         current_peer.set(peer)
 
@@ -173,6 +173,7 @@ class Owner:
 
     async def _drain(self) -> None:
         """Let each session see the end of its input, and wait until all have ended."""
+        self._server.notices.close()
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)

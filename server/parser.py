@@ -7,6 +7,8 @@ import argparse
 from importlib.metadata import version
 from typing import Any
 
+_TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser, with every command and flag."""
@@ -21,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     mcp.add_argument(
         "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
     )
+    mcp.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
@@ -30,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         help="name clients use; needed beyond loopback",
     )
+    serve.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
     serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
     add("status", "say which process holds the memory, and which hosts use it")

@@ -1,32 +1,70 @@
-"""The declarative table of what the server offers: tools and resources, free of any wire format.
+"""The declarative table of what the server offers, free of any wire format.
 
-protocol.py turns a Registry into an MCP server; memory_tools.py, agent_tools.py and
-block_resources.py fill one.
+Tools, resources, prompts, completions, and who calls them. protocol.py turns a Registry into an MCP
+server; app.py fills one.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel
 
 ReportProgress = Callable[[float, float | None, str | None], Awaitable[None]]
 
+Toolset = Literal["memory", "agents", "full"]
+DEFAULT_TOOLSET: Final[Toolset] = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what exists for them.
+
+    host: name of the client program, e.g. "claude-desktop"; "unknown" when it does not say.
+    principal: whom its token stands for; "local" for whoever reaches the owner without one.
+    agents: ids of the agents that exist for it; None: all, and new ones may be made.
+    toolset: which tools are listed to it; others may be called by name.
+    """
+
+    host: str = "unknown"
+    principal: str = "local"
+    agents: frozenset[str] | None = None
+    toolset: Toolset = DEFAULT_TOOLSET
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered; `values` is empty unless accepted."""
+
+    accepted: bool
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ask(Protocol):
+    """Asks the person at the host, before the call has changed anything: it may run again."""
+
+    async def __call__(self, question: str, schema: Mapping[str, Any]) -> Answer | None:
+        """Show a question and a form (JSON Schema of a flat object); return the answer.
+
+        None: the host could not show it, or nobody answered.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who calls and how to tell them of progress.
+    """One call of a tool: by whom, how to recognise it, how to tell of progress and to ask back.
 
-    host: name of the client program, e.g. "claude-desktop"; "unknown" when it does not say.
     request_id: the JSON-RPC id of the request.
     request_key: what the same request has when a front sends it again; None: none sends it again.
     progress: awaitable (done, total, message); does nothing when the client did not ask for it.
+    ask: None when the host cannot ask a person.
     """
 
-    host: str
+    caller: Caller
     request_id: str
     progress: ReportProgress
     request_key: str | None = None
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +73,8 @@ class Tool:
 
     arguments: must refuse unknown fields, as agent.memory_tools.Arguments does.
     text: the result as compact text for the model; default is compact JSON.
+    toolsets: those that list it; "full" lists all.
+    schema: of the arguments, where the model's own is not to be shown.
     The hints become MCP annotations; no tool of ours reaches outside the machine.
     """
 
@@ -48,6 +88,8 @@ class Tool:
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    toolsets: frozenset[Toolset] = frozenset({"memory", "agents"})
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +128,44 @@ class Resources(Protocol):
 
     templates: Sequence[ResourceTemplate]
 
-    async def list(self, cursor: str | None) -> ResourcePage:
+    async def list(self, caller: Caller, cursor: str | None) -> ResourcePage:
         """Return one page."""
 
-    async def read(self, uri: str) -> tuple[str, str]:
+    async def read(self, caller: Caller, uri: str) -> tuple[str, str]:
         """Return (mime type, text) of one resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptArgument:
+    """One argument of a prompt; all are texts."""
+
+    name: str
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A text that a person can ask for by name; `render` gets every required argument."""
+
+    name: str
+    title: str
+    description: str
+    arguments: tuple[PromptArgument, ...]
+    render: Callable[[Caller, Mapping[str, str]], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completing:
+    """A value that a person is typing.
+
+    of: the name of a prompt or a URI template. given: the other arguments so far.
+    """
+
+    of: str
+    argument: str
+    value: str
+    given: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +176,8 @@ class Registry:
         for a bug (which is logged with its traceback and reported without detail).
     on_second_message: called once, when the client sends anything after its first message was
         answered; heavy imports start there.
+    complete: returns values that begin as the one being typed does, best first.
+    icon: an image as a data URI. toolset: of callers who have chosen none.
     """
 
     name: str
@@ -111,3 +188,7 @@ class Registry:
     resources: Resources | None
     describe_error: Callable[[Exception], str | None]
     on_second_message: Callable[[], None]
+    prompts: tuple[Prompt, ...] = ()
+    complete: Callable[[Caller, Completing], Awaitable[Sequence[str]]] | None = None
+    icon: str | None = None
+    toolset: Toolset = DEFAULT_TOOLSET

@@ -22,6 +22,7 @@ from mcp_types import (
 from mcp_types import Resource as WireResource
 from mcp_types import ResourceTemplate as WireTemplate
 
+from server.callers import caller_of
 from server.registry import Registry, Resources
 from server.tool_calls import refuse_cursor
 
@@ -47,7 +48,7 @@ class ResourceTable:
         """
         cursor = params.cursor if params is not None else None
         try:
-            page = await self._resources.list(cursor)
+            page = await self._resources.list(caller_of(ctx), cursor)
         except Exception as error:
             if cursor is not None and isinstance(error, ValueError):
                 raise MCPError(INVALID_PARAMS, f"unknown cursor {cursor!a}") from error
@@ -90,7 +91,7 @@ class ResourceTable:
         """
         uri = str(params.uri)
         try:
-            mime_type, text = await self._resources.read(uri)
+            mime_type, text = await self._resources.read(caller_of(ctx), uri)
         except LookupError as error:
             message = f"unknown resource {uri!a}"
             raise MCPError(INVALID_PARAMS, message, {"uri": uri}) from error

@@ -7,8 +7,9 @@ detail. arguments.py validates, agent/schema.py describes, protocol.py puts both
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -16,6 +17,7 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
@@ -26,14 +28,14 @@ from pydantic import BaseModel, RootModel
 
 from agent.schema import Schema, input_schema, output_schema
 from server.arguments import InvalidArguments, parse_arguments
-from server.connection import current_peer, printable_name
-from server.registry import Call, Registry, Tool
+from server.callers import caller_of, current_peer
+from server.questions import Unanswered, ask_of
+from server.registry import Call, Registry, Tool, Toolset
+from server.reply_size import MAX_REPLY_BYTES, json_bytes
 
 logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
-
-MAX_TEXT_BYTES: Final = 64 * 1024  # more is worth a line in the log: hosts cut longer replies
 
 
 class ToolTable:
@@ -57,24 +59,30 @@ class ToolTable:
                 raise TypeError(f"the arguments of {tool.name} must forbid unknown ones")
 
     @cached_property
-    def _listing(self) -> list[WireTool]:
+    def _described(self) -> Mapping[str, WireTool]:
         # On the first tools/list, not at start: twenty schemas cost tens of milliseconds.
-        return [_describe(tool) for tool in self._registry.tools]
+        return {tool.name: _describe(tool) for tool in self._registry.tools}
 
     def input_schema(self, name: str) -> Schema | None:
         """Return the schema the arguments of a tool follow, or None for an unknown tool."""
-        tool = self._tools.get(name)
-        return (
-            None if tool is None else self._listing[self._registry.tools.index(tool)].input_schema
-        )
+        tool = self._described.get(name)
+        return None if tool is None else tool.input_schema
 
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        """Answer tools/list: every tool, in the order of the table, on one page."""
+        """Answer tools/list: the caller's toolset, in the order of the table, on one page."""
         refuse_cursor(params)
-        return ListToolsResult(tools=self._listing)
+        toolset = caller_of(ctx, self._registry.toolset).toolset
+        return ListToolsResult(tools=[self._described[name] for name in self.listed(toolset)])
 
-    async def call(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult:
-        """Answer tools/call.
+    def listed(self, toolset: Toolset) -> Sequence[str]:
+        """Names of the tools that a toolset lists, in order."""
+        tools = self._registry.tools
+        return [tool.name for tool in tools if toolset == "full" or toolset in tool.toolsets]
+
+    async def call(
+        self, ctx: Context, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        """Answer tools/call: with the tool's result, or with a question to the person at the host.
 
         Raises:
             MCPError: there is no such tool. A host calls only what was listed to it, so this is
@@ -89,9 +97,21 @@ class ToolTable:
         except InvalidArguments as error:
             return _failed(str(error))
         try:
-            return _succeeded(tool, await tool.run(_call(ctx), arguments))
+            return _succeeded(tool, await tool.run(self._call(ctx, params), arguments))
+        except Unanswered as question:
+            return question.result
         except Exception as error:
             return self._failure(tool, error)
+
+    def _call(self, ctx: Context, params: CallToolRequestParams) -> Call:
+        peer = current_peer.get()
+        return Call(
+            caller=caller_of(ctx, self._registry.toolset),
+            request_id=str(ctx.request_id),
+            request_key=None if peer is None else f"{peer.front}:{json.dumps(ctx.request_id)}",
+            progress=ctx.session.report_progress,
+            ask=ask_of(ctx, params),
+        )
 
     def _failure(self, tool: Tool, error: Exception) -> CallToolResult:
         message = self._registry.describe_error(error)
@@ -116,27 +136,33 @@ def _describe(tool: Tool) -> WireTool:
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=input_schema(tool.arguments),
+        input_schema=_terse(tool.schema or input_schema(tool.arguments)),
         output_schema=output_schema(tool.result),
-        annotations=ToolAnnotations(
-            title=tool.title,
-            read_only_hint=tool.read_only,
-            destructive_hint=tool.destructive,
-            idempotent_hint=tool.idempotent,
-            open_world_hint=False,
-        ),
+        annotations=_hints(tool),
     )
 
 
-def _call(ctx: Context) -> Call:
-    client = ctx.session.client_params
-    name = client.client_info.name if client is not None else ""
-    peer = current_peer.get()
-    return Call(
-        host=printable_name(name),
-        request_id=str(ctx.request_id),
-        request_key=None if peer is None else f"{peer.front}:{json.dumps(ctx.request_id)}",
-        progress=ctx.session.report_progress,
+def _terse(node: Any) -> Any:
+    """A schema without defaults that are nothing: leaving an argument out says as much."""
+    if isinstance(node, list):
+        return [_terse(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        key: _terse(value)
+        for key, value in node.items()
+        if key != "default" or value not in ("", False, [], None)
+    }
+
+
+def _hints(tool: Tool) -> ToolAnnotations:
+    """What a tool does to the world; a hint is left out where its default says the same."""
+    if tool.read_only:
+        return ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    return ToolAnnotations(
+        destructive_hint=tool.destructive,
+        idempotent_hint=True if tool.idempotent else None,
+        open_world_hint=False,
     )
 
 
@@ -148,9 +174,9 @@ def _succeeded(tool: Tool, result: BaseModel) -> CallToolResult:
         text = tool.text(result)
     else:
         text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
-    size = len(text.encode("utf-8"))
-    if size > MAX_TEXT_BYTES:
-        logger.warning("the reply of %s has %d bytes of text", tool.name, size)
+    size = json_bytes(text) + json_bytes(structured)
+    if size > MAX_REPLY_BYTES and structured.get("next_cursor") is None:
+        logger.warning("the reply of %s has %d bytes and no cursor", tool.name, size)
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=structured
     )

@@ -6,15 +6,15 @@ from string import Template
 
 
 @cache
-def _template(name: str) -> Template:
-    text = files("agent.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
+def _template(package: str, name: str) -> Template:
+    text = files(package).joinpath(f"{name}.md").read_text(encoding="utf-8")
     return Template(text.rstrip("\n"))
 
 
-def render(prompt: str, /, **values: str) -> str:
-    """Return PROMPT.md with its placeholders filled.
+def render(prompt: str, /, package: str = "agent.prompts", **values: str) -> str:
+    """Return PROMPT.md of a package with its placeholders filled.
 
     Raises:
         KeyError: a placeholder has no value.
     """
-    return _template(prompt).substitute(values)
+    return _template(package, prompt).substitute(values)

@@ -18,6 +18,10 @@ SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, crea
 FROM messages
 WHERE agent_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
 
+-- name: message_by_id
+SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
+FROM messages WHERE agent_key = $agent_key AND id = $id;
+
 -- name: count_messages
 SELECT count(*), coalesce(max(sequence), 0) FROM messages WHERE agent_key = $agent_key;
 
@@ -33,4 +37,5 @@ FROM messages
 WHERE agent_key = $agent_key AND content <> ''
   AND role IN (SELECT unnest(from_json($roles, '["VARCHAR"]')))
   AND ($since IS NULL OR created_at >= $since) AND ($until IS NULL OR created_at < $until)
+  AND ($before_doc IS NULL OR doc < $before_doc)
 ORDER BY doc DESC LIMIT $limit;

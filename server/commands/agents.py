@@ -5,20 +5,14 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from memory import agents
-from memory.records import Origin
+from memory.records import Agent, Origin
 from memory.store import MemoryStore
-from server.agent_tools import (
-    AgentPage,
-    AgentShown,
-    AgentSummary,
-    Create,
-    NewBlock,
-    list_page,
-    new_agent,
-    show_agent,
-)
+from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown, Create, NewBlock
+from server.agent_tools import new_agent
+from server.agent_views import show_whole
 from server.config import Settings
 from server.console import Console
+from server.memory_uris import block_uri
 from server.owner_session import OwnerSession
 
 MAX_LISTED = 1_000_000  # all there can be
@@ -30,7 +24,7 @@ class Agents(Protocol):
     def list(self) -> Sequence[AgentSummary]:
         """All of them."""
 
-    def create(self, wanted: Create) -> AgentShown:
+    def create(self, wanted: Create) -> AgentSummary:
         """Create one."""
 
     def show(self, agent: str) -> AgentShown:
@@ -74,17 +68,17 @@ class StoredAgents:
         """All of them."""
         with self._store.read() as reader:
             found = agents.list_agents(reader, limit=MAX_LISTED)
-        return list_page(found, MAX_LISTED).agents
+        return [_summary(agent) for agent in found]
 
-    def create(self, wanted: Create) -> AgentShown:
+    def create(self, wanted: Create) -> AgentSummary:
         """Create one."""
         with self._store.write(_origin("create")) as transaction:
-            return show_agent(transaction, agents.create_agent(transaction, new_agent(wanted)))
+            return _summary(agents.create_agent(transaction, new_agent(wanted)))
 
     def show(self, agent: str) -> AgentShown:
         """One, by name or id."""
         with self._store.read() as reader:
-            return show_agent(reader, agents.find_agent(reader, agent))
+            return show_whole(reader, agents.find_agent(reader, agent))
 
     def delete(self, agent_id: str) -> None:
         """Delete one with its memory."""
@@ -109,17 +103,38 @@ class ServedAgents:
                 return found
             arguments["cursor"] = page.next_cursor
 
-    def create(self, wanted: Create) -> AgentShown:
+    def create(self, wanted: Create) -> AgentSummary:
         """Create one."""
-        return AgentShown.model_validate(self._session.call("agent_create", wanted.model_dump()))
+        return AgentSummary.model_validate(self._session.call("agent_create", wanted.model_dump()))
 
     def show(self, agent: str) -> AgentShown:
         """One, by name or id."""
-        return AgentShown.model_validate(self._session.call("agent_get", {"agent_id": agent}))
+        blocks = list[BlockShown]()
+        arguments: dict[str, Any] = {"agent_id": agent}
+        while True:
+            page = AgentShown.model_validate(self._session.call("agent_get", arguments))
+            blocks += [self._whole(page.id, block) for block in page.blocks]
+            if page.next_cursor is None:
+                return page.model_copy(update={"blocks": blocks})
+            arguments["cursor"] = page.next_cursor
 
     def delete(self, agent_id: str) -> None:
-        """Delete one with its memory."""
-        self._session.call("agent_delete", {"agent_id": agent_id})
+        """Delete one with its memory; the person has agreed at the terminal."""
+        waiting = self._session.call("agent_delete", {"agent_id": agent_id})
+        decided = {"approval_id": waiting["approval_id"], "approve": True}
+        self._session.call("approval_decide", decided)
+
+    def _whole(self, agent_id: str, block: BlockShown) -> BlockShown:
+        if not block.cut:
+            return block
+        arguments: dict[str, Any] = {"uri": block_uri(agent_id, block.label)}
+        value = ""
+        while True:
+            piece = self._session.call("memory_read", arguments)
+            value += piece["text"]
+            if piece["next_cursor"] is None:
+                return block.model_copy(update={"value": value})
+            arguments["cursor"] = piece["next_cursor"]
 
 
 def _list(known: Agents, console: Console) -> int:
@@ -171,6 +186,12 @@ def _as_text(agent: AgentShown) -> str:
         used = f"{len(block.value)}/{block.limit_chars}"
         lines += [f"\n[{block.label}] {used} characters, version {block.version}", block.value]
     return "\n".join(lines)
+
+
+def _summary(agent: Agent) -> AgentSummary:
+    return AgentSummary(
+        id=agent.id, name=agent.name, description=agent.description, tags=list(agent.tags)
+    )
 
 
 def _origin(action: str) -> Origin:

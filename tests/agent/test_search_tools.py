@@ -212,7 +212,7 @@ def test_a_turn_does_not_find_its_own_messages(
 ) -> None:
     tell(store, talked, NewMessage("user", "Where is the indigo now?"))
     with store.read() as reader:
-        own = recall.newest_messages(reader, talked, ["user"], (None, None), 1)[0]
+        own = recall.newest_messages(reader, talked, ["user"], recall.Span(), 1)[0]
         scope = Scope(store, reader, talked, before_doc=own.doc)
         result = run_call(scope, call("conversation_search", query=query))
     assert "I planted indigo." in result

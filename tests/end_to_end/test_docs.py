@@ -62,18 +62,24 @@ def test_every_configuration_in_the_readme_is_json_that_names_the_command() -> N
 
 
 async def test_every_tool_and_argument_is_in_the_reference() -> None:
-    async with open_server(Settings(data=":memory:")) as server, Client(server) as client:
+    settings = Settings(data=":memory:", toolset="full")
+    async with open_server(settings) as server, Client(server) as client:
         tools = (await client.list_tools()).tools
+        prompts = (await client.list_prompts()).prompts
+        templates = (await client.list_resource_templates()).resource_templates
+    for prompt in prompts:
+        arguments = ", ".join(f"`{argument.name}`" for argument in prompt.arguments or [])
+        assert f"| `{prompt.name}` | {arguments} |" in REFERENCE
+    for template in templates:
+        assert f"| `{template.uri_template}` |" in REFERENCE
     listed = set(
         re.findall(r"^\| `(\w+)` \|", REFERENCE.partition("## Resources")[0], re.MULTILINE)
     )
     assert listed == {tool.name for tool in tools}
     for tool in tools:
-        if tool.name == "agent_update":
-            continue
         (row,) = re.findall(rf"^\| `{tool.name}` .*$", REFERENCE, re.MULTILINE)
         for argument in tool.input_schema.get("properties", {}):
-            everywhere = argument in ("agent_id", "idempotency_key")
+            everywhere = argument == "idempotency_key"
             assert f"`{argument}`" in row or everywhere, f"{tool.name}: {argument}"
 
 

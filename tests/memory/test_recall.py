@@ -70,13 +70,16 @@ def test_the_newest_messages_are_listed_by_role_and_date(ada: MemoryOf) -> None:
     with ada.read() as reader:
 
         def newest(since: int | None, until: int | None, *roles: str) -> list[str]:
-            between = tuple(n if n is None else now + timedelta(seconds=n) for n in (since, until))
-            found = recall.newest_messages(reader, ada.agent, roles, between, 2)  # type: ignore[arg-type]
+            first, end = (n if n is None else now + timedelta(seconds=n) for n in (since, until))
+            span = recall.Span(first, end)
+            found = recall.newest_messages(reader, ada.agent, roles, span, 2)
             return [message.content for message in found]
 
         assert newest(None, None, "user", "assistant") == ["three", "two"]
         assert newest(0, 1, "user") == ["three", "one"]
         assert newest(1, None, "user") == newest(None, 0, "user") == []
+        before = recall.Span(before_doc=said[1].doc)
+        assert recall.newest_messages(reader, ada.agent, ["user"], before, 2) == said[:1]
 
 
 def test_a_window_that_moves_in_the_step_that_writes_holds_what_the_database_holds(

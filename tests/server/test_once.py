@@ -34,8 +34,10 @@ async def test_a_repeat_with_the_same_key_returns_the_first_result(settings: Set
         assert await call(client, "core_memory_append", **edit) == edited
         context = await call(client, "memory_context", agent_id="Sam")
         assert context["passages"] == 1
-        gone = await call(client, "agent_delete", agent_id="Sam", idempotency_key="d")
-        assert await call(client, "agent_delete", agent_id="Sam", idempotency_key="d") == gone
+        asked = await call(client, "agent_delete", agent_id="Sam")
+        yes = {"approval_id": asked["approval_id"], "approve": True, "idempotency_key": "d"}
+        gone = await call(client, "approval_decide", **yes)
+        assert await call(client, "approval_decide", **yes) == gone
 
 
 async def test_a_key_that_was_given_to_another_request_is_refused(settings: Settings) -> None:

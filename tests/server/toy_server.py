@@ -31,6 +31,7 @@ from agent.memory_tools import Arguments
 from server.protocol import RegistryServer, build_server
 from server.registry import (
     Call,
+    Caller,
     Registry,
     Resource,
     ResourcePage,
@@ -119,7 +120,7 @@ async def echo(call: Call, arguments: EchoArguments) -> Echo:
 async def who(call: Call, arguments: NoArguments) -> Who:
     await call.progress(1, 2, "half")
     await call.progress(2, 2, "done")
-    return Who(host=call.host, request_id=call.request_id)
+    return Who(host=call.caller.host, request_id=call.request_id)
 
 
 async def fail(call: Call, arguments: FailArguments) -> BaseModel:
@@ -165,7 +166,7 @@ class Notes:
         ResourceTemplate("toy://notes/{number}", "note", "One note."),
     )
 
-    async def list(self, cursor: str | None) -> ResourcePage:
+    async def list(self, caller: Caller, cursor: str | None) -> ResourcePage:
         start = int(cursor or "0")
         numbers = range(start, min(start + 2, 5))
         return ResourcePage(
@@ -173,7 +174,7 @@ class Notes:
             str(start + 2) if start + 2 < 5 else None,
         )
 
-    async def read(self, uri: str) -> tuple[str, str]:
+    async def read(self, caller: Caller, uri: str) -> tuple[str, str]:
         if uri == "toy://notes/bug":
             raise RuntimeError("secret detail")
         number = uri.rpartition("/")[2]

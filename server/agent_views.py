@@ -1,0 +1,89 @@
+"""Agents as hosts and the command line show them; for hosts within what a reply may hold."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from memory import agents, core_memory
+from memory.records import Agent, Block
+from memory.transaction import Reader
+from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown
+from server.memory_uris import agent_uri, block_uri
+from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
+
+# Of an agent's page: its own settings and its blocks share PAGE_BYTES.
+_SYSTEM_BYTES: Final = 1_000
+_DESCRIPTION_BYTES: Final = 300
+_TAGS_BYTES: Final = 500
+_VALUE_BYTES: Final = 2_000
+_BLOCKS_BYTES: Final = PAGE_BYTES - 2_000
+
+
+def summary_of(agent: Agent) -> AgentSummary:
+    """An agent in a list."""
+    where = f"memory_read {agent_uri(agent.id)}"
+    return AgentSummary(
+        id=agent.id,
+        name=agent.name,
+        description=shortened(agent.description, _DESCRIPTION_BYTES, where),
+        tags=first_of(agent.tags, _TAGS_BYTES),
+    )
+
+
+def page_of(found: Sequence[Agent], limit: int) -> AgentPage:
+    """As many agents as fit a page; found holds one more than the limit when there are more."""
+    shown = [summary_of(agent) for agent in found[:limit]]
+    count = fitting([json_bytes(summary.model_dump()) + 1 for summary in shown], PAGE_BYTES)
+    return AgentPage(
+        agents=shown[:count],
+        next_cursor=str(found[count - 1].key) if count < len(found) else None,
+    )
+
+
+def show_agent(reader: Reader, agent: Agent, after: int = 0) -> AgentShown:
+    """An agent with as many of its blocks, from the `after`-th on, as fit a page."""
+    stored = core_memory.list_blocks(reader, agent)
+    shown = [_show_block(agent, block) for block in stored[after:]]
+    count = fitting([json_bytes(block.model_dump()) + 1 for block in shown], _BLOCKS_BYTES)
+    where = f"memory_read {agent_uri(agent.id)}"
+    return show_whole(reader, agent).model_copy(
+        update={
+            "description": shortened(agent.description, _DESCRIPTION_BYTES, where),
+            "system": shortened(agent.system, _SYSTEM_BYTES, where),
+            "tags": first_of(agent.tags, _TAGS_BYTES),
+            "blocks": shown[:count],
+            "next_cursor": str(after + count) if count < len(shown) else None,
+        }
+    )
+
+
+def show_whole(reader: Reader, agent: Agent) -> AgentShown:
+    """An agent with all its blocks, however long."""
+    held = agents.holdings(reader, agent)
+    return AgentShown(
+        **agents.describe(agent),
+        id=agent.id,
+        blocks=[
+            BlockShown(**core_memory.describe(block), version=block.version)
+            for block in core_memory.list_blocks(reader, agent)
+        ],
+        messages=held.messages,
+        passages=held.passages,
+        created_at=agent.created_at.isoformat("T", "seconds"),
+    )
+
+
+def _show_block(agent: Agent, block: Block) -> BlockShown:
+    where = f"memory_read {block_uri(agent.id, block.label)}"
+    value = shortened(block.value, _VALUE_BYTES, where)
+    description = shortened(
+        block.description, _DESCRIPTION_BYTES, f"memory_read {agent_uri(agent.id)}"
+    )
+    return BlockShown(
+        label=block.label,
+        value=value,
+        limit_chars=block.limit_chars,
+        description=description,
+        read_only=block.read_only,
+        version=block.version,
+        cut=(value, description) != (block.value, block.description),
+    )

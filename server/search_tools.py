@@ -1,0 +1,201 @@
+"""The search tools for hosts: pages of bounded size, with what a host needs to judge and cite."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import Field
+
+from agent.memory_tools import MemoryTool, Scope
+from agent.search_tools import (
+    ArchivalSearch,
+    ConversationSearch,
+    MessageFound,
+    MessagesFound,
+    PassageFound,
+    PassagesFound,
+    Why,
+    search_archive,
+    search_conversation,
+)
+from agent.tools import MEMORY_TOOLS
+from server.memory_access import MemoryAccess
+from server.memory_tools import DELEGATING, THINKING, ForAgent, read_tool, with_cursor
+from server.memory_uris import message_uri, passage_uri
+from server.registry import Tool
+from server.reply_size import (
+    PAGE_BYTES,
+    first_of,
+    fitting,
+    json_bytes,
+    prefix_chars,
+    shortened,
+)
+
+HIT_BYTES: Final = PAGE_BYTES // 2
+"""Of one hit's text. Whatever is longer is read by its URI, so that others find room beside it."""
+
+NOTE_BYTES: Final = 600
+"""Of an author, a source, a session, and of all tags together: 500 characters of plain text fit."""
+
+_FIELDS_BYTES: Final = 60
+"""What surrounds a hit in a reply, beside its values."""
+
+Found = TypeVar("Found", PassagesFound, MessagesFound)
+Hit = TypeVar("Hit", PassageFound, MessageFound)
+
+
+_START: Final = "From then on: 2026-03-01 or 2026-03-01T09:30."
+_END: Final = "Through that day or minute."
+
+
+class HostSearch(ArchivalSearch, ForAgent):
+    """Arguments of archival_memory_search for hosts."""
+
+    query: str = Field(description="A question or key words.")
+    tags: list[str] | None = None
+    tag_match_mode: Literal["any", "all"] = "any"
+    top_k: int = Field(10, ge=1, le=100)
+    start_datetime: str | None = Field(None, description=_START)
+    end_datetime: str | None = Field(None, description=_END)
+    cursor: str | None = None
+    explain: bool = False
+
+
+class HostConversationSearch(ConversationSearch, ForAgent):
+    """Arguments of conversation_search for hosts."""
+
+    query: str | None = Field(None, description="Without: the newest messages.")
+    roles: list[Literal["user", "assistant"]] | None = None
+    limit: int = Field(10, ge=1, le=100)
+    start_date: str | None = Field(None, description=_START)
+    end_date: str | None = Field(None, description=_END)
+    cursor: str | None = None
+    explain: bool = False
+
+
+def search_tools(access: MemoryAccess) -> tuple[Tool, ...]:
+    """The two searches, in the order hosts list them."""
+    passages = replace(
+        MEMORY_TOOLS["archival_memory_search"],
+        arguments=HostSearch,
+        run=_search_archive,
+        text=_passages_text,
+    )
+    messages = replace(
+        MEMORY_TOOLS["conversation_search"],
+        arguments=HostConversationSearch,
+        run=_search_conversation,
+        text=_messages_text,
+    )
+    return (_tool(access, passages), _tool(access, messages))
+
+
+def _tool(access: MemoryAccess, tool: MemoryTool) -> Tool:
+    return Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        arguments=tool.arguments,
+        result=tool.result,
+        run=read_tool(access, tool.run),
+        text=tool.text,
+        read_only=True,
+        # A host that thinks leaves no conversation here to search.
+        toolsets=DELEGATING if tool.name == "conversation_search" else THINKING,
+    )
+
+
+def _search_archive(scope: Scope, a: HostSearch) -> PassagesFound:
+    def page(limit: int) -> PassagesFound:
+        shorter = a.model_copy(update={"top_k": limit})
+        found = search_archive(scope, shorter, a.cursor, a.explain)
+        return _shortened(found, lambda hit: passage_uri(scope.agent.id, hit.id))
+
+    return _fitting(page, a.top_k, _passage_line)
+
+
+def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
+    def page(limit: int) -> MessagesFound:
+        shorter = a.model_copy(update={"limit": limit})
+        found = search_conversation(scope, shorter, a.cursor, a.explain)
+        return _shortened(found, lambda hit: message_uri(scope.agent.id, hit.id))
+
+    return _fitting(page, a.limit, _message_line)
+
+
+def _shortened(found: Found, uri: Callable[[Any], str]) -> Found:
+    """The page with long texts cut, and what is said about them."""
+    hits = [
+        hit.model_copy(
+            update={
+                "content": shortened(hit.content, HIT_BYTES, f"memory_read {uri(hit)}"),
+                **_about(hit),
+            }
+        )
+        for hit in found.results
+    ]
+    return found.model_copy(update={"results": hits})
+
+
+def _about(hit: PassageFound | MessageFound) -> dict[str, Any]:
+    if isinstance(hit, MessageFound):
+        return {}
+    notes = {"author": hit.author, "source": hit.source, "session": hit.session}
+    short = {name: note and note[: prefix_chars(note, NOTE_BYTES)] for name, note in notes.items()}
+    return {"tags": first_of(hit.tags, NOTE_BYTES), **short}
+
+
+def _fitting(page: Callable[[int], Found], limit: int, line: Callable[[Any], str]) -> Found:
+    """As many hits as fit a reply, one at least; the rest is on the next page."""
+    while True:
+        found = page(limit)
+        sizes = [
+            json_bytes(hit.model_dump(mode="json")) + json_bytes(line(hit)) + _FIELDS_BYTES
+            for hit in found.results
+        ]
+        count = fitting(sizes, 2 * PAGE_BYTES)
+        if count == len(found.results):
+            return found
+        limit = count  # asked again, so that the cursor is right
+
+
+def _passages_text(found: PassagesFound) -> str:
+    return _page_text(found, [_passage_line(hit) for hit in found.results])
+
+
+def _messages_text(found: MessagesFound) -> str:
+    return _page_text(found, [_message_line(hit) for hit in found.results])
+
+
+def _message_line(hit: MessageFound) -> str:
+    return f"[{hit.timestamp}] {hit.role}: {hit.content}{_why_text(hit.why)}"
+
+
+def _passage_line(hit: PassageFound) -> str:
+    """A passage with what a host needs to judge, cite or delete it."""
+    author = f"{hit.author}: " if hit.author else ""
+    known = {"source": hit.source, "session": hit.session, "tags": ", ".join(hit.tags)}
+    about = "".join(f"; {name} {value}" for name, value in known.items() if value)
+    return f"[{hit.timestamp}] {author}{hit.content} ({hit.id}{about}){_why_text(hit.why)}"
+
+
+def _why_text(why: Why | None) -> str:
+    if why is None:
+        return ""
+    parts = why.model_dump(exclude_none=True)
+    return " | " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
+
+
+def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:
+    """The hits as text, with what a reader must know about them."""
+    notes = []
+    if not found.by_meaning:
+        notes.append("(found by words only: the embedder is still loading, or there is none)")
+    if found.pending_vectors:
+        notes.append(
+            f"(up to {found.pending_vectors} texts are not embedded yet and were compared by words"
+            " only; search again in a moment)"
+        )
+    listed = [f"- {row}" for row in lines or ["No results found."]]
+    return with_cursor("\n".join([*listed, *notes]), found.next_cursor)
