@@ -5,7 +5,9 @@
 
 import argparse
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
+
+from server.hosts.hosts import HOSTS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,9 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add = _Commands(commands)
     mcp = add("mcp", "serve MCP over stdin and stdout; for hosts to start")
-    mcp.add_argument(
-        "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
-    )
+    _add_host_flags(mcp)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
@@ -41,6 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
+    _add_setup(add("setup", "write mnemon into a host's configuration; without a host, list them"))
+    _add_place(add("unsetup", "take mnemon out of a host's configuration again"), nargs=None)
     return parser
 
 
@@ -86,6 +88,33 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", default=absent, help="print JSON, one value a line"
     )
+
+
+def _add_host_flags(parser: argparse.ArgumentParser) -> None:
+    """Settings of `mnemon mcp` alone, which `mnemon setup` writes down for a host."""
+    parser.add_argument(
+        "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
+    )
+
+
+def _add_setup(parser: argparse.ArgumentParser) -> None:
+    _add_host_flags(parser)
+    only = _add_place(parser, nargs="?")
+    only.add_argument("--print", action="store_true", help="print the entry, for any host")
+    only.add_argument("--list", action="store_true", help="list the hosts, which is the default")
+
+
+def _add_place(parser: argparse.ArgumentParser, nargs: Literal["?"] | None) -> Any:
+    """Which entry of which file; the group returned is of flags that change nothing."""
+    parser.add_argument("host", nargs=nargs, metavar="HOST", choices=HOSTS, help=", ".join(HOSTS))
+    parser.add_argument("--name", default="mnemon", help="name of the entry (mnemon)")
+    parser.add_argument("--config", metavar="FILE", help="the file, where the host has another one")
+    parser.add_argument(
+        "--force", action="store_true", help="also another program's entry, or a missing host"
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--dry-run", action="store_true", help="say what would be done")
+    return only
 
 
 def _add_agents(parser: argparse.ArgumentParser) -> None:
