@@ -127,9 +127,9 @@ def apply(change: Change) -> None:
         save_backup(path, change.backup)
     try:
         config_file.replace(path, change.after, change.before)
-    except BaseException:
+    except ConfigFileError:
         save_backup(path, earlier)
-        raise
+        raise  # an interruption may come after the change; a backup too many does no harm
     save_backup(path, change.backup)
 
 

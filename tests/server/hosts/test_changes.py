@@ -3,7 +3,10 @@
 import json
 import os
 import stat
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -184,6 +187,54 @@ def test_what_a_host_writes_while_we_do_is_not_lost(place: Place) -> None:
     with pytest.raises(ConfigFileError, match="changed meanwhile; run the command again"):
         apply(change)
     assert files(place) == {"mcp.json": b'{"theme": "dark"}'}
+
+
+def interrupted(action: Callable[[], object], lines: int) -> bool:
+    """Whether Ctrl-C after so many lines of our own code came before the end of an action."""
+    left = lines
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if event == "line" and "/server/hosts/" in frame.f_code.co_filename:
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+# Between opening a file and noting it, an interruption leaves it to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("action", [setup, unsetup])
+def test_ctrl_c_at_any_moment_leaves_the_file_whole_and_the_way_back_open(
+    tmp_path: Path, action: Callable[[Place], Kind]
+) -> None:
+    before, after = '{"theme": "dark"}', ""
+    for lines in range(1, 5000):
+        place = Place(tmp_path / str(lines) / "mcp.json", "mcpServers", "mnemon")
+        place.path.parent.mkdir()
+        place.path.write_text(before)
+        change = plan_setup(place, OURS, force=False)
+        after = change.after or ""
+        if action is unsetup:
+            apply(change)
+        if not interrupted(lambda place=place: action(place), lines):  # type: ignore[misc]
+            break
+        assert place.path.read_text() in (before, after)
+        setup(place)
+        assert place.path.read_text() == after
+        unsetup(place)
+        assert place.path.read_text() == before
+    assert 100 < lines < 4999
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes and links are of other systems")
