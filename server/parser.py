@@ -20,7 +20,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     add = _Commands(commands)
     mcp = add("mcp", "serve MCP over stdin and stdout; for hosts to start")
-    _add_host_flags(mcp)
+    mcp.add_argument(
+        "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
+    )
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
@@ -41,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
-    _add_setup(add("setup", "write mnemon into a host's configuration; without a host, list them"))
+    setup_help = "write mnemon into a host's configuration; without a host, list them"
+    _add_setup(add("setup", setup_help, takes_flags_of=mcp))
     _add_place(add("unsetup", "take mnemon out of a host's configuration again"), nargs=None)
     return parser
 
@@ -52,11 +55,18 @@ class _Commands:
     def __init__(self, commands: Any) -> None:
         self._commands = commands
 
-    def __call__(self, name: str, help_text: str) -> argparse.ArgumentParser:
+    def __call__(
+        self, name: str, help_text: str, takes_flags_of: argparse.ArgumentParser | None = None
+    ) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = self._commands.add_parser(
-            name, help=help_text, description=help_text[0].upper() + help_text[1:] + "."
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            parents=[takes_flags_of] if takes_flags_of else [],
+            conflict_handler="resolve" if takes_flags_of else "error",  # both have a --help
         )
-        add_shared_flags(parser)
+        if takes_flags_of is None:
+            add_shared_flags(parser)
         return parser
 
 
@@ -90,15 +100,7 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_host_flags(parser: argparse.ArgumentParser) -> None:
-    """Settings of `mnemon mcp` alone, which `mnemon setup` writes down for a host."""
-    parser.add_argument(
-        "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
-    )
-
-
 def _add_setup(parser: argparse.ArgumentParser) -> None:
-    _add_host_flags(parser)
     only = _add_place(parser, nargs="?")
     only.add_argument("--print", action="store_true", help="print the entry, for any host")
     only.add_argument("--list", action="store_true", help="list the hosts, which is the default")
