@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test torture check format lint types contracts layout bench clean
+.PHONY: help demo test torture check format lint types contracts layout bench mcpb clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,8 +45,11 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python benchmarks/turn.py
 	$(BIN)/python benchmarks/hosts.py
 
+mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
+	$(PYTHON) scripts/build_mcpb.py
+
 clean: ## remove what make installed
-	rm -rf $(VENV)
+	rm -rf $(VENV) .node
 
 $(STAMP): pyproject.toml $(CONSTRAINTS) scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" CONSTRAINTS="$(CONSTRAINTS)" sh scripts/install.sh

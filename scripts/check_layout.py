@@ -17,7 +17,7 @@ TOP_LEVEL = {
     *PACKAGES,
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "NOTICE", "README.md",
     "benchmarks", "constraints.txt", "docs", "examples", "mcp.json", "pyproject.toml", "scripts",
-    "tests",
+    "server.json", "tests",
 }  # fmt: skip
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

@@ -1,7 +1,7 @@
-"""The command line: `mnemon mcp | serve | status | stop | doctor | agents | chat | reindex`.
+"""The command line, `mnemon COMMAND`: only dispatches.
 
-Only dispatches; commands live in server/commands/ and are imported when called, the flags are
-parser.py's. `mnemon mcp` is the front's, and reaches it without an import beyond the front's own.
+The commands live in server/commands/ and are imported when called, the flags are parser.py's.
+`mnemon mcp` is the front's, and reaches it without an import beyond the front's own.
 """
 
 from __future__ import annotations

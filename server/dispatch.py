@@ -51,6 +51,7 @@ def _dispatch(options: dict[str, Any], console: Console) -> int:
         errors = importlib.import_module("server.errors")
         command = importlib.import_module(f"server.commands.{options.pop('command')}")
     flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
+    options["given"] = {name: value for name, value in flags.items() if value is not None}
     try:
         settings = config.load_settings(flags, os.environ)
         logging.basicConfig(

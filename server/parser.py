@@ -5,7 +5,9 @@
 
 import argparse
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
+
+from server.hosts.hosts import HOSTS
 
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
 
@@ -45,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
+    setup_help = "write mnemon into a host's configuration; without a host, list them"
+    _add_setup(add("setup", setup_help, takes_flags_of=mcp))
+    _add_place(add("unsetup", "take mnemon out of a host's configuration again"), nargs=None)
     return parser
 
 
@@ -54,11 +59,18 @@ class _Commands:
     def __init__(self, commands: Any) -> None:
         self._commands = commands
 
-    def __call__(self, name: str, help_text: str) -> argparse.ArgumentParser:
+    def __call__(
+        self, name: str, help_text: str, takes_flags_of: argparse.ArgumentParser | None = None
+    ) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = self._commands.add_parser(
-            name, help=help_text, description=help_text[0].upper() + help_text[1:] + "."
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            parents=[takes_flags_of] if takes_flags_of else [],
+            conflict_handler="resolve" if takes_flags_of else "error",  # both have a --help
         )
-        add_shared_flags(parser)
+        if takes_flags_of is None:
+            add_shared_flags(parser)
         return parser
 
 
@@ -90,6 +102,25 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", default=absent, help="print JSON, one value a line"
     )
+
+
+def _add_setup(parser: argparse.ArgumentParser) -> None:
+    only = _add_place(parser, nargs="?")
+    only.add_argument("--print", action="store_true", help="print the entry, for any host")
+    only.add_argument("--list", action="store_true", help="list the hosts, which is the default")
+
+
+def _add_place(parser: argparse.ArgumentParser, nargs: Literal["?"] | None) -> Any:
+    """Which entry of which file; the group returned is of flags that change nothing."""
+    parser.add_argument("host", nargs=nargs, metavar="HOST", choices=HOSTS, help=", ".join(HOSTS))
+    parser.add_argument("--name", default="mnemon", help="name of the entry (mnemon)")
+    parser.add_argument("--config", metavar="FILE", help="the file, where the host has another one")
+    parser.add_argument(
+        "--force", action="store_true", help="also another program's entry, or a missing host"
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--dry-run", action="store_true", help="say what would be done")
+    return only
 
 
 def _add_agents(parser: argparse.ArgumentParser) -> None:

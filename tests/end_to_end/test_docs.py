@@ -12,6 +12,7 @@ from mcp import Client
 
 from server.app import open_server
 from server.config import Settings
+from server.hosts.hosts import HOSTS
 from server.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,22 @@ def test_the_commands_of_the_readme_run(home: dict[str, str]) -> None:
         )
         assert run.returncode == 0, run.stderr
     assert (Path(home["HOME"]) / ".local/share/mnemon/mnemon.duckdb").exists()
+
+
+def test_the_readme_s_setup_of_a_host_works_and_names_them_all(home: dict[str, str]) -> None:
+    (command,) = [line for line in blocks("sh") if line.startswith("mnemon setup")]
+    assert set(HOSTS) <= set(re.findall(r"[\w-]+", command))
+    (Path(home["HOME"]) / ".config" / "Claude").mkdir(parents=True)
+    run = subprocess.run(
+        ["bash", "-ec", command], env=home, capture_output=True, text=True, timeout=60
+    )
+    assert "added mnemon to" in run.stdout, run.stderr
+
+
+def test_every_host_is_in_the_pages_on_hosts() -> None:
+    page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+    for host in HOSTS.values():
+        assert re.search(rf"^\| `{host.id}` .* `{host.section}`", page, re.MULTILINE)
 
 
 def test_every_configuration_in_the_readme_is_json_that_names_the_command() -> None:
@@ -101,7 +118,7 @@ def test_every_command_is_in_the_reference() -> None:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("**/*.md")), ids=lambda p: str(p.name))
 def test_links_between_pages_lead_somewhere(path: Path) -> None:
-    if ".venv" in path.parts:
+    if not {".venv", ".node"}.isdisjoint(path.parts):
         return
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{path.name}: {target}"
