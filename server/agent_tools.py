@@ -162,6 +162,11 @@ class AgentTools:
 def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
     """The table of agent tools, in the order hosts list them."""
     do = AgentTools(access, approvals)
+    return (*_finding(do), *_managing(do))
+
+
+def _finding(do: AgentTools) -> tuple[Tool, ...]:
+    """What every host may need, and talking."""
     return (
         Tool(
             name="agent_list",
@@ -194,6 +199,23 @@ def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
             toolsets=DELEGATING,
         ),
         Tool(
+            name="agent_message",
+            title="Talk to an agent",
+            description="Give the agent a message; it thinks with a local model and answers.",
+            arguments=SendMessage,
+            result=AgentReply,
+            run=do.message,
+            text=lambda result: str(result.reply),
+            destructive=True,
+            toolsets=DELEGATING,
+        ),
+    )
+
+
+def _managing(do: AgentTools) -> tuple[Tool, ...]:
+    """What changes agents as their owner."""
+    return (
+        Tool(
             name="agent_update",
             title="Change an agent",
             description="Change an agent's settings or blocks on behalf of its owner.",
@@ -223,17 +245,6 @@ def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
             result=Decided,
             run=do.decide,
             text=lambda result: str(result.text),
-            destructive=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="agent_message",
-            title="Talk to an agent",
-            description="Give the agent a message; it thinks with a local model and answers.",
-            arguments=SendMessage,
-            result=AgentReply,
-            run=do.message,
-            text=lambda result: str(result.reply),
             destructive=True,
             toolsets=DELEGATING,
         ),
