@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -116,6 +117,17 @@ def front_process(mnemon: str, data: Path, deadline_s: float = DEADLINE_S) -> It
 def read_owner(data: Path) -> int:
     """The pid in the owner's lock file."""
     return int(json.loads((data / "owner.lock").read_text())["pid"])
+
+
+def ask_status(data: Path) -> dict[str, Any]:
+    """The owner's status; when this returns, the owner has closed the connection."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.connect(str(data / "owner.sock"))
+        connection.sendall(b'{"mnemon":1,"ask":"status"}\n')
+        with connection.makefile("rb") as lines:
+            status: dict[str, Any] = json.loads(lines.read())
+    return status
 
 
 def kill_owner(data: Path) -> None:

@@ -144,21 +144,6 @@ def test_an_owner_ends_in_order_and_hosts_go_on_with_the_next(
         assert read_owner(data) != first
 
 
-def test_fronts_that_come_and_go_leave_nothing(mnemon: str, data: Path) -> None:
-    for _ in range(20):
-        with front_process(mnemon, data) as front:
-            front.shake_hands()
-            assert front.process.stdin is not None
-            front.process.stdin.close()
-            assert front.end() == 0
-    assert command(mnemon, data, "status")["owner"]["hosts"] == []
-    owner = command(mnemon, data, "stop")["stopped"]
-    state = ["ps", "-o", "stat=", "-p", str(owner)]
-    shown = subprocess.run(state, capture_output=True, text=True).stdout.strip()
-    assert shown[:1] in ("", "Z"), "ended; whoever is its parent now may not have asked yet"
-    assert not (data / "owner.sock").exists()
-
-
 def test_serve_in_the_foreground_serves_hosts_too_and_one_at_a_time(
     mnemon: str, data: Path
 ) -> None:
