@@ -114,6 +114,32 @@ def front_process(mnemon: str, data: Path, deadline_s: float = DEADLINE_S) -> It
         yield front
 
 
+# A front and an owner as they are on Windows, as far as another system can try them.
+PUMPED_FRONT = """
+import sys
+from server.front import run_front
+from server.pumped_pipes import PumpedPipes
+sys.exit(run_front(sys.argv[1], {"embedder": "none"}, pipes=PumpedPipes))
+"""
+
+
+def pumped_front(data: Path) -> list[str]:
+    """The command of a front that has threads in place of poll."""
+    return [sys.executable, "-c", PUMPED_FRONT, str(data)]
+
+
+@contextmanager
+def loopback_owner(mnemon: str, data: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An owner that takes the lock by itself and listens on a port."""
+    serve = [mnemon, "serve", "--background=-1", "--loopback", "--embedder", "none"]
+    with subprocess.Popen([*serve, "--data", str(data)]) as owner:
+        try:
+            wait_for_line(data / "owner.lock", lambda line: str(owner.pid) in line)
+            yield owner
+        finally:
+            owner.kill()
+
+
 def read_owner(data: Path) -> int:
     """The pid in the owner's lock file."""
     return int(json.loads((data / "owner.lock").read_text())["pid"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.processes import DEADLINE_S, front_process, kill_owner, read_owner
+from tests.server.processes import DEADLINE_S, ask_status, front_process, kill_owner, read_owner
 
 
 @pytest.fixture
@@ -38,6 +38,12 @@ def deadline() -> Iterator[None]:
 def wait_until_unowned(data: Path) -> None:
     with (data / "owner.lock").open() as lock, deadline():
         fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def wait_until_no_host(data: Path) -> None:
+    with deadline():
+        while ask_status(data)["hosts"]:
+            pass
 
 
 def command(mnemon: str, data: Path, *arguments: str) -> Any:
@@ -174,6 +180,15 @@ def test_a_folder_named_server_where_the_host_runs_is_not_taken_for_ours(
         timeout=60,
     )
     assert json.loads(run.stdout)["result"] == {}
+
+
+def test_a_command_takes_an_owner_with_any_settings(mnemon: str, data: Path) -> None:
+    with front_process(mnemon, data) as front:  # whose embedder is not the default one
+        front.shake_hands()
+        owner = read_owner(data)
+    wait_until_no_host(data)
+    assert command(mnemon, data, "agents", "list") == []
+    assert read_owner(data) == owner
 
 
 def test_a_host_with_other_settings_gets_an_owner_with_them_when_nobody_needs_the_old_one(
