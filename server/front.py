@@ -13,12 +13,12 @@ know (conversation.py). Finding is owner_link.py's.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
+import sys
 import time
 
-from server.host_pipes import BROKEN, CHUNK_BYTES, HostPipes
+from server.host_pipes import BROKEN, CHUNK_BYTES, POLLIN, POLLOUT, HostPipes
 from server.line_buffer import LineBuffer
 from server.owner_link import NoOwner, OwnerLink, read_welcome
 
@@ -32,22 +32,40 @@ _RETRY_MS = 20  # while an owner starts; a socket that comes to be sends no even
 _LAST_ANSWERS_S = 3.0  # after the end of input; the owner itself ends the connection sooner
 
 
-def run_front(directory: str, flags: dict[str, str], input_fd: int = 0, output_fd: int = 1) -> int:
+def run_front(
+    directory: str,
+    flags: dict[str, str],
+    input_fd: int = 0,
+    output_fd: int = 1,
+    pipes: Callable[[int, int], Host] | None = None,
+) -> int:
     """Serve the host at stdin and stdout until it leaves; return the exit code.
 
     Args:
         directory: of the memory, absolute.
         flags: settings by name, as the command line gave them.
         input_fd, output_fd: where the host is.
+        pipes: how to speak to it; by default in the way of this system.
     """
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        signal.signal(getattr(signal, name), _stop)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, _stop)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    host = (pipes or _pipes())(input_fd, output_fd)
     try:
-        return Front(OwnerLink(directory, flags), HostPipes(input_fd, output_fd)).run()
+        return Front(OwnerLink(directory, flags), host).run()
     except NoOwner as problem:
         _tell(str(problem))
         return NO_OWNER
+
+
+def _pipes() -> Callable[[int, int], Host]:
+    if sys.platform == "win32":
+        from server.pumped_pipes import PumpedPipes  # noqa: PLC0415 - threads are not for others
+
+        return PumpedPipes
+    return HostPipes
 
 
 def _stop(number: int, frame: object) -> None:
@@ -62,10 +80,10 @@ class _Ended(Exception):
 class Front:
     """The relay between one host and the owner of a directory."""
 
-    def __init__(self, link: OwnerLink, host: HostPipes) -> None:
+    def __init__(self, link: OwnerLink, host: Host) -> None:
         self._link, self._host = link, host
         self._parent = os.getppid()
-        self._poll = select.poll()
+        self._poll = host.new_poll()
         self._watched: dict[int, int | None] = {}
         self._owner: socket.socket | None = None
         self._greeted = False
@@ -89,6 +107,7 @@ class Front:
                 if self._answered and self._passed_on:
                     self._conversation()  # not sooner: what is passed on comes first
         except _Ended as end:
+            self._host.finish()
             return int(end.args[0])
 
     def _wait(self) -> None:
@@ -103,21 +122,21 @@ class Front:
             elif fd == self._host.input_fd:
                 self._read_host()
             else:
-                if events & select.POLLOUT:
+                if events & POLLOUT:
                     self._write_owner()
-                if events & ~select.POLLOUT:
+                if events & ~POLLOUT:
                     self._read_owner()
 
     def _watch_all(self) -> None:
         """Say what is of interest now. Whoever does not keep up is not read from either."""
-        self._watch(self._host.output_fd, select.POLLOUT if self._to_host else 0)
+        self._watch(self._host.output_fd, POLLOUT if self._to_host else 0)
         for_owner = len(self._to_owner) + self._unsent_bytes
         reads_host = self._input_ended_at is None and for_owner < _ENOUGH_BYTES
-        self._watch(self._host.input_fd, select.POLLIN if reads_host else None)
+        self._watch(self._host.input_fd, POLLIN if reads_host else None)
         if self._owner is not None:
-            events = select.POLLOUT if self._to_owner else 0
+            events = POLLOUT if self._to_owner else 0
             if len(self._to_host) < _ENOUGH_BYTES:
-                events |= select.POLLIN
+                events |= POLLIN
             self._watch(self._owner.fileno(), events or None)
 
     def _watch(self, fd: int, events: int | None) -> None:
@@ -273,4 +292,9 @@ def _tell(message: str) -> None:
 
 TYPE_CHECKING = False  # mypy reads it as true; the real one's module costs the front 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.conversation import Conversation
+    from server.pumped_pipes import PumpedPipes
+
+    Host = HostPipes | PumpedPipes

@@ -10,7 +10,12 @@ import os
 import select
 
 CHUNK_BYTES = 64 * 1024  # what a pipe holds on Linux
-BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+# Windows has no select.poll; pumped_pipes.SelectPoll speaks in the same numbers.
+POLLIN, POLLOUT = getattr(select, "POLLIN", 1), getattr(select, "POLLOUT", 4)
+BROKEN = (
+    getattr(select, "POLLERR", 8) | getattr(select, "POLLHUP", 16) | getattr(select, "POLLNVAL", 32)
+)
 
 
 class HostPipes:
@@ -19,7 +24,11 @@ class HostPipes:
     def __init__(self, input_fd: int, output_fd: int) -> None:
         self.input_fd, self.output_fd = input_fd, output_fd
         self._output = select.poll()
-        self._output.register(output_fd, select.POLLOUT)
+        self._output.register(output_fd, POLLOUT)
+
+    def new_poll(self) -> select.poll:
+        """What waits for these pipes, and for sockets."""
+        return select.poll()
 
     def read(self) -> bytes:
         """What the host wrote; nothing: it will not write any more. May block until there is."""
@@ -39,3 +48,6 @@ class HostPipes:
             if ready[0][1] & BROKEN:
                 raise BrokenPipeError
             del data[: os.write(self.output_fd, memoryview(data)[: select.PIPE_BUF])]
+
+    def finish(self) -> None:
+        """Nothing more will be written; return when all that was has been passed on."""

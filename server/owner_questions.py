@@ -22,8 +22,6 @@ def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, 
     Raises:
         OwnerSilent: there is an owner, which does not answer or may not be asked.
     """
-    if not owner_files.AVAILABLE:
-        return None
     try:
         connection = owner_files.connect(directory)
     except OSError as error:
