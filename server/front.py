@@ -27,6 +27,7 @@ NOBODY_READS = 1
 NO_OWNER = 2
 
 _ENOUGH_BYTES = 1024 * 1024  # waiting to be written: nothing more is read until it is less
+_UNREAD_BYTES = 64 * 1024  # passed on: reading that many takes a few milliseconds
 _WATCH_MS = 1_000  # an orphan lives at most this long
 _RETRY_MS = 20  # while an owner starts; a socket that comes to be sends no event
 _LAST_ANSWERS_S = 3.0  # after the end of input; the owner itself ends the connection sooner
@@ -93,8 +94,8 @@ class Front:
         self._to_host, self._to_owner = bytearray(), bytearray()
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
-        self._answered = False
         self._passed_on: list[tuple[bool, bytes]] = []
+        self._passed_on_bytes = 0
         self._followed: Conversation | None = None
 
     def run(self) -> int:
@@ -102,19 +103,20 @@ class Front:
         try:
             while True:
                 self._connect()
-                self._wait()
+                idle = not self._wait()
                 self._check_ends()
-                if self._answered and self._passed_on:
-                    self._conversation()  # not sooner: what is passed on comes first
+                if self._passed_on and (idle or self._passed_on_bytes > _UNREAD_BYTES):
+                    self._conversation()
         except _Ended as end:
             self._host.finish()
             return int(end.args[0])
 
-    def _wait(self) -> None:
-        """Wait for something to do, and do it."""
+    def _wait(self) -> bool:
+        """Wait for something to do, and do it; False: there was nothing for a while."""
         self._watch_all()
         connecting = self._owner is None and self._wants_owner
-        for fd, events in self._poll.poll(_RETRY_MS if connecting else _WATCH_MS):
+        ready = self._poll.poll(_RETRY_MS if connecting else _WATCH_MS)
+        for fd, events in ready:
             if fd == self._host.output_fd:
                 if events & BROKEN:
                     raise _Ended(NOBODY_READS)
@@ -126,6 +128,7 @@ class Front:
                     self._write_owner()
                 if events & ~POLLOUT:
                     self._read_owner()
+        return bool(ready)
 
     def _watch_all(self) -> None:
         """Say what is of interest now. Whoever does not keep up is not read from either."""
@@ -166,7 +169,7 @@ class Front:
         self._write_owner()
 
     def _send(self, line: bytes) -> None:
-        self._passed_on.append((True, line))
+        self._note(True, line)
         self._to_owner += line + b"\n"
 
     def _write_owner(self) -> None:
@@ -208,9 +211,13 @@ class Front:
         """Whether the host is to hear a line of the owner."""
         if self._followed is not None and self._followed.hears_again:
             return self._conversation().server_said(line)
-        self._passed_on.append((False, line))
-        self._answered = True
+        self._note(False, line)
         return True
+
+    def _note(self, from_host: bool, line: bytes) -> None:
+        """Remember a line that is passed on; it is read when there is time, or need."""
+        self._passed_on.append((from_host, line))
+        self._passed_on_bytes += len(line)
 
     def _write_host(self) -> None:
         try:
@@ -272,7 +279,7 @@ class Front:
         return bool(self._unsent) or self._conversation().is_waiting
 
     def _conversation(self) -> Conversation:
-        """The conversation, with all that was passed on."""
+        """The conversation, all that was passed on read."""
         if self._followed is None:
             from server.conversation import Conversation  # noqa: PLC0415 - json costs 3 ms
 
@@ -283,6 +290,7 @@ class Front:
             else:
                 self._followed.server_said(line)
         self._passed_on.clear()
+        self._passed_on_bytes = 0
         return self._followed
 
 
