@@ -3,7 +3,6 @@
 With --background, as a front starts it, the socket only, until nobody has used it for a while.
 """
 
-import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,13 +19,14 @@ from server.errors import OperatorError
 from server.http import HttpAddress, serve_http
 from server.owner import Owner
 from server.owner_listener import Listener, listen_on_loopback
+from server.owner_questions import refuse_while_owned
 from server.protocol import RegistryServer, build_server
 from server.shutdown import exit_after, wait_for_stop_signal
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
 
 
 class AlreadyOwned(OperatorError):
-    """Another process serves this directory."""
+    """Another process served this directory a moment ago."""
 
 
 class UnusableDirectory(OperatorError):
@@ -136,10 +136,7 @@ def _take_lock(directory: str) -> owner_files.OwnerLock:
     except OSError as error:
         raise UnusableDirectory(f"{directory} cannot be used: {error.strerror}") from error
     if lock is None:
-        note = json.loads(owner_files.read_note(directory) or "{}")
-        holder = f"process {note['pid']} since {note['since']}" if note else "another process"
-        raise AlreadyOwned(
-            f"{directory} is served by {holder}; end it with `mnemon stop`, then start this again"
-        )
+        refuse_while_owned(directory)
+        raise AlreadyOwned(f"another process has just ended serving {directory}; start this again")
     lock.note_holder(os.getpid())
     return lock

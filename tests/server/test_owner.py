@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.server.processes import DEADLINE_S, ask_status, front_process, kill_owner, read_owner
+from tests.server.processes import (
+    DEADLINE_S,
+    ask_status,
+    front_process,
+    kill_owner,
+    raw_process,
+    read_owner,
+)
 
 
 @pytest.fixture
@@ -59,11 +66,11 @@ def command(mnemon: str, data: Path, *arguments: str) -> Any:
 
 def test_fronts_that_start_at_the_same_instant_end_with_one_owner(mnemon: str, data: Path) -> None:
     with ExitStack() as stack:
-        fronts = [stack.enter_context(front_process(mnemon, data)) for _ in range(4)]
+        fronts = [stack.enter_context(front_process(mnemon, data)) for _ in range(8)]
         for front in fronts:
             front.shake_hands()
         owner = command(mnemon, data, "status")["owner"]
-        assert len(owner["hosts"]) == 4
+        assert len(owner["hosts"]) == 8
         assert owner["pid"] == read_owner(data)
 
 
@@ -116,11 +123,13 @@ def test_a_request_that_was_not_answered_when_the_owner_died_is_answered_by_the_
         assert front.receive_answer(1)["result"]["structuredContent"]["agents"] == []
 
 
+@pytest.mark.parametrize("flags", [[], ["--idle-minutes", "0.002"]], ids=["variable", "flag"])
 def test_an_owner_without_hosts_ends_after_a_while(
-    mnemon: str, data: Path, monkeypatch: pytest.MonkeyPatch
+    mnemon: str, data: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
 ) -> None:
-    monkeypatch.setenv("MNEMON_IDLE_MINUTES", "0.002")
-    with front_process(mnemon, data) as front:
+    monkeypatch.setenv("MNEMON_IDLE_MINUTES", "5" if flags else "0.002")
+    started = [mnemon, "mcp", "--data", str(data), "--embedder", "none", *flags]
+    with raw_process(started, data / "owner.log") as front:
         front.shake_hands()
         front.call(1, "agent_list")
         front.receive_answer(1)
