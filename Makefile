@@ -20,8 +20,9 @@ demo: $(STAMP) ## install, and play a session: an agent that remembers across re
 test: $(STAMP) ## install, and run all tests
 	$(BIN)/python -m pytest -q
 
-torture: $(STAMP) ## eight hosts write for a minute while their owner is killed ten times
-	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py
+torture: $(STAMP) ## eight hosts write while their owner is killed ten times; 200 come and go
+	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py \
+		tests/end_to_end/test_hosts_that_come_and_go.py
 
 check: format lint types contracts layout test ## what CI runs
 

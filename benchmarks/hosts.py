@@ -4,26 +4,29 @@ Questions, each beside its baseline in one run: process start → `initialize` a
 front with a warm owner, against a bare script of the standard library, a bare server on the same
 SDK, and Node's @modelcontextprotocol/server-memory (left out with a note where npm is missing); the
 front's resident memory; a call through the front against the same call straight to the owner's
-socket. Goals: start ≤ 0.3 of server-memory's and ≤ 1.5 of the bare script's, front ≤ 16 MB, the
-relay adds ≤ 0.1 ms to the median call.
+socket, and through the least a relay can be: wait, read, write, without a thought for owners that
+die. Goals: start ≤ 0.3 of server-memory's and ≤ 1.5 of the bare script's, front ≤ 16 MB, the relay
+adds ≤ 0.1 ms to the median call.
 
-Started alternately, the first round unmeasured. Prints one JSON line: medians and quartiles.
+All sides of a comparison take turns, starts in a shuffled order (whoever follows Node finds cold
+caches). The first rounds are not measured. Prints one JSON line: quartiles, and p99 of calls.
 """
 
 import argparse
 import json
 import os
 import platform
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from benchmarks.startup import BARE, INITIALIZE, start_ms, summary
@@ -34,6 +37,24 @@ for line in sys.stdin:
     answer = {"jsonrpc": "2.0", "id": json.loads(line)["id"], "result": {"serverInfo": {}}}
     print(json.dumps(answer), flush=True)
 """
+LEAST_RELAY = """
+import os, select, socket, sys
+owner = socket.socket(socket.AF_UNIX)
+owner.connect(sys.argv[1])
+poll = select.poll()
+poll.register(0, select.POLLIN)
+poll.register(owner, select.POLLIN)
+while True:
+    for fd, _ in poll.poll():
+        if fd == 0:
+            chunk = os.read(0, 65536)
+            if not chunk:
+                sys.exit()
+            owner.send(chunk)
+        else:
+            os.write(1, owner.recv(65536))
+"""
+GREETING = b'{"mnemon":1,"front":"benchmark"}\n'
 NODE_SERVER = "@modelcontextprotocol/server-memory"
 MNEMON = str(Path(sys.executable).with_name("mnemon"))
 CALL = {"method": "tools/call", "params": {"name": "agent_list", "arguments": {}}}
@@ -50,7 +71,7 @@ def install_node_server(folder: Path) -> list[str] | None:
 
 
 def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str, Any]:
-    """Start all servers alternately; the owner of `data` is warm."""
+    """Start all servers in turn; the owner of `data` is warm."""
     commands = {
         "front": [MNEMON, "mcp", "--data", str(data)],
         "script": [sys.executable, "-c", SCRIPT],
@@ -58,9 +79,10 @@ def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str,
     } | ({"server_memory": node} if node else {})
     environment = {**os.environ, "MEMORY_FILE_PATH": str(data / "node.json")}
     times: dict[str, list[float]] = {name: [] for name in commands}
+    order = random.Random(1)  # noqa: S311 - only the same again
     for number in range(rounds + 1):
-        for name, command in commands.items():
-            took_ms = start_ms(command, environment)
+        for name in order.sample(list(commands), len(commands)):
+            took_ms = start_ms(commands[name], environment)
             if number:
                 times[name].append(took_ms)
     front = median(times["front"])
@@ -70,56 +92,84 @@ def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str,
     }
 
 
-def call_times_ms(writer: Any, reader: Any, calls: int) -> list[float]:
-    """Shake hands and measure calls; a tenth more go before, unmeasured."""
-    times = []
-    for number in range(calls + calls // 10 + 1):
-        request = {"jsonrpc": "2.0", "id": number + 1, **CALL} if number else INITIALIZE
+class Connection:
+    """A session with the owner, by whatever way."""
+
+    def __init__(self, writer: Any, reader: Any, greets: bool) -> None:
+        self._writer, self._reader, self._last_id = writer, reader, 0
+        self.times_ms: list[float] = []
+        if greets:
+            self._ask(GREETING)
+        self._ask(json.dumps(INITIALIZE).encode() + b"\n")
+        self._writer.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+
+    def call(self) -> None:
+        """Measure one call."""
+        self._last_id += 1
+        request = json.dumps({"jsonrpc": "2.0", "id": self._last_id, **CALL}).encode() + b"\n"
         started = time.perf_counter()
-        writer.write(json.dumps(request).encode() + b"\n")
-        writer.flush()
-        reader.readline()
-        times.append((time.perf_counter() - started) * 1000)
-        if number == 0:
-            writer.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-    return times[-calls:]
+        self._ask(request)
+        self.times_ms.append((time.perf_counter() - started) * 1000)
+
+    def _ask(self, line: bytes) -> None:
+        self._writer.write(line)
+        self._writer.flush()
+        self._reader.readline()
 
 
 def measure_relay(calls: int, data: Path) -> dict[str, Any]:
-    """The same call through the front and straight to the owner, and the front's memory."""
-    with (
-        subprocess.Popen(
-            [MNEMON, "mcp", "--data", str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as front,
-        socket.socket(socket.AF_UNIX) as direct,
-    ):
-        assert front.stdin is not None and front.stdout is not None  # noqa: S101
-        direct.connect(str(data / "owner.sock"))
-        straight = direct.makefile("rwb")
-        straight.write(b'{"mnemon":1,"front":"benchmark"}\n')
-        straight.flush()
-        straight.readline()
-        sides: dict[str, Callable[[], list[float]]] = {
-            "through": lambda: call_times_ms(front.stdin, front.stdout, calls),
-            "direct": lambda: call_times_ms(straight, straight, calls),
+    """The same call by each way in turn, and the front's memory; a tenth more is not measured."""
+    address = str(data / "owner.sock")
+    with ExitStack() as stack:
+        front = stack.enter_context(piped([MNEMON, "mcp", "--data", str(data)]))
+        least = stack.enter_context(piped([sys.executable, "-c", LEAST_RELAY, address]))
+        straight = stack.enter_context(socket.socket(socket.AF_UNIX))
+        straight.connect(address)
+        lines = stack.enter_context(straight.makefile("rwb"))
+        ways = {
+            "through_front": Connection(front.stdin, front.stdout, greets=False),
+            "through_least": Connection(least.stdin, least.stdout, greets=True),
+            "direct": Connection(lines, lines, greets=True),
         }
-        times = {name: measure() for name, measure in sides.items()}
-        status = Path(f"/proc/{front.pid}/status")
-        rss = [row for row in status.read_text().splitlines() if row.startswith("VmRSS")]
-        front.stdin.close()
-    added = median(times["through"]) - median(times["direct"])
+        for _ in range(calls + calls // 10):
+            for way in ways.values():
+                way.call()
+        rss_mb = resident_mb(front.pid)
+        for process in (front, least):
+            assert process.stdin is not None  # noqa: S101
+            process.stdin.close()
+    times = {name: way.times_ms[-calls:] for name, way in ways.items()}
+    p50 = {name: median(taken) for name, taken in times.items()}
     return {
-        **{f"call_{name}_ms": summary(taken) for name, taken in times.items()},
-        "relay_adds_ms": round(added, 3),
-        "front_rss_mb": round(int(rss[0].split()[1]) / 1024, 1),
+        **{f"call_{name}_ms": call_summary(taken) for name, taken in times.items()},
+        "front_adds_ms": round(p50["through_front"] - p50["direct"], 3),
+        "least_adds_ms": round(p50["through_least"] - p50["direct"], 3),
+        "front_rss_mb": rss_mb,
     }
+
+
+def piped(command: list[str]) -> "subprocess.Popen[bytes]":
+    """Start a process with pipes to it."""
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process (Linux)."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(next(int(row.split()[1]) for row in rows if row.startswith("VmRSS")) / 1024, 1)
+
+
+def call_summary(times: list[float]) -> dict[str, float]:
+    """Quartiles and the 99th percentile."""
+    percentiles = quantiles(times, n=100)
+    return {f"p{p}": round(percentiles[p - 1], 2) for p in (25, 50, 75, 99)}
 
 
 def main() -> None:
     """Measure and print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--calls", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)

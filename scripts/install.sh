@@ -36,6 +36,8 @@ fi
 pip_install() { "$VENV/bin/python" -m pip install --quiet --constraint "$CONSTRAINTS" "$@"; }
 
 say "installing into $VENV (the first time compiles llama.cpp: 3 to 15 minutes)"
+# An older pip writes a command that imports `re` before ours: every host would wait 2 ms longer.
+"$VENV/bin/python" -m pip install --quiet --upgrade 'pip>=25.2'
 # Before sentence-transformers, which would otherwise choose a torch with gigabytes of CUDA.
 pip_install torch
 pip_install --editable '.[local,sentence-transformers,dev]'

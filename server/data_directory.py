@@ -8,6 +8,7 @@ import sys
 
 LOCK_FILE = "owner.lock"
 SOCKET_FILE = "owner.sock"
+PORT_FILE = "owner.port"
 LOG_FILE = "owner.log"
 IN_MEMORY = ":memory:"
 

@@ -5,18 +5,20 @@ sure to need is imported at the top, json and subprocess when there is a use for
 
 It ends on: end of input (answers in flight may still come), a stdout that nobody reads, SIGTERM,
 SIGINT, SIGHUP, a parent that is gone, and when there is no owner and none can be started. The death
-of an owner is no end: the front finds or starts another as soon as the host waits for an answer,
-and tells it again what it must know (conversation.py). Finding is owner_link.py's.
+of an owner is no end: the front finds or starts another as soon as the host waits for an answer
+(where it only listens, it finds one that another host started), and tells it again what it must
+know (conversation.py). Finding is owner_link.py's.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
+import sys
 import time
 
+from server.host_pipes import BROKEN, CHUNK_BYTES, POLLIN, POLLOUT, HostPipes
 from server.line_buffer import LineBuffer
 from server.owner_link import NoOwner, OwnerLink, read_welcome
 
@@ -24,30 +26,47 @@ CLEAN = 0
 NOBODY_READS = 1
 NO_OWNER = 2
 
-_CHUNK_BYTES = 64 * 1024  # what a pipe holds on Linux
 _ENOUGH_BYTES = 1024 * 1024  # waiting to be written: nothing more is read until it is less
+_UNREAD_BYTES = 64 * 1024  # passed on: reading that many takes a few milliseconds
 _WATCH_MS = 1_000  # an orphan lives at most this long
 _RETRY_MS = 20  # while an owner starts; a socket that comes to be sends no event
 _LAST_ANSWERS_S = 3.0  # after the end of input; the owner itself ends the connection sooner
-_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
-def run_front(directory: str, flags: dict[str, str], input_fd: int = 0, output_fd: int = 1) -> int:
+def run_front(
+    directory: str,
+    flags: dict[str, str],
+    input_fd: int = 0,
+    output_fd: int = 1,
+    pipes: Callable[[int, int], Host] | None = None,
+) -> int:
     """Serve the host at stdin and stdout until it leaves; return the exit code.
 
     Args:
         directory: of the memory, absolute.
         flags: settings by name, as the command line gave them.
         input_fd, output_fd: where the host is.
+        pipes: how to speak to it; by default in the way of this system.
     """
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        signal.signal(getattr(signal, name), _stop)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, _stop)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    host = (pipes or _pipes())(input_fd, output_fd)
     try:
-        return Front(OwnerLink(directory, flags), input_fd, output_fd).run()
+        return Front(OwnerLink(directory, flags), host).run()
     except NoOwner as problem:
         _tell(str(problem))
         return NO_OWNER
+
+
+def _pipes() -> Callable[[int, int], Host]:
+    if sys.platform == "win32":
+        from server.pumped_pipes import PumpedPipes  # noqa: PLC0415 - threads are not for others
+
+        return PumpedPipes
+    return HostPipes
 
 
 def _stop(number: int, frame: object) -> None:
@@ -62,19 +81,21 @@ class _Ended(Exception):
 class Front:
     """The relay between one host and the owner of a directory."""
 
-    def __init__(self, link: OwnerLink, input_fd: int, output_fd: int) -> None:
-        self._link, self._input_fd, self._output_fd = link, input_fd, output_fd
+    def __init__(self, link: OwnerLink, host: Host) -> None:
+        self._link, self._host = link, host
         self._parent = os.getppid()
+        self._poll = host.new_poll()
+        self._watched: dict[int, int | None] = {}
         self._owner: socket.socket | None = None
         self._greeted = False
-        self._wants_owner = True
+        self._wants_owner, self._listens = True, False
         self._input_ended_at: float | None = None
         self._from_host, self._from_owner = LineBuffer(), LineBuffer()
         self._to_host, self._to_owner = bytearray(), bytearray()
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
-        self._answered = False
-        self._said: list[tuple[bool, bytes]] = []
+        self._passed_on: list[tuple[bool, bytes]] = []
+        self._passed_on_bytes = 0
         self._followed: Conversation | None = None
 
     def run(self) -> int:
@@ -82,49 +103,57 @@ class Front:
         try:
             while True:
                 self._connect()
-                self._wait()
+                idle = not self._wait()
                 self._check_ends()
-                if self._answered and not self._to_host and self._followed is None:
-                    self._conversation()  # not sooner: the host has its first answer now
+                if self._passed_on and (idle or self._passed_on_bytes > _UNREAD_BYTES):
+                    self._conversation()
         except _Ended as end:
+            self._host.finish()
             return int(end.args[0])
 
-    def _wait(self) -> None:
-        """Wait for something to do, and do it."""
+    def _wait(self) -> bool:
+        """Wait for something to do, and do it; False: there was nothing for a while."""
+        self._watch_all()
         connecting = self._owner is None and self._wants_owner
-        for fd, events in self._poll().poll(_RETRY_MS if connecting else _WATCH_MS):
-            if fd == self._output_fd:
-                if events & _BROKEN:
+        ready = self._poll.poll(_RETRY_MS if connecting else _WATCH_MS)
+        for fd, events in ready:
+            if fd == self._host.output_fd:
+                if events & BROKEN:
                     raise _Ended(NOBODY_READS)
                 self._write_host()
-            elif fd == self._input_fd:
+            elif fd == self._host.input_fd:
                 self._read_host()
             else:
-                if events & select.POLLOUT:
+                if events & POLLOUT:
                     self._write_owner()
-                if events & ~select.POLLOUT:
+                if events & ~POLLOUT:
                     self._read_owner()
+        return bool(ready)
 
-    def _poll(self) -> select.poll:
-        """What is of interest now. Whoever does not keep up is not read from either."""
-        poll = select.poll()
-        poll.register(self._output_fd, select.POLLOUT if self._to_host else 0)
+    def _watch_all(self) -> None:
+        """Say what is of interest now. Whoever does not keep up is not read from either."""
+        self._watch(self._host.output_fd, POLLOUT if self._to_host else 0)
         for_owner = len(self._to_owner) + self._unsent_bytes
-        if self._input_ended_at is None and for_owner < _ENOUGH_BYTES:
-            poll.register(self._input_fd, select.POLLIN)
+        reads_host = self._input_ended_at is None and for_owner < _ENOUGH_BYTES
+        self._watch(self._host.input_fd, POLLIN if reads_host else None)
         if self._owner is not None:
-            events = select.POLLOUT if self._to_owner else 0
+            events = POLLOUT if self._to_owner else 0
             if len(self._to_host) < _ENOUGH_BYTES:
-                events |= select.POLLIN
-            if events:
-                poll.register(self._owner.fileno(), events)
-        return poll
+                events |= POLLIN
+            self._watch(self._owner.fileno(), events or None)
+
+    def _watch(self, fd: int, events: int | None) -> None:
+        """Wait for these events of a descriptor from now on; 0: for its end; None: for none."""
+        if self._watched.get(fd) == events:
+            return
+        self._watched[fd] = events
+        if events is None:
+            self._poll.unregister(fd)
+        else:
+            self._poll.register(fd, events)
 
     def _read_host(self) -> None:
-        try:
-            chunk = os.read(self._input_fd, _CHUNK_BYTES)
-        except OSError:
-            chunk = b""  # a vanished terminal is the end of input
+        chunk = self._host.read()
         lines = self._from_host.feed(chunk)
         if not chunk:
             self._input_ended_at = time.monotonic()
@@ -140,7 +169,7 @@ class Front:
         self._write_owner()
 
     def _send(self, line: bytes) -> None:
-        self._follow(True, line)
+        self._note(True, line)
         self._to_owner += line + b"\n"
 
     def _write_owner(self) -> None:
@@ -160,7 +189,7 @@ class Front:
     def _read_owner(self) -> None:
         assert self._owner is not None  # noqa: S101 - for the type checker
         try:
-            chunk = self._owner.recv(_CHUNK_BYTES)
+            chunk = self._owner.recv(CHUNK_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -174,35 +203,34 @@ class Front:
                 note = read_welcome(line)
                 if note:
                     _tell(note)
-            elif self._follow(False, line):
+            elif self._is_new(line):
                 self._to_host += line + b"\n"
         self._write_host()
 
-    def _write_host(self) -> None:
-        """Write what stdout takes without blocking: PIPE_BUF bytes whenever it is ready.
+    def _is_new(self, line: bytes) -> bool:
+        """Whether the host is to hear a line of the owner."""
+        if self._followed is not None and self._followed.hears_again:
+            return self._conversation().server_said(line)
+        self._note(False, line)
+        return True
 
-        It is shared with whoever else has it, so it is not made non-blocking.
-        """
-        poll = select.poll()
-        poll.register(self._output_fd, select.POLLOUT)
-        while self._to_host:
-            ready = poll.poll(0)
-            if not ready:
-                return
-            try:
-                if ready[0][1] & _BROKEN:
-                    raise _Ended(NOBODY_READS)
-                sent = os.write(self._output_fd, memoryview(self._to_host)[: select.PIPE_BUF])
-            except OSError:
-                raise _Ended(NOBODY_READS) from None
-            del self._to_host[:sent]
+    def _note(self, from_host: bool, line: bytes) -> None:
+        """Remember a line that is passed on; it is read when there is time, or need."""
+        self._passed_on.append((from_host, line))
+        self._passed_on_bytes += len(line)
+
+    def _write_host(self) -> None:
+        try:
+            self._host.write(self._to_host)
+        except OSError:
+            raise _Ended(NOBODY_READS) from None
 
     def _connect(self) -> None:
-        if self._owner is not None or not self._wants_owner:
+        if self._owner is not None or not (self._wants_owner or self._listens):
             return
         if self._input_ended_at is not None and not self._is_waiting():
             raise _Ended(CLEAN)
-        self._owner = self._link.try_connect()
+        self._owner = self._link.try_connect(may_start=self._wants_owner)
         if self._owner is not None:
             self._begin()
 
@@ -212,7 +240,7 @@ class Front:
         if self._input_ended_at is not None:
             self._input_ended_at = time.monotonic()  # the time for answers begins now
         self._to_owner += self._link.greeting() + b"\n"
-        if self._followed is not None or self._said:
+        if self._followed is not None or self._passed_on:
             conversation = self._conversation()
             for answer in conversation.give_up_hopeless():
                 self._to_host += answer + b"\n"
@@ -227,12 +255,14 @@ class Front:
     def _lose_owner(self) -> None:
         """Forget a connection that ended; another is sought when the host has a use for it."""
         assert self._owner is not None  # noqa: S101 - for the type checker
+        self._watch(self._owner.fileno(), None)
         self._owner.close()
         self._owner = None
         self._to_owner.clear()
         self._from_owner.take_rest()
         self._link.reap()
         self._wants_owner = self._input_ended_at is None and self._is_waiting()
+        self._listens = self._conversation().is_listening
 
     def _check_ends(self) -> None:
         if os.getppid() != self._parent:
@@ -248,25 +278,19 @@ class Front:
     def _is_waiting(self) -> bool:
         return bool(self._unsent) or self._conversation().is_waiting
 
-    def _follow(self, from_host: bool, line: bytes) -> bool:
-        """Take account of a line; whether it is to be sent on."""
-        if self._followed is None:
-            self._said.append((from_host, line))
-            self._answered = self._answered or not from_host
-            return True
-        if from_host:
-            self._followed.host_said(line)
-            return True
-        return self._followed.server_said(line)
-
     def _conversation(self) -> Conversation:
+        """The conversation, all that was passed on read."""
         if self._followed is None:
             from server.conversation import Conversation  # noqa: PLC0415 - json costs 3 ms
 
             self._followed = Conversation()
-            for from_host, line in self._said:
-                self._follow(from_host, line)
-            self._said.clear()
+        for from_host, line in self._passed_on:
+            if from_host:
+                self._followed.host_said(line)
+            else:
+                self._followed.server_said(line)
+        self._passed_on.clear()
+        self._passed_on_bytes = 0
         return self._followed
 
 
@@ -276,4 +300,9 @@ def _tell(message: str) -> None:
 
 TYPE_CHECKING = False  # mypy reads it as true; the real one's module costs the front 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.conversation import Conversation
+    from server.pumped_pipes import PumpedPipes
+
+    Host = HostPipes | PumpedPipes

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from server.data_directory import IN_MEMORY, absolute, default_directory
-from server.owner_files import AVAILABLE
 
 NAMES = (
     "data",
@@ -44,4 +43,4 @@ def read_flags(arguments: list[str]) -> dict[str, str] | None:
 def directory(flags: dict[str, str]) -> str | None:
     """The data directory, as config.py finds it; None: this process serves by itself."""
     data = flags.get("data") or os.environ.get("MNEMON_DATA") or default_directory()
-    return None if data == IN_MEMORY or not AVAILABLE else absolute(data)
+    return None if data == IN_MEMORY else absolute(data)

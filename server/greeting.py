@@ -31,14 +31,14 @@ class GivenSettings(BaseModel):
 
 
 class Greeting(BaseModel):
-    """The first line: a front with its id, or a question."""
+    """The first line: a front with its id, or a question. settings: None: any will do."""
 
     model_config = ConfigDict(extra="forbid")
 
     mnemon: Literal[1]
     front: str | None = None
     pid: int = 0
-    settings: GivenSettings = GivenSettings()
+    settings: GivenSettings | None = GivenSettings()
     ask: Literal["status", "stop"] | None = None
 
 
@@ -64,6 +64,8 @@ def read_greeting(line: bytes) -> Greeting | None:
 def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
     """Answer a front: agreed; agreed, but the settings are others; or refused."""
     given = greeting.settings
+    if given is None:
+        return Welcome(AGREED)
     flags = {name.replace("-", "_"): value for name, value in given.flags.items()}
     try:
         wanted = load_settings({**flags, "data": own.data}, given.environment)

@@ -1,9 +1,9 @@
-"""The owner: the one process on a data directory, serving the fronts of all hosts over its socket.
+"""The owner: the one process on a data directory, serving the fronts of all hosts.
 
 A connection is a greeting (greeting.py) and then one MCP session (lines.py); all share one server.
 The end, however it is asked for, is in order: nobody new, the last answers, then the connections
 close, and each front repeats to the next owner what it had no answer to. Who holds the directory is
-owner_files.py's; what is served is app.py's.
+owner_files.py's, where connections come from owner_listener.py's; what is served is app.py's.
 """
 
 import json
@@ -25,6 +25,7 @@ from server.config import Settings
 from server.greeting import Greeting, client_name, read_greeting, welcome
 from server.line_buffer import LineBuffer
 from server.lines import serve_lines
+from server.owner_listener import Listener, listen
 from server.protocol import RegistryServer
 
 logger = logging.getLogger(__name__)
@@ -35,12 +36,13 @@ _DRAIN_S: Final = 2.0  # for connections to end; lines.py waits for answers less
 
 
 class Owner:
-    """Serves a data directory over its socket until it is told to stop.
+    """Serves a data directory until it is told to stop.
 
     Args:
         settings: those in force here; a front with others is told.
         server: from protocol.build_server.
         idle_s: it stops by itself after this time without a connection; None: never.
+        listen: how; by default in the way of this system.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Owner:
         settings: Settings,
         server: RegistryServer,
         idle_s: float | None = None,
+        listen: Callable[[str], Listener] = listen,
     ) -> None:
         self._settings, self._server, self._idle_s = settings, server, idle_s
+        self._listen = listen
         self._directory = settings.data
         self._since = _now()
         self._connections: dict[socket.socket, Peer | None] = {}
@@ -68,20 +72,20 @@ class Owner:
             on_end: called when the end begins.
 
         Raises:
-            OSError: the socket cannot be made.
+            OSError: there is no way to listen.
         """
-        with owner_files.listen(self._directory) as listener:
+        with self._listen(self._directory) as listener:
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._accept, listener, tasks)
                     tasks.start_soon(self._watch_idle)
                     await self._stopping.wait()
                     on_end()
-                    owner_files.remove_socket(self._directory)
+                    owner_files.remove_address(self._directory)
                     await self._drain()
                     tasks.cancel_scope.cancel()
             finally:
-                owner_files.remove_socket(self._directory)
+                owner_files.remove_address(self._directory)
 
     def status(self) -> dict[str, Any]:
         """Who owns the directory and which hosts are connected."""
@@ -93,19 +97,17 @@ class Owner:
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }
 
-    async def _accept(self, listener: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
+    async def _accept(self, listener: Listener, tasks: anyio.abc.TaskGroup) -> None:
         while not self._stopping.is_set():
-            await anyio.wait_readable(listener)
             with suppress(BlockingIOError, ConnectionError):
-                connection, _ = listener.accept()
-                connection.setblocking(False)
+                connection = await listener.accept()
                 self._note(connection, None)
-                tasks.start_soon(self._serve_connection, connection)
+                tasks.start_soon(self._serve_connection, connection, listener)
 
-    async def _serve_connection(self, connection: socket.socket) -> None:
+    async def _serve_connection(self, connection: socket.socket, listener: Listener) -> None:
         lines = _read_lines(connection)
         try:
-            greeting = await _first_line(lines)
+            greeting = await _first_line(lines, listener)
             if greeting is not None and greeting.ask:
                 await self._answer(connection, greeting.ask)
             elif greeting is not None:
@@ -173,7 +175,6 @@ class Owner:
 
     async def _drain(self) -> None:
         """Let each session see the end of its input, and wait until all have ended."""
-        self._server.notices.close()
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
@@ -182,9 +183,10 @@ class Owner:
                 await self._changed.wait()
 
 
-async def _first_line(lines: AsyncIterator[bytes]) -> Greeting | None:
+async def _first_line(lines: AsyncIterator[bytes], listener: Listener) -> Greeting | None:
     with anyio.move_on_after(_GREETING_S):
-        return read_greeting(await anext(lines, b""))
+        if await listener.admits(lines):
+            return read_greeting(await anext(lines, b""))
     return None
 
 

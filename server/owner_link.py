@@ -32,21 +32,25 @@ class OwnerLink:
         self._started: StartedOwner | None = None
         self._deadline: float | None = None
 
-    def try_connect(self) -> socket.socket | None:
+    def try_connect(self, may_start: bool = True) -> socket.socket | None:
         """Take the next step towards a connection; None: call again soon.
+
+        Args:
+            may_start: whether an owner is needed; else one that others started will do.
 
         Raises:
             NoOwner: the owner ended with an error, or takes too long.
         """
         now = time.monotonic()
-        self._deadline = self._deadline or now + START_DEADLINE_S
+        if may_start:
+            self._deadline = self._deadline or now + START_DEADLINE_S
         try:
             connection = owner_files.connect(self._directory)
-            if connection is None:
+            if connection is None and may_start:
                 self._start_if_nobody_does()
         except OSError as error:
             raise NoOwner(f"{self._directory} cannot be used: {error}") from error
-        if connection is None and now > self._deadline:
+        if connection is None and self._deadline is not None and now > self._deadline:
             raise NoOwner(
                 f"the owner of {self._directory} did not answer within {START_DEADLINE_S:.0f} s;"
                 " see owner.log there, or end it with `mnemon stop`"

@@ -14,6 +14,16 @@ class OwnerSilent(OperatorError):
     """The owner does not answer, or does not end."""
 
 
+class MemoryInUse(OperatorError):
+    """Another process serves the directory."""
+
+    def __init__(self, directory: str, status: dict[str, Any]) -> None:
+        super().__init__(
+            f"{directory} is {describe_owner(status)}; end it with `mnemon stop`, then start this"
+            " again"
+        )
+
+
 def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, Any] | None:
     """Return the owner's status, or None when nobody owns the directory.
 
@@ -22,8 +32,6 @@ def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, 
     Raises:
         OwnerSilent: there is an owner, which does not answer or may not be asked.
     """
-    if not owner_files.AVAILABLE:
-        return None
     try:
         connection = owner_files.connect(directory)
     except OSError as error:
@@ -49,6 +57,17 @@ def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, 
         return None
     status: dict[str, Any] = json.loads(answer)
     return status
+
+
+def refuse_while_owned(directory: str) -> None:
+    """For commands that need the memory for themselves.
+
+    Raises:
+        MemoryInUse: naming the owner and its hosts.
+    """
+    status = ask_owner(directory, "status")
+    if status is not None:
+        raise MemoryInUse(directory, status)
 
 
 def describe_owner(status: dict[str, Any]) -> str:

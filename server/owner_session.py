@@ -40,13 +40,14 @@ class OwnerSession:
             CallFailed: the directory or the owner's socket may not be used.
         """
         try:
-            connection = owner_files.connect(directory) if owner_files.AVAILABLE else None
+            connection = owner_files.connect(directory)
         except OSError as error:
             raise CallFailed(f"{directory} cannot be used: {error.strerror}") from error
         if connection is None:
             return None
         session = cls(connection)
-        session._send({"mnemon": 1, "front": os.urandom(16).hex(), "pid": os.getpid()})
+        front = os.urandom(16).hex()
+        session._send({"mnemon": 1, "front": front, "pid": os.getpid(), "settings": None})
         session._lines.readline()
         session._request("initialize", _INITIALIZE)
         session._send({"jsonrpc": "2.0", "method": "notifications/initialized"})

@@ -38,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
     serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
+    # What Windows always does; for tests. With --background.
+    serve.add_argument("--loopback", action="store_true", help=argparse.SUPPRESS)
     add("status", "say which process holds the memory, and which hosts use it")
     add("stop", "end the process that holds the memory, in order")
     add("doctor", "say whether everything works, and what to do if not")

@@ -46,15 +46,15 @@ def reserve_stdio() -> StandardStreams:
         os.dup2(null, _STDIN)
         os.close(null)
         os.dup2(_STDERR, _STDOUT)
-        _use_bytes(streams)
+        use_bytes(streams.input_fd, streams.output_fd)
         _reserved = streams
     return _reserved
 
 
-def _use_bytes(streams: StandardStreams) -> None:
+def use_bytes(*descriptors: int) -> None:
     """Stop Windows from turning LF into CRLF."""
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415 - exists on Windows only
 
-        msvcrt.setmode(streams.input_fd, os.O_BINARY)
-        msvcrt.setmode(streams.output_fd, os.O_BINARY)
+        for descriptor in descriptors:
+            msvcrt.setmode(descriptor, os.O_BINARY)

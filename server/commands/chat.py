@@ -19,11 +19,14 @@ from memory.errors import InvalidValue
 from server.config import Settings
 from server.console import Console
 from server.lines import split_lines
+from server.owner_questions import refuse_while_owned
 from server.runtime import Runtime
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Answer one message, or each line of stdin until it ends."""
+    if settings.directory is not None:
+        refuse_while_owned(settings.data)
     return anyio.run(partial(_chat, settings, options, console))
 
 

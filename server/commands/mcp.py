@@ -1,4 +1,4 @@
-"""`mnemon mcp`, where the front is not reached without a parser: odd flags, `:memory:`, Windows."""
+"""`mnemon mcp`, where the front is not reached without a parser: odd flags, `:memory:`."""
 
 from typing import Any
 
@@ -7,14 +7,13 @@ from server.config import Settings
 from server.console import Console
 from server.front import run_front
 from server.front_flags import NAMES
-from server.owner_files import AVAILABLE
 from server.standard_streams import reserve_stdio
 from server.stdio import run_stdio
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Serve until the host leaves or a signal comes."""
-    if settings.directory is None or not AVAILABLE:
+    if settings.directory is None:
         return run_stdio(server_opener(settings))
     given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"data"})
     flags = {

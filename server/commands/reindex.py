@@ -9,6 +9,7 @@ from memory.embedders.factory import load_embedder
 from memory.reindex import reindex
 from server.config import ConfigError, Settings
 from server.console import Console
+from server.owner_questions import refuse_while_owned
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -17,6 +18,7 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         raise ConfigError("the embedder is 'none', so there is nothing to reindex with")
     if settings.database is None or not settings.database.exists():
         raise ConfigError(f"there is no database in {settings.data}; nothing to reindex")
+    refuse_while_owned(settings.data)
     embedder = load_embedder(settings.embedder)
     database = Database(settings.database)
     interrupted = _watch_interrupt()

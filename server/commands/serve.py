@@ -3,29 +3,30 @@
 With --background, as a front starts it, the socket only, until nobody has used it for a while.
 """
 
-import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio
 
-from server import owner_files
+from server import owner_files, owner_listener
 from server.app import open_app, open_server
 from server.config import Settings
 from server.console import Console
 from server.errors import OperatorError
 from server.http import HttpAddress, serve_http
 from server.owner import Owner
+from server.owner_listener import Listener, listen_on_loopback
+from server.owner_questions import refuse_while_owned
 from server.protocol import RegistryServer, build_server
 from server.shutdown import exit_after, wait_for_stop_signal
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
 
 
 class AlreadyOwned(OperatorError):
-    """Another process serves this directory."""
+    """Another process served this directory a moment ago."""
 
 
 class UnusableDirectory(OperatorError):
@@ -34,20 +35,25 @@ class UnusableDirectory(OperatorError):
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Serve until a signal comes, or `mnemon stop`."""
-    background = options["background"]
-    if background is not None:
-        anyio.run(partial(_serve_background, settings, owner_files.OwnerLock(background)))
-    elif settings.directory is None or not owner_files.AVAILABLE:
+    lock_fd = options["background"]
+    listen = listen_on_loopback if options["loopback"] else owner_listener.listen
+    if lock_fd is not None:
+        lock = _background_lock(settings.data, lock_fd)
+        if lock is not None:
+            anyio.run(partial(_serve_background, settings, lock, listen))
+    elif settings.directory is None:
         anyio.run(partial(_serve_web_alone, settings, console))
     else:
         anyio.run(partial(_serve_both, settings, _take_lock(settings.data), console))
     return 0
 
 
-async def _serve_background(settings: Settings, lock: owner_files.OwnerLock) -> None:
+async def _serve_background(
+    settings: Settings, lock: owner_files.OwnerLock, listen: Callable[[str], Listener]
+) -> None:
     idle_s = settings.idle_minutes * 60 or None
     async with open_server(settings) as server:
-        owner = Owner(settings, server, idle_s)
+        owner = Owner(settings, server, idle_s, listen)
 
         async def watch_signals() -> None:
             owner.stop(await wait_for_stop_signal())
@@ -114,16 +120,23 @@ async def _serve_web(settings: Settings, server: RegistryServer, console: Consol
     await serve_http(server, address, token, started, exit_after())
 
 
+def _background_lock(directory: str, lock_fd: int) -> owner_files.OwnerLock | None:
+    """The lock from whoever started this; None: it was to be taken here, and another has it."""
+    if lock_fd != owner_files.TAKES_LOCK:
+        return owner_files.OwnerLock(lock_fd)
+    lock = owner_files.OwnerLock.take(directory)
+    if lock is not None:
+        lock.note_holder(os.getpid())
+    return lock
+
+
 def _take_lock(directory: str) -> owner_files.OwnerLock:
     try:
         lock = owner_files.OwnerLock.take(directory)
     except OSError as error:
         raise UnusableDirectory(f"{directory} cannot be used: {error.strerror}") from error
     if lock is None:
-        note = json.loads(owner_files.read_note(directory) or "{}")
-        holder = f"process {note['pid']} since {note['since']}" if note else "another process"
-        raise AlreadyOwned(
-            f"{directory} is served by {holder}; end it with `mnemon stop`, then start this again"
-        )
+        refuse_while_owned(directory)
+        raise AlreadyOwned(f"another process has just ended serving {directory}; start this again")
     lock.note_holder(os.getpid())
     return lock

@@ -10,6 +10,8 @@ import duckdb
 import numpy as np
 import pytest
 
+from memory import agents, archival
+from memory.agents import NewAgent
 from memory.database import DEFAULT_DIMENSIONS, Database
 from memory.errors import (
     DatabaseClosed,
@@ -19,6 +21,7 @@ from memory.errors import (
     DatabaseUnusable,
 )
 from memory.queries import load_migrations, load_queries
+from memory.records import Block, NewPassage
 from memory.store import MemoryStore
 from memory.vectors import vector_text
 from tests.memory.given import TEST, MemoryOf
@@ -132,6 +135,18 @@ def test_an_older_file_is_copied_and_then_migrated(path: Path) -> None:
     assert version(path) == "2"
     backup = path.with_suffix(".schema-1.backup")
     assert backup.read_bytes() == before and backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_first_schema_kept_is_there_after_all_migrations(path: Path) -> None:
+    new = NewAgent(name="Ada", blocks=(Block("human", "Ada likes tea."),))
+    with Database(path, migrations=[FIRST]) as database, database.write(TEST) as transaction:
+        agent = agents.create_agent(transaction, new)
+        archival.insert_passages(transaction, agent, [NewPassage("Green tea from Uji.")])
+    with MemoryStore(path, None) as store:
+        ada = MemoryOf(store, store.agent_state("Ada").agent)
+        assert [block.value for block in ada.state().blocks] == ["Ada likes tea."]
+        assert ada.found("uji") == ["Green tea from Uji."]
+    assert version(path) == str(len(load_migrations()))
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None:

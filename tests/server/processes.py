@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -113,9 +114,46 @@ def front_process(mnemon: str, data: Path, deadline_s: float = DEADLINE_S) -> It
         yield front
 
 
+# A front and an owner as they are on Windows, as far as another system can try them.
+PUMPED_FRONT = """
+import sys
+from server.front import run_front
+from server.pumped_pipes import PumpedPipes
+sys.exit(run_front(sys.argv[1], {"embedder": "none"}, pipes=PumpedPipes))
+"""
+
+
+def pumped_front(data: Path) -> list[str]:
+    """The command of a front that has threads in place of poll."""
+    return [sys.executable, "-c", PUMPED_FRONT, str(data)]
+
+
+@contextmanager
+def loopback_owner(mnemon: str, data: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An owner that takes the lock by itself and listens on a port."""
+    serve = [mnemon, "serve", "--background=-1", "--loopback", "--embedder", "none"]
+    with subprocess.Popen([*serve, "--data", str(data)]) as owner:
+        try:
+            wait_for_line(data / "owner.lock", lambda line: str(owner.pid) in line)
+            yield owner
+        finally:
+            owner.kill()
+
+
 def read_owner(data: Path) -> int:
     """The pid in the owner's lock file."""
     return int(json.loads((data / "owner.lock").read_text())["pid"])
+
+
+def ask_status(data: Path) -> dict[str, Any]:
+    """The owner's status; when this returns, the owner has closed the connection."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.connect(str(data / "owner.sock"))
+        connection.sendall(b'{"mnemon":1,"ask":"status"}\n')
+        with connection.makefile("rb") as lines:
+            status: dict[str, Any] = json.loads(lines.read())
+    return status
 
 
 def kill_owner(data: Path) -> None:

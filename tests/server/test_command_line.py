@@ -187,14 +187,19 @@ def test_commands_work_while_a_host_has_the_memory_open(
         assert "no agent 'Tom'" in run("agents", "show", "Tom").stderr
         owner = json.loads(run("status", "--json").stdout)["owner"]
         assert [host["name"] for host in owner["hosts"]] == ["test"]
-        doctor = run("doctor")
-        assert doctor.returncode == 0
-        assert f"served by process {owner['pid']}" in doctor.stdout
+        (host,) = owner["hosts"]
+        described = (
+            f"served by process {owner['pid']} since {owner['since']}"
+            f" for test (process {host['front_pid']})"
+        )
+        for told in ("doctor", "status"):
+            assert described in run(told).stdout
+        assert run("doctor").returncode == 0
 
-        refused = run("reindex")
-
-        assert refused.returncode == 2
-        assert f"is in use by process {owner['pid']}; end it with `mnemon stop`" in refused.stderr
+        for command in (["reindex"], ["chat", "Sam", "-m", "Hi"], ["serve", "--port", "0"]):
+            refused = run(*command)
+            assert refused.returncode == 2
+            assert f"{described}; end it with `mnemon stop`" in refused.stderr
         assert run("agents", "delete", "Sam", "--yes").returncode == 0
         assert run("stop").returncode == 0
     assert "nobody serves" in run("status").stdout

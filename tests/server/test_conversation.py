@@ -70,9 +70,87 @@ def test_what_the_host_cancelled_is_not_repeated() -> None:
     assert conversation.lines_to_repeat() == SHAKE
 
 
+def test_what_lasts_is_repeated_after_the_handshake_and_its_answers_are_not_shown_again() -> None:
+    conversation = shaken()
+    lasting = [
+        line(id=1, method="resources/subscribe", params={"uri": "memory://a"}),
+        line(id="two", method="logging/setLevel", params={"level": "info"}),
+    ]
+    for request, answered in zip(lasting, (1, "two"), strict=True):
+        conversation.host_said(request)
+        assert conversation.server_said(line(id=answered, result={}))
+    asked = line(id=3, method="tools/call")
+    conversation.host_said(asked)
+    for _ in range(2):
+        assert conversation.lines_to_repeat() == [*SHAKE, *lasting, asked]
+        assert not conversation.server_said(WELCOME)
+        assert conversation.hears_again
+        assert conversation.server_said(line(id=3, result={})) is True
+        assert not conversation.server_said(line(id="two", result={}))
+        assert not conversation.server_said(line(id=1, result={}))
+        assert not conversation.hears_again
+        conversation.host_said(asked)
+
+
+def test_a_subscription_without_an_answer_is_repeated_once_and_answered() -> None:
+    conversation = shaken()
+    subscribe = line(id=1, method="resources/subscribe", params={"uri": "memory://a"})
+    conversation.host_said(subscribe)
+    assert conversation.lines_to_repeat() == [*SHAKE, subscribe]
+    assert conversation.server_said(line(id=1, result={}))
+
+
+def test_what_was_unsubscribed_is_not_repeated_and_the_last_log_level_counts() -> None:
+    conversation = shaken()
+    for number, (method, params) in enumerate(
+        (
+            ("resources/subscribe", {"uri": "memory://a"}),
+            ("resources/subscribe", {"uri": "memory://b"}),
+            ("resources/unsubscribe", {"uri": "memory://a"}),
+            ("logging/setLevel", {"level": "info"}),
+            ("logging/setLevel", {"level": "error"}),
+        )
+    ):
+        conversation.host_said(line(id=number, method=method, params=params))
+        conversation.server_said(line(id=number, result={}))
+    repeated = [json.loads(said) for said in conversation.lines_to_repeat()[2:]]
+    assert [message["params"] for message in repeated] == [
+        {"uri": "memory://b"},
+        {"level": "error"},
+    ]
+
+
+def test_listening_is_repeated_for_ever_without_counting_as_waiting() -> None:
+    conversation = Conversation()
+    listen = line(id=1, method="subscriptions/listen", params={"notifications": {}})
+    conversation.host_said(listen)
+    assert conversation.is_listening
+    assert not conversation.is_waiting
+    for _ in range(MAX_TIMES_SENT + 1):
+        assert conversation.give_up_hopeless() == []
+        assert conversation.lines_to_repeat() == [listen]
+    assert conversation.server_said(line(id=1, result={})), "the end of listening"
+    assert conversation.lines_to_repeat() == []
+
+
+def test_listening_that_the_host_cancelled_is_over() -> None:
+    conversation = Conversation()
+    conversation.host_said(line(id=1, method="subscriptions/listen"))
+    conversation.host_said(line(method="notifications/cancelled", params={"requestId": 1}))
+    assert not conversation.is_listening
+    assert conversation.lines_to_repeat() == []
+
+
 def test_a_line_that_is_no_message_is_not_repeated() -> None:
     conversation = shaken()
-    for said in (b"garbage", b"[1]", b'{"id":[1],"method":"x"}', b"\xff", b"[" * 100_000):
+    for said in (
+        b"garbage",
+        b"[1]",
+        b'{"id":[1],"method":"x"}',
+        b'{"method":"x","params":[1]}',
+        b"\xff",
+        b"[" * 100_000,
+    ):
         conversation.host_said(said)
         assert conversation.server_said(said)
     assert conversation.lines_to_repeat() == SHAKE
