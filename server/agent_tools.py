@@ -187,6 +187,7 @@ def _finding(do: AgentTools) -> tuple[Tool, ...]:
             run=do.create,
             text=lambda agent: f"Created agent {agent.name} ({agent.id}).",
             toolsets=BOTH,
+            for_all=True,
         ),
         Tool(
             name="agent_get",

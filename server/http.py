@@ -1,7 +1,7 @@
 """MCP over streamable HTTP at /mcp, both protocol eras, for hosts that do not start a process.
 
 http_app is the ASGI application; serve_http runs it until it is told to stop. Who may speak to it
-is http_guard.py's, where the token comes from token_file.py's. Nothing here is imported for stdio.
+is http_guard.py's, whom a token stands for principals.py's. Nothing here is imported for stdio.
 
 Stopping takes seconds, not until the last client leaves: streams that only wait for news end at
 once, calls in flight have GRACE_S to finish and are cancelled then.
@@ -11,25 +11,29 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
 import uvicorn
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.callers import PRINCIPAL_KEY, Principal
 from server.errors import OperatorError
 from server.http_guard import LOOPBACK_NAMES, HttpGuard
+from server.principals import Principals
 from server.protocol import RegistryServer
 from server.shutdown import wait_for_stop_signal
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+_WATCH_S: Final = 2.0  # how long a revoked token's streams stay open
 GRACE_S: Final = 3  # a call that takes longer is cancelled; hosts send SIGKILL after about 5 s
 
 
@@ -69,13 +73,13 @@ class HttpAddress:
         return LOOPBACK_NAMES | {name.lower().strip("[]") for name in self.allowed_hosts}
 
 
-def http_app(server: RegistryServer, address: HttpAddress, token: str) -> "HttpApp":
+def http_app(server: RegistryServer, address: HttpAddress, principals: Principals) -> "HttpApp":
     """Return the ASGI application of a server. It works only inside `async with app.running()`.
 
     Args:
         server: from protocol.build_server.
         address: the names it answers to.
-        token: what clients must bear.
+        principals: whose tokens clients must bear.
     """
     protocol = server.streamable_http_app(
         streamable_http_path="/mcp",
@@ -83,14 +87,16 @@ def http_app(server: RegistryServer, address: HttpAddress, token: str) -> "HttpA
         # HttpGuard checks Host and Origin for every path, and a Host without a port.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    requests = _Requests(protocol)
-    return HttpApp(protocol, requests, HttpGuard(requests, address.names, token))
+    requests = _Requests(AuthContextMiddleware(protocol))
+    guard = HttpGuard(requests, address.names, principals)
+    return HttpApp(server, protocol, requests, guard)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpApp:
     """The ASGI application with its life cycle."""
 
+    server: RegistryServer
     protocol: Starlette
     requests: "_Requests"
     guard: HttpGuard
@@ -102,20 +108,33 @@ class HttpApp:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hold the sessions of clients; leaving it ends them and whatever they still do."""
-        async with self.protocol.router.lifespan_context(self.protocol):
+        async with (
+            self.protocol.router.lifespan_context(self.protocol),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(self._watch_revocations)
             yield
+            tasks.cancel_scope.cancel()
 
     async def end_requests(self) -> None:
         """End what only waits for news at once, and calls that take longer after GRACE_S."""
-        _end(self.requests.waiting)
+        self.server.notices.close()
+        _end(open_ for open_ in self.requests.open if open_.waits)
         await anyio.sleep(GRACE_S)
-        _end(self.requests.calls)
+        _end(self.requests.open)
+
+    async def _watch_revocations(self) -> None:
+        """End the streams and calls of tokens that are revoked while they are open."""
+        while True:
+            await anyio.sleep(_WATCH_S)
+            principals = self.guard.principals
+            _end(open_ for open_ in self.requests.open if not principals.exists(open_.principal))
 
 
 async def serve_http(
     server: RegistryServer,
     address: HttpAddress,
-    token: str,
+    principals: Principals,
     on_started: Callable[[str, int], None] = lambda host, port: None,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
@@ -124,16 +143,14 @@ async def serve_http(
     Args:
         server: from protocol.build_server.
         address: where to listen.
-        token: what clients must bear, from token_file.read_or_create_token.
+        principals: whose tokens clients must bear.
         on_started: called with host and real port once requests are taken.
         on_end: called when the end begins.
 
     Raises:
         CannotListen: the port is taken or the host is none of this machine's.
     """
-    if not token:
-        raise ValueError("an HTTP server without a token would be open to every local program")
-    app = http_app(server, address, token)
+    app = http_app(server, address, principals)
     stop = anyio.Event()
     with _listen(address) as listener:
         web = _WebServer(app, lambda: on_started(*listener.getsockname()[:2]))
@@ -204,6 +221,15 @@ class _WebServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Open:
+    """A request that is being answered. waits: the old era's stream of news, without an end."""
+
+    scope: anyio.CancelScope
+    principal: Principal
+    waits: bool
+
+
 @dataclass(slots=True)
 class _Requests:
     """ASGI middleware that can end open requests, each with a proper end of its answer.
@@ -213,8 +239,7 @@ class _Requests:
     """
 
     app: ASGIApp
-    waiting: set[anyio.CancelScope] = field(default_factory=set)
-    calls: set[anyio.CancelScope] = field(default_factory=set)
+    open: set[_Open] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -226,14 +251,13 @@ class _Requests:
             sent[:] = [message]
             await send(message)
 
-        # A GET is the old era's stream of news; it has no end of its own.
-        open_requests = self.waiting if scope["method"] == "GET" else self.calls
         with anyio.CancelScope() as request:
-            open_requests.add(request)
+            entry = _Open(request, scope[PRINCIPAL_KEY], scope["method"] == "GET")
+            self.open.add(entry)
             try:
                 await self.app(scope, receive, watch)
             finally:
-                open_requests.discard(request)
+                self.open.discard(entry)
         if request.cancelled_caught and not sent:
             await PlainTextResponse("the server is stopping", 503)(scope, receive, send)
         elif request.cancelled_caught and (
@@ -242,9 +266,9 @@ class _Requests:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _end(requests: set[anyio.CancelScope]) -> None:
+def _end(requests: Iterable[_Open]) -> None:
     for request in list(requests):
-        request.cancel()
+        request.scope.cancel()
 
 
 def _is_loopback(host: str) -> bool:

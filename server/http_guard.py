@@ -2,19 +2,23 @@
 
 In this order: the Host and Origin headers (a web page that resolves its own name to this machine
 must learn nothing), GET /health, the bearer token. The rules are pure functions; HttpGuard applies
-them to every path.
+them to every path, and says further inside whom the token stands for.
 """
 
-import hmac
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.callers import PRINCIPAL_KEY
+from server.principals import Principals
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -41,13 +45,12 @@ def origin_is_allowed(origins: Sequence[str], names: Collection[str]) -> bool:
         return False
 
 
-def token_is_right(authorizations: Sequence[str], token: str) -> bool:
-    """Tell whether a request bears the token; takes as long for an almost right one."""
+def bearer_token(authorizations: Sequence[str]) -> str | None:
+    """The token that a request bears, when it bears exactly one."""
     if len(authorizations) != 1:
-        return False
+        return None
     scheme, _, given = authorizations[0].partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
-    return scheme.lower() == "bearer" and same
+    return (given.strip() or None) if scheme.lower() == "bearer" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,12 @@ class HttpGuard:
     """ASGI middleware that lets only permitted requests through to `app`.
 
     names: host names and addresses this server is known by, lower case.
-    token: what every request but GET /health must bear.
+    principals: whose token every request but GET /health must bear.
     """
 
     app: ASGIApp
     names: frozenset[str]
-    token: str
+    principals: Principals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a refused request, pass on the others and everything that is no request."""
@@ -68,6 +71,7 @@ class HttpGuard:
         await (refusal or self.app)(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Response | None:
+        """The refusal, or None; then the scope says who asks."""
         headers = Headers(scope=scope)
         if not host_is_allowed(headers.getlist("host"), self.names):
             return PlainTextResponse("this server is not known by that Host", 421)
@@ -76,7 +80,13 @@ class HttpGuard:
         if scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):
             return PlainTextResponse("ok")
         given = headers.getlist("authorization")
-        if token_is_right(given, self.token):
+        token = bearer_token(given)
+        principal = None if token is None else self.principals.of(token)
+        if principal is not None:
+            scope[PRINCIPAL_KEY] = principal
+            # The SDK ties a session, and what a client carries for us, to who began it.
+            access = AccessToken(token="", client_id=principal.name, scopes=[])
+            scope["user"] = AuthenticatedUser(access)
             return None
         # RFC 6750, section 3: no error code for a request that brought no token.
         challenge = 'Bearer realm="mnemon"' + (', error="invalid_token"' if given else "")

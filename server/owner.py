@@ -43,6 +43,8 @@ class Owner:
         server: from protocol.build_server.
         idle_s: it stops by itself after this time without a connection; None: never.
         listen: how; by default in the way of this system.
+
+    background: whether a front started it, so that nobody misses its terminal.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Owner:
         self._connections: dict[socket.socket, Peer | None] = {}
         self._changed = anyio.Event()
         self._stopping = anyio.Event()
+        self.background = False
 
     def stop(self, reason: str) -> None:
         """Begin the end."""
@@ -94,6 +97,7 @@ class Owner:
             "pid": os.getpid(),
             "since": self._since,
             "version": version("mnemon"),
+            "background": self.background,
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }
 

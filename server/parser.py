@@ -27,8 +27,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     mcp.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
-    serve.add_argument("--host", dest="http_host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", dest="http_port", type=int, help="port (7077; 0: a free one)")
+    serve.add_argument(
+        "--http",
+        action=_HttpAddress,
+        metavar="HOST:PORT",
+        help="where to listen (127.0.0.1:7077; port 0: a free one)",
+    )
+    serve.add_argument("--host", dest="http_host", help="the address alone")
+    serve.add_argument("--port", dest="http_port", type=int, help="the port alone")
     serve.add_argument(
         "--allow-host",
         dest="http_allowed_hosts",
@@ -44,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("stop", "end the process that holds the memory, in order")
     add("doctor", "say whether everything works, and what to do if not")
     _add_agents(add("agents", "list, create, show or delete agents"))
+    _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
     chat = add("chat", "talk to an agent in the terminal")
     chat.add_argument("agent", help="name or id")
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
@@ -53,6 +60,22 @@ def build_parser() -> argparse.ArgumentParser:
     _add_setup(add("setup", setup_help, takes_flags_of=mcp))
     _add_place(add("unsetup", "take mnemon out of a host's configuration again"), nargs=None)
     return parser
+
+
+class _HttpAddress(argparse.Action):
+    """HOST:PORT as the two settings that it is short for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        host, colon, port = str(values).rpartition(":")
+        if not (colon and port.isascii() and port.isdigit()) or (":" in host and host[:1] != "["):
+            parser.error(f"--http takes HOST:PORT, such as 127.0.0.1:7077 or [::1]:0, not {values}")
+        namespace.http_host, namespace.http_port = host.strip("[]") or None, int(port)
 
 
 class _Commands:
@@ -123,6 +146,29 @@ def _add_place(parser: argparse.ArgumentParser, nargs: Literal["?"] | None) -> A
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--dry-run", action="store_true", help="say what would be done")
     return only
+
+
+def _add_tokens(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, help_text in (
+        ("list", "tokens that are for some agents only"),
+        ("create", "make a token and print it, once"),
+        ("revoke", "refuse a token from now on"),
+    ):
+        action = actions.add_parser(name, help=help_text)
+        add_shared_flags(action)
+        if name != "list":
+            action.add_argument("name", help="the token's name")
+        if name == "create":
+            action.add_argument(
+                "--agent",
+                dest="agents",
+                action="append",
+                default=[],
+                help="an agent it is for, by name or id; may be repeated",
+            )
+            toolsets = ["memory", "agents", "full"]
+            action.add_argument("--toolset", choices=toolsets, help=_TOOLSET_HELP)
 
 
 def _add_agents(parser: argparse.ArgumentParser) -> None:

@@ -73,7 +73,8 @@ class Tool:
 
     arguments: must refuse unknown fields, as agent.memory_tools.Arguments does.
     text: the result as compact text for the model; default is compact JSON.
-    toolsets: those that list it; "full" lists all.
+    toolsets: those that list it; "full" lists all. for_all: only for callers for whom all agents
+        exist; to others it is not listed.
     schema: of the arguments, where the model's own is not to be shown.
     The hints become MCP annotations; no tool of ours reaches outside the machine.
     """
@@ -89,6 +90,7 @@ class Tool:
     destructive: bool = False
     idempotent: bool = False
     toolsets: frozenset[Toolset] = frozenset({"memory", "agents"})
+    for_all: bool = False
     schema: Mapping[str, Any] | None = None
 
 

@@ -64,14 +64,19 @@ def _read(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         raise UnsafeTokenFile(path, "not a plain file; delete it and start again")
     with path.open(encoding="ascii", errors="replace") as file:
-        _refuse_shared(path, os.fstat(file.fileno()))
+        refuse_shared(path, os.fstat(file.fileno()))
         token = file.read(1024).strip()
     if not _TOKEN.fullmatch(token):
         raise UnsafeTokenFile(path, "holds no token of 32 characters or more; delete it")
     return token
 
 
-def _refuse_shared(path: Path, file: os.stat_result) -> None:
+def refuse_shared(path: Path, file: os.stat_result) -> None:
+    """Refuse a file that is not its user's alone.
+
+    Raises:
+        UnsafeTokenFile: others can read it or put their own in its place.
+    """
     if os.name == "nt":
         return  # a user's profile is private there by its access list; mode bits say nothing
     if file.st_uid != os.getuid():

@@ -7,7 +7,7 @@ detail. arguments.py validates, agent/schema.py describes, protocol.py puts both
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +30,7 @@ from agent.schema import Schema, input_schema, output_schema
 from server.arguments import InvalidArguments, parse_arguments
 from server.callers import caller_of, current_peer
 from server.questions import Unanswered, ask_of
-from server.registry import Call, Registry, Tool, Toolset
+from server.registry import Call, Caller, Registry, Tool
 from server.reply_size import MAX_REPLY_BYTES, json_bytes
 
 logger = logging.getLogger(__name__)
@@ -71,13 +71,9 @@ class ToolTable:
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """Answer tools/list: the caller's toolset, in the order of the table, on one page."""
         refuse_cursor(params)
-        toolset = caller_of(ctx, self._registry.toolset).toolset
-        return ListToolsResult(tools=[self._described[name] for name in self.listed(toolset)])
-
-    def listed(self, toolset: Toolset) -> Sequence[str]:
-        """Names of the tools that a toolset lists, in order."""
-        tools = self._registry.tools
-        return [tool.name for tool in tools if toolset == "full" or toolset in tool.toolsets]
+        caller = caller_of(ctx, self._registry.toolset)
+        listed = [tool.name for tool in self._registry.tools if _is_listed(tool, caller)]
+        return ListToolsResult(tools=[self._described[name] for name in listed])
 
     async def call(
         self, ctx: Context, params: CallToolRequestParams
@@ -140,6 +136,11 @@ def _describe(tool: Tool) -> WireTool:
         output_schema=output_schema(tool.result),
         annotations=_hints(tool),
     )
+
+
+def _is_listed(tool: Tool, caller: Caller) -> bool:
+    in_set = caller.toolset == "full" or caller.toolset in tool.toolsets
+    return in_set and (caller.agents is None or not tool.for_all)
 
 
 def _terse(node: Any) -> Any:

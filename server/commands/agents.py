@@ -1,7 +1,8 @@
 """`mnemon agents list | create | show | delete`, through the owner when there is one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from memory import agents
@@ -35,13 +36,21 @@ class Agents(Protocol):
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
-    """Do one of the actions, on the file or through the process that has it open."""
+    """Do one of the actions."""
+    with agents_of(settings) as known:
+        return _act(known, options, console)
+
+
+@contextmanager
+def agents_of(settings: Settings) -> Iterator[Agents]:
+    """The agents in the file, or through the process that has it open."""
     session = OwnerSession.open(settings.data) if settings.directory else None
     if session is not None:
         with session:
-            return _act(ServedAgents(session), options, console)
-    with MemoryStore(settings.database, None) as store:
-        return _act(StoredAgents(store), options, console)
+            yield ServedAgents(session)
+    else:
+        with MemoryStore(settings.database, None) as store:
+            yield StoredAgents(store)
 
 
 def _act(known: Agents, options: dict[str, Any], console: Console) -> int:

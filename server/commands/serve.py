@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -19,10 +19,14 @@ from server.errors import OperatorError
 from server.http import HttpAddress, serve_http
 from server.owner import Owner
 from server.owner_listener import Listener, listen_on_loopback
-from server.owner_questions import refuse_while_owned
-from server.protocol import RegistryServer, build_server
+from server.owner_questions import ask_owner, refuse_while_owned
+from server.principals import Principals
+from server.protocol import RegistryServer
 from server.shutdown import exit_after, wait_for_stop_signal
 from server.token_file import TOKEN_FILE, new_token, read_or_create_token
+
+_TAKE_OVER_TRIES: Final = 3
+"""A front may start the next owner before this process has the lock."""
 
 
 class AlreadyOwned(OperatorError):
@@ -54,6 +58,7 @@ async def _serve_background(
     idle_s = settings.idle_minutes * 60 or None
     async with open_server(settings) as server:
         owner = Owner(settings, server, idle_s, listen)
+        owner.background = True
 
         async def watch_signals() -> None:
             owner.stop(await wait_for_stop_signal())
@@ -96,7 +101,7 @@ async def _open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
     """A server with everything open before success is announced: nobody waits for an answer yet."""
     async with open_app(settings) as app:
         await app.runtime()
-        yield build_server(app.registry())
+        yield app.server()
 
 
 async def _serve_web(settings: Settings, server: RegistryServer, console: Console) -> None:
@@ -117,7 +122,8 @@ async def _serve_web(settings: Settings, server: RegistryServer, console: Consol
             f"mnemon serves {url}\nheader: Authorization: Bearer TOKEN; TOKEN is {secret}",
         )
 
-    await serve_http(server, address, token, started, exit_after())
+    principals = Principals(token, directory)
+    await serve_http(server, address, principals, started, exit_after())
 
 
 def _background_lock(directory: str, lock_fd: int) -> owner_files.OwnerLock | None:
@@ -135,8 +141,17 @@ def _take_lock(directory: str) -> owner_files.OwnerLock:
         lock = owner_files.OwnerLock.take(directory)
     except OSError as error:
         raise UnusableDirectory(f"{directory} cannot be used: {error.strerror}") from error
+    tries = _TAKE_OVER_TRIES
+    while lock is None and tries:
+        tries -= 1
+        status = ask_owner(directory, "status")
+        if status is not None and not status["background"]:
+            break
+        # A front started it and nobody watches it: its hosts go on with this one.
+        ask_owner(directory, "stop")
+        lock = owner_files.OwnerLock.take(directory)
     if lock is None:
         refuse_while_owned(directory)
-        raise AlreadyOwned(f"another process has just ended serving {directory}; start this again")
+        raise AlreadyOwned(f"another process began to serve {directory}; start this again")
     lock.note_holder(os.getpid())
     return lock

@@ -17,6 +17,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from server.http import CannotListen, HttpAddress, serve_http
+from server.principals import Principals
 from server.protocol import build_server
 from tests.server.processes import INITIALIZE, RawServer, toy_process, wait_for_line
 from tests.server.toy_server import TOKEN, toy_registry
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.anyio
 SOON_S = 12.0  # an end takes 5 s at most on an idle machine
 Era = Literal["legacy", "auto"]
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+PERSON = Principals(TOKEN, None)
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
@@ -205,7 +207,7 @@ async def test_the_real_port_is_told_and_a_cancelled_server_frees_it() -> None:
                     begun.set()
 
                 server = build_server(toy_registry())
-                tasks.start_soon(serve_http, server, address, TOKEN, on_started)
+                tasks.start_soon(serve_http, server, address, PERSON, on_started)
                 await begun.wait()
                 async with httpx2.AsyncClient() as http:
                     health = await http.get(f"http://localhost:{ports[-1]}/health")
@@ -218,9 +220,9 @@ async def test_a_port_in_use_is_a_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1 port {port}: .*in use"):
-            await serve_http(build_server(toy_registry()), HttpAddress(port=port), TOKEN)
+            await serve_http(build_server(toy_registry()), HttpAddress(port=port), PERSON)
 
 
 async def test_a_server_without_a_token_does_not_start() -> None:
     with pytest.raises(ValueError, match="without a token"):
-        await serve_http(build_server(toy_registry()), HttpAddress(), "")
+        Principals("", None)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from server.callers import Principal
 from server.http import CannotListen, HttpAddress
-from server.http_guard import host_is_allowed, origin_is_allowed, token_is_right
+from server.http_guard import bearer_token, host_is_allowed, origin_is_allowed
+from server.principals import Principals
 
 LOCAL = HttpAddress().names
 
@@ -77,8 +79,11 @@ def test_only_pages_of_this_machine_may_use_the_server(origins: list[str], allow
         (["Bearer secret", "Bearer secret"], False),
     ],
 )
-def test_exactly_the_token_is_right(authorizations: list[str], right: bool) -> None:
-    assert token_is_right(authorizations, "secret") is right
+def test_exactly_the_bearer_token(authorizations: list[str], right: bool) -> None:
+    principals = Principals("secret", None)
+    token = bearer_token(authorizations)
+    found = None if token is None else principals.of(token)
+    assert found == (Principal("owner") if right else None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])  # noqa: S104

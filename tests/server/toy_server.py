@@ -239,13 +239,14 @@ def main(transport: str, journal: Journal) -> int:
         return run_stdio(open_server, exit_deadline_s=3)
 
     from server.http import HttpAddress, serve_http  # noqa: PLC0415 - not for stdio
+    from server.principals import Principals  # noqa: PLC0415
 
     async def serve() -> None:
         async with open_server() as server:
             await serve_http(
                 server,
                 HttpAddress(),
-                TOKEN,
+                Principals(TOKEN, None),
                 on_started=lambda host, port: journal.write(f"http://{host}:{port}/mcp"),
                 on_end=exit_after(5),
             )

@@ -1,0 +1,216 @@
+"""A caller for whom only some agents exist, through the whole server: it learns of no other."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, TextContent
+
+from server.app import App, open_app
+from server.config import Settings
+from server.http import HttpAddress, serve_http
+from server.principals import Principals, create_token, revoke_token
+
+PERSON = "the-token-of-the-person-which-is-long-enough"
+
+
+@dataclass
+class Served:
+    """A server over HTTP with the agents Mine and Theirs, and a token for Mine."""
+
+    app: App
+    url: str
+    directory: Path
+    mine: str
+    theirs: str
+    token: str
+
+    @asynccontextmanager
+    async def client(self, token: str | None = None, mode: Any = "auto") -> AsyncIterator[Client]:
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            Client(streamable_http_client(self.url, http_client=http), mode=mode) as client,
+        ):
+            yield client
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    found: dict[str, Any] | None = result.structured_content
+    assert found is not None
+    return found
+
+
+def text_of(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    settings = Settings(data=str(tmp_path), embedder="none", toolset="full")
+    urls: list[str] = []
+    started = anyio.Event()
+
+    def note(host: str, port: int) -> None:
+        urls.append(f"http://{host}:{port}/mcp")
+        started.set()
+
+    async with open_app(settings) as app, anyio.create_task_group() as tasks:
+        principals = Principals(PERSON, tmp_path)
+        tasks.start_soon(serve_http, app.server(), HttpAddress(), principals, note)
+        await started.wait()
+        found = Served(app, urls[0], tmp_path, "", "", "")
+        async with found.client(PERSON) as client:
+            found.mine = (await call(client, "agent_create", name="Mine"))["id"]
+            found.theirs = (await call(client, "agent_create", name="Theirs"))["id"]
+            fact = {"agent_id": "Theirs", "content": "A secret fact."}
+            await call(client, "archival_memory_insert", **fact)
+        found.token, _ = create_token(tmp_path, "laptop", [found.mine], None)
+        yield found
+        tasks.cancel_scope.cancel()
+
+
+async def test_only_its_own_agents_are_listed_read_and_completed(served: Served) -> None:
+    async with served.client() as client:
+        listed = await call(client, "agent_list")
+        resources = (await client.list_resources()).resources
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        reference: Any = {"type": "ref/resource", "uri": "memory://agents/{agent_id}"}
+        completed = await client.complete(reference, {"name": "agent_id", "value": ""})
+        mine = await client.read_resource(f"memory://agents/{served.mine}")
+    assert [agent["name"] for agent in listed["agents"]] == ["Mine"]
+    assert {str(resource.uri).split("/")[3] for resource in resources} == {served.mine}
+    assert completed.completion.values == ["Mine"]
+    assert "agent_create" not in tools
+    assert "Agent Mine" in mine.contents[0].model_dump()["text"]
+
+
+TOOLS: dict[str, dict[str, Any]] = {
+    "memory_context": {},
+    "core_memory_append": {"label": "human", "content": "x"},
+    "memory_rethink": {"label": "human", "new_memory": "x"},
+    "archival_memory_insert": {"content": "x"},
+    "archival_memory_search": {"query": "secret"},
+    "archival_memory_delete": {"passage_id": "passage-1"},
+    "conversation_search": {"query": "secret"},
+    "agent_get": {},
+    "agent_update": {"description": "x"},
+    "agent_delete": {},
+    "agent_message": {"message": "Hi"},
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+async def test_an_agent_of_others_is_answered_as_one_that_does_not_exist(
+    served: Served, tool: str
+) -> None:
+    answers = []
+    async with served.client() as client:
+        for agent in ("Theirs", served.theirs, "Nobody"):
+            result = await client.call_tool(tool, {"agent_id": agent, **TOOLS[tool]})
+            assert result.is_error
+            answers.append(text_of(result).replace(agent, "X"))
+    assert answers == ["no agent 'X'; agents: Mine"] * 3
+
+
+async def test_their_resources_are_as_unknown_as_any(served: Served) -> None:
+    answers = []
+    async with served.client() as client:
+        for agent in ("Theirs", served.theirs, "Nobody"):
+            uri = f"memory://agents/{agent}/blocks/human"
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource(uri)
+            answers.append((caught.value.code, caught.value.message.replace(agent, "X")))
+            result = await client.call_tool("memory_read", {"uri": uri})
+            assert "no agent" in text_of(result)
+            with pytest.raises(MCPError, match="no agent"):
+                await client.get_prompt("remember-session", {"agent_id": agent})
+    assert len(set(answers)) == 1
+
+
+async def test_what_would_tell_of_others_is_refused_to_it(served: Served) -> None:
+    async with served.client() as client:
+        created = await client.call_tool("agent_create", {"name": "Theirs"})
+        renamed = await client.call_tool("agent_update", {"agent_id": "Mine", "name": "Theirs"})
+        model = await client.call_tool("agent_update", {"agent_id": "Mine", "model": "/etc/passwd"})
+    for result in (created, renamed, model):
+        assert result.is_error
+        assert "this token is for some agents only" in text_of(result)
+
+
+async def test_the_keys_of_one_principal_are_nothing_to_another(served: Served) -> None:
+    key = {"agent_id": "Mine", "content": "Same.", "idempotency_key": "k"}
+    async with served.client(PERSON) as person, served.client() as laptop:
+        first = await call(person, "archival_memory_insert", **key)
+        second = await call(laptop, "archival_memory_insert", **key)
+    assert first != second
+
+
+async def test_what_one_asked_to_approve_no_other_can_decide(served: Served) -> None:
+    async with served.client(PERSON) as person, served.client() as laptop:
+        asked = await call(person, "agent_delete", agent_id="Theirs")
+        decided = {"approval_id": asked["approval_id"], "approve": True}
+        stolen = await laptop.call_tool("approval_decide", decided)
+        assert "nothing waits for approval" in text_of(stolen)
+        assert (await call(person, "approval_decide", **decided))["approved"]
+
+
+async def test_a_session_of_one_token_is_of_no_use_to_another(served: Served) -> None:
+    initialize = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "0"},
+        },
+    }
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with httpx2.AsyncClient(headers=accept) as http:
+        person = {"Authorization": f"Bearer {PERSON}"}
+        begun = await http.post(served.url, json=initialize, headers=person)
+        session = {"Mcp-Session-Id": begun.headers["Mcp-Session-Id"]}
+        laptop = {"Authorization": f"Bearer {served.token}"}
+        listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        other = await http.post(served.url, json=listing, headers={**session, **laptop})
+    assert other.status_code == 404
+
+
+async def test_a_revoked_token_is_refused_and_its_open_streams_end(served: Served) -> None:
+    accept = {"Accept": "application/json, text/event-stream"}
+    headers = {"Authorization": f"Bearer {served.token}", **accept}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    listen = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"resourcesListChanged": True}},
+    }
+    routing = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    with anyio.fail_after(20):
+        async with (
+            httpx2.AsyncClient(timeout=20) as http,
+            http.stream("POST", served.url, json=listen, headers={**headers, **routing}) as stream,
+        ):
+            assert stream.status_code == 200
+            revoke_token(served.directory, "laptop")
+            async for _ in stream.aiter_bytes():
+                pass  # until the server ends it
+            again = await http.post(served.url, json=listen, headers={**headers, **routing})
+    assert again.status_code == 401
