@@ -70,6 +70,12 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
         (["serve", "--port", "99999"], "http_port cannot be 99999"),
         (["serve", "--host", "10.1.2.3"], "can be reached from other machines"),
+        (["serve", "--http", "10.1.2.3:80"], "can be reached from other machines"),
+        (["serve", "--http", "localhost"], "--http takes HOST:PORT, such as 127.0.0.1:7077"),
+        (["serve", "--http", "::1:80"], "--http takes HOST:PORT"),
+        (["tokens", "create", "laptop"], "at least one with --agent"),
+        (["tokens", "create", "laptop", "--agent", "Tom"], "no agent 'Tom'"),
+        (["tokens", "revoke", "laptop"], "there is no token 'laptop'; there are: none"),
         (["doctor", "--context-tokens", "many"], "invalid int value: 'many'"),
         (["reindex"], "nothing to reindex"),
         (["chat", "Tom", "-m", "Hi"], "no agent 'Tom'"),
@@ -196,7 +202,7 @@ def test_commands_work_while_a_host_has_the_memory_open(
             assert described in run(told).stdout
         assert run("doctor").returncode == 0
 
-        for command in (["reindex"], ["chat", "Sam", "-m", "Hi"], ["serve", "--port", "0"]):
+        for command in (["reindex"], ["chat", "Sam", "-m", "Hi"]):
             refused = run(*command)
             assert refused.returncode == 2
             assert f"{described}; end it with `mnemon stop`" in refused.stderr
@@ -216,8 +222,20 @@ def test_a_conversation_is_read_line_by_line_and_answered_in_json(
     assert json.loads(run("agents", "show", "Sam", "--json").stdout)["messages"] == 4
 
 
+def test_a_token_is_made_for_agents_shown_once_listed_and_revoked(run: Run) -> None:
+    run("agents", "create", "Sam")
+    made = run("tokens", "create", "laptop", "--agent", "Sam", "--toolset", "agents", "--json")
+    token = json.loads(made.stdout)
+    (listed,) = json.loads(run("tokens", "list", "--json").stdout)
+    assert listed == {key: value for key, value in token.items() if key != "token"}
+    assert listed["toolset"] == "agents"
+    assert listed["agents"] == [json.loads(run("agents", "show", "Sam", "--json").stdout)["id"]]
+    assert "revoked laptop" in run("tokens", "revoke", "laptop").stdout
+    assert "no tokens for some agents" in run("tokens", "list").stdout
+
+
 def test_ctrl_c_ends_a_server_with_exit_code_0(mnemon: str, tmp_path: Path) -> None:
-    command = [mnemon, "serve", "--port", "0", "--data", str(tmp_path)]
+    command = [mnemon, "serve", "--http", "127.0.0.1:0", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert "mnemon serves http://127.0.0.1:" in server.stdout.readline()

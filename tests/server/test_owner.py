@@ -176,6 +176,34 @@ def test_serve_in_the_foreground_serves_hosts_too_and_one_at_a_time(
         assert server.wait(DEADLINE_S) == 0
 
 
+def test_an_owner_that_a_host_started_makes_way_for_serve_and_the_host_goes_on(
+    mnemon: str, data: Path
+) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        front.call(1, "agent_create", {"name": "Sam"})
+        front.receive_answer(1)
+        first = read_owner(data)
+        serve = [
+            mnemon,
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--data",
+            str(data),
+            "--embedder",
+            "none",
+        ]
+        with subprocess.Popen(serve, stdout=subprocess.PIPE) as server:
+            assert server.stdout is not None
+            assert b"mnemon serves http://127.0.0.1:" in server.stdout.readline()
+            assert read_owner(data) == server.pid != first
+            front.call(2, "agent_list")
+            assert len(front.receive_answer(2)["result"]["structuredContent"]["agents"]) == 1
+            assert command(mnemon, data, "stop") == {"stopped": server.pid}
+            assert server.wait(DEADLINE_S) == 0
+
+
 def test_a_folder_named_server_where_the_host_runs_is_not_taken_for_ours(
     mnemon: str, data: Path, tmp_path: Path
 ) -> None:

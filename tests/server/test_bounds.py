@@ -1,0 +1,145 @@
+"""No reply is longer than 16 kB without a cursor, whatever memory holds, and nothing is lost."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from server.app import open_server
+from server.config import Settings
+
+BOUND = 16_000
+WIDE = "\u65e5\u672c\u8a9e\n"  # three bytes a character
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Client]:
+    settings = Settings(data=":memory:", embedder="none", toolset="full")
+    async with open_server(settings) as server, Client(server) as client:
+        await client.list_tools()
+        yield client
+
+
+async def call(host: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool; its reply must be within the bound, or have a cursor."""
+    result = await host.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    found: dict[str, Any] | None = result.structured_content
+    assert found is not None
+    dumped = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    size = len(json.dumps(dumped, ensure_ascii=False).encode())
+    assert size <= BOUND, f"{tool}: {size} bytes"
+    return found
+
+
+async def pages(host: Client, tool: str, **arguments: Any) -> list[dict[str, Any]]:
+    found = [await call(host, tool, **arguments)]
+    while (cursor := found[-1]["next_cursor"]) is not None:
+        found.append(await call(host, tool, **arguments, cursor=cursor))
+        assert len(found) < 1_000
+    return found
+
+
+@pytest.mark.parametrize("text", ["word " * 19_000, WIDE * 24_000, '"\\\n' * 33_000])
+async def test_a_long_block_is_shown_in_part_and_read_whole(host: Client, text: str) -> None:
+    block = {"label": "human", "value": text, "limit_chars": 100_000}
+    await call(host, "agent_create", name="Sam", blocks=[block])
+    edited = await call(host, "core_memory_append", agent_id="Sam", label="human", content="End.")
+    assert "more characters: memory_read memory://agents/" in edited["value"]
+    uri = edited["value"].rpartition("memory_read ")[2].rstrip("]")
+    read = await pages(host, "memory_read", uri=uri)
+    assert "".join(piece["text"] for piece in read) == f"{text}\nEnd."
+    context = await pages(host, "memory_context", agent_id="Sam")
+    assert text[:1_000] in context[0]["blocks"]
+    assert "End." in "".join(page["blocks"] for page in context)
+    (shown,) = [
+        block for page in await pages(host, "agent_get", agent_id="Sam") for block in page["blocks"]
+    ]
+    assert shown["cut"]
+
+
+async def test_an_agent_with_all_that_it_may_have_comes_in_pages(host: Client) -> None:
+    blocks = [
+        {"label": f"b{number}" + "x" * 59, "value": WIDE * 200, "description": WIDE * 400}
+        for number in range(50)
+    ]
+    tags = [f"{number}" + "\u65e5" * 90 for number in range(50)]
+    wide = {"description": WIDE * 500, "system": WIDE * 10_000, "tags": tags}
+    await call(host, "agent_create", name="Sam", blocks=blocks, **wide)
+    shown = await pages(host, "agent_get", agent_id="Sam")
+    labels = [block["label"] for page in shown for block in page["blocks"]]
+    assert labels == [block["label"] for block in blocks]
+    whole = "".join(
+        piece["text"] for piece in await pages(host, "memory_read", uri="memory://agents/Sam")
+    )
+    for text in (wide["description"], wide["system"], *tags):
+        assert str(text).strip() in whole
+    await call(host, "agent_update", agent_id="Sam", description=WIDE * 500)
+    asked = await call(host, "agent_delete", agent_id="Sam")
+    await call(host, "approval_decide", approval_id=asked["approval_id"], approve=True)
+
+
+async def test_a_long_list_of_agents_comes_in_pages(host: Client) -> None:
+    names = [f"Agent {number} " + "\u65e5" * 80 for number in range(60)]
+    for name in names:
+        await call(host, "agent_create", name=name, description=WIDE * 400, tags=[name] * 1)
+    listed = await pages(host, "agent_list", limit=100)
+    assert [agent["name"] for page in listed for agent in page["agents"]] == names
+
+
+async def test_long_hits_are_cut_read_whole_and_none_is_left_out(host: Client) -> None:
+    await call(host, "agent_create", name="Sam")
+    texts = [f"indigo {number} " + WIDE * (number * 400) for number in range(12)]
+    notes = {"author": "\u65e5" * 500, "source": "\u65e5" * 500, "session": "\u65e5" * 500}
+    for text in texts:
+        tags = [f"{number}" + "\u65e5" * 90 for number in range(50)]
+        await call(host, "archival_memory_insert", agent_id="Sam", content=text, tags=tags, **notes)
+    search = {"agent_id": "Sam", "query": "indigo", "top_k": 100}
+    found = [
+        hit
+        for page in await pages(host, "archival_memory_search", **search)
+        for hit in page["results"]
+    ]
+    explained = await pages(host, "archival_memory_search", **search, explain=True)
+    assert sum(len(page["results"]) for page in explained) == len(found) == len(texts)
+    read = []
+    for hit in found:
+        text = hit["content"]
+        if "more characters: memory_read " in text:
+            uri = text.rpartition("memory_read ")[2].rstrip("]")
+            text = "".join(p["text"] for p in await pages(host, "memory_read", uri=uri))
+        read.append(text)
+    assert sorted(read) == sorted(texts)
+
+
+async def test_a_long_resource_comes_in_pieces_that_name_the_next(host: Client) -> None:
+    block = {"label": "human", "value": WIDE * 20_000, "limit_chars": 100_000}
+    await call(host, "agent_create", name="Sam", blocks=[block])
+    uri: str | None = "memory://agents/Sam/blocks/human"
+    whole = ""
+    while uri is not None:
+        result = await host.read_resource(uri)
+        text = result.contents[0].model_dump()["text"]
+        assert len(result.model_dump_json(by_alias=True).encode()) <= BOUND
+        piece, mark, rest = text.partition("\u2026 [")
+        whole += piece
+        uri = rest.rpartition(": ")[2].rstrip("]") if mark else None
+    assert whole == block["value"]
+
+
+async def test_a_long_list_of_resources_comes_in_pages(host: Client) -> None:
+    for number in range(23):
+        blocks = [{"label": f"b{n}", "description": WIDE * 100} for n in range(1 + 2 * number)]
+        await call(host, "agent_create", name=f"A{number}", blocks=blocks)
+    uris: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await host.list_resources(cursor=cursor)
+        assert len(page.model_dump_json(by_alias=True, exclude_none=True).encode()) <= BOUND
+        uris += [str(resource.uri) for resource in page.resources]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(uris) == len(set(uris)) == sum(2 + 2 * number for number in range(23))
