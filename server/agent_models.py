@@ -147,10 +147,12 @@ class Decided(Result):
 
 
 class AgentReply(Result):
-    """The agent's answer, and how it came about."""
+    """The agent's answer, and how it came about. cut: the reply is not whole; memory_read is."""
 
     reply: str
+    cut: bool
     turn_id: str
+    message_id: str
     steps: int
     tools_used: list[str]
     prompt_tokens: int

@@ -149,9 +149,12 @@ class AgentTools:
         async with parts.runner_for(state.agent) as runner:
             turn: Turn = await runner.run(state.agent.id, a.message, announce, turn_id)
         where = f"memory_read {message_uri(state.agent.id, turn.message_id)}"
+        reply = shortened(turn.reply, PAGE_BYTES, where)
         return AgentReply(
-            reply=shortened(turn.reply, PAGE_BYTES, where),
+            reply=reply,
+            cut=reply != turn.reply,
             turn_id=turn.turn_id,
+            message_id=turn.message_id,
             steps=turn.steps,
             tools_used=list(turn.tools_used),
             prompt_tokens=turn.prompt_tokens,

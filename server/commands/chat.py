@@ -1,4 +1,8 @@
-"""`mnemon chat AGENT`: a conversation in the terminal."""
+"""`mnemon chat AGENT`: a conversation in the terminal.
+
+A host like any other: it starts `mnemon mcp`, so it shares the owner with whoever is connected, and
+an answer survives the owner's death.
+"""
 
 import asyncio
 import math
@@ -11,44 +15,94 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.to_thread
+from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, Implementation, TextContent
 
-from agent.errors import AgentError
-from agent.loop import Turn, TurnRunner
-from memory.errors import InvalidValue
 from server.config import Settings
 from server.console import Console
+from server.errors import OperatorError
+from server.front_flags import NAMES
 from server.lines import split_lines
-from server.owner_questions import refuse_while_owned
-from server.runtime import Runtime
+
+
+class ChatFailed(OperatorError):
+    """There is no answer; the message says why."""
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Answer one message, or each line of stdin until it ends."""
-    if settings.directory is not None:
-        refuse_while_owned(settings.data)
-    return anyio.run(partial(_chat, settings, options, console))
+    try:
+        return anyio.run(partial(_chat, _server(settings, options["given"]), options, console))
+    except* (ChatFailed, MCPError) as failed:
+        found = _innermost(failed)
+        said = str(found) if isinstance(found, ChatFailed) else f"there is no answer: {found}"
+        raise ChatFailed(said) from None
 
 
-async def _chat(settings: Settings, options: dict[str, Any], console: Console) -> int:
-    async with Runtime(settings) as runtime:
-        state = await anyio.to_thread.run_sync(runtime.store.agent_state, options["agent"])
-        async with runtime.runner_for(state.agent) as runner:
-            answer = partial(_answer, runner, state.agent.id, console)
-            if options["message"] is not None:
-                await answer(options["message"])
-                return 0
-            if sys.stdin.isatty():
-                console.note(f"talking to {state.agent.name}; end with Ctrl-D")
-            return await _converse(answer, console)
+def _innermost(error: BaseException) -> BaseException:
+    """The first error in groups of groups, as tasks inside tasks leave them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
-async def _answer(runner: TurnRunner, agent_id: str, console: Console, text: str) -> None:
-    async def announce(step: int, what: str) -> None:
-        console.note(f"  [{what}]")
+def _server(settings: Settings, given: dict[str, Any]) -> StdioServerParameters:
+    """How the front is started: with the flags that this command was given."""
+    flags = {name.replace("_", "-"): str(value) for name, value in given.items()}
+    flags |= {"data": settings.data, "toolset": "full"}
+    arguments = [f"--{name}={value}" for name, value in flags.items() if name in NAMES]
+    program = ["-P", "-m", "server.cli", "mcp"]  # -P: a folder `server` here is not ours
+    return StdioServerParameters(
+        command=sys.executable, args=[*program, *arguments], env=dict(os.environ)
+    )
 
-    turn = await runner.run(agent_id, text, announce)
-    console.show(_as_json(turn), turn.reply)
+
+async def _chat(server: StdioServerParameters, options: dict[str, Any], console: Console) -> int:
+    me = Implementation(name="mnemon chat", version="1")
+    async with Client(server, mode="legacy", client_info=me) as client:
+        shown = await _call(client, console, "agent_get", {"agent_id": options["agent"]})
+        answer = partial(_answer, client, shown["id"], console)
+        if options["message"] is not None:
+            await answer(options["message"])
+            return 0
+        if sys.stdin.isatty():
+            console.note(f"talking to {shown['name']}; end with Ctrl-D")
+        return await _converse(answer, console)
+
+
+async def _answer(client: Client, agent_id: str, console: Console, text: str) -> None:
+    arguments = {"agent_id": agent_id, "message": text}
+    turn = await _call(client, console, "agent_message", arguments)
+    if turn.pop("cut"):
+        turn["reply"] = await _whole(client, console, agent_id, turn["message_id"])
+    console.show(turn, turn["reply"])
+
+
+async def _whole(client: Client, console: Console, agent_id: str, message_id: str) -> str:
+    """A reply that was too long for its own answer."""
+    arguments = {"uri": f"memory://agents/{agent_id}/messages/{message_id}"}
+    text: str = ""
+    while True:
+        piece = await _call(client, console, "memory_read", arguments)
+        text += piece["text"]
+        if piece["next_cursor"] is None:
+            return text.partition(": ")[2]  # without when and by whom
+        arguments["cursor"] = piece["next_cursor"]
+
+
+async def _call(
+    client: Client, console: Console, tool: str, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    async def announce(progress: float, total: float | None, message: str | None) -> None:
+        console.note(f"  [{message}]")
+
+    result: CallToolResult = await client.call_tool(tool, arguments, progress_callback=announce)
+    if result.is_error:
+        (content,) = result.content
+        raise ChatFailed(content.text if isinstance(content, TextContent) else "no answer")
+    found: dict[str, Any] = result.structured_content or {}
+    return found
 
 
 async def _converse(answer: Callable[[str], Awaitable[None]], console: Console) -> int:
@@ -59,7 +113,7 @@ async def _converse(answer: Callable[[str], Awaitable[None]], console: Console) 
         try:
             if line.strip():
                 await answer(line)
-        except (AgentError, InvalidValue) as error:
+        except ChatFailed as error:
             console.fail(str(error))
             if not interactive:
                 return 1
@@ -90,14 +144,3 @@ async def _lines() -> AsyncIterator[str]:
     with receive:
         async for line in receive:
             yield line
-
-
-def _as_json(turn: Turn) -> dict[str, Any]:
-    return {
-        "reply": turn.reply,
-        "turn_id": turn.turn_id,
-        "steps": turn.steps,
-        "tools_used": list(turn.tools_used),
-        "prompt_tokens": turn.prompt_tokens,
-        "completion_tokens": turn.completion_tokens,
-    }
