@@ -46,7 +46,7 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python benchmarks/hosts.py
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
-	$(PYTHON) scripts/build_mcpb.py
+	$(PYTHON) -m scripts.build_mcpb
 
 clean: ## remove what make installed
 	rm -rf $(VENV) .node
