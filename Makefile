@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test torture check format lint types contracts layout bench mcpb clean
+.PHONY: help demo test torture conformance check format lint types contracts layout bench mcpb clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,12 @@ test: $(STAMP) ## install, and run all tests
 torture: $(STAMP) ## eight hosts write for a minute while their owner is killed ten times
 	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py
 
+conformance: export CONFORMANCE_REQUIRED = 1
+conformance: $(STAMP) ## the official conformance suite and Inspector, from npm into .node/
+	$(BIN)/python -m pytest -q tests/conformance
+
+# The tests have the conformance suite among them; here it may not be skipped.
+check: export CONFORMANCE_REQUIRED = 1
 check: format lint types contracts layout test ## what CI runs
 
 format: $(STAMP) ## is everything formatted?
