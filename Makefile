@@ -9,7 +9,7 @@ CONSTRAINTS := constraints.txt
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test torture check format lint types contracts layout bench mcpb clean
+.PHONY: help demo test torture conformance check format lint types contracts layout bench mcpb clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,12 @@ torture: $(STAMP) ## eight hosts write while their owner is killed ten times; 20
 	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py \
 		tests/end_to_end/test_hosts_that_come_and_go.py
 
+conformance: export CONFORMANCE_REQUIRED = 1
+conformance: $(STAMP) ## the official conformance suite and Inspector, from npm into .node/
+	$(BIN)/python -m pytest -q tests/conformance
+
+# The tests have the conformance suite among them; here it may not be skipped.
+check: export CONFORMANCE_REQUIRED = 1
 check: format lint types contracts layout test ## what CI runs
 
 format: $(STAMP) ## is everything formatted?
@@ -47,7 +53,7 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python benchmarks/hosts.py
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
-	$(PYTHON) scripts/build_mcpb.py
+	$(PYTHON) -m scripts.build_mcpb
 
 clean: ## remove what make installed
 	rm -rf $(VENV) .node

@@ -32,16 +32,17 @@ def output_schema(model: type[BaseModel]) -> Schema:
 
 
 def _bare(node: Schema) -> Schema:
-    """The schema without what is said of fields, and "or null" as a list of types."""
+    """The schema without what is said of fields. "Or null" stays a union of two schemas.
+
+    A list of types would be shorter, but some hosts can read one type only.
+    """
     left_out = ("description", "default", "required")
     kept = {key: value for key, value in node.items() if key not in left_out}
-    options = kept.get("anyOf")
-    if options and len(options) == 2 and options[1] == {"type": "null"} and "type" in options[0]:
-        del kept["anyOf"]
-        kept = {**options[0], "type": [options[0]["type"], "null"], **kept}
     for key in ("properties", "$defs"):
         if key in kept:
             kept[key] = {name: _bare(sub) for name, sub in kept[key].items()}
+    if "anyOf" in kept:
+        kept["anyOf"] = [_bare(option) for option in kept["anyOf"]]
     if isinstance(kept.get("items"), dict):
         kept["items"] = _bare(kept["items"])
     return kept

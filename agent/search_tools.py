@@ -39,7 +39,7 @@ class Why(Result):
 
 
 # Hosts read the schema of every result with every prompt; what these numbers are, few will ask.
-Explained = Annotated[Why | None, WithJsonSchema({"type": ["object", "null"]})]
+Explained = Annotated[Why | None, WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}]})]
 
 
 class PassageFound(Result):

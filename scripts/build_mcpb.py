@@ -3,7 +3,7 @@
 The bundle has the sources and no dependencies: the host's uv installs those, for its machine, at
 the first start. It is validated and packed by the official packer, which npm puts into .node/.
 The manifest is scripts/mcpb/manifest.json; tests compare it with the project. Standard library
-only.
+only. Run it from the root: python -m scripts.build_mcpb
 """
 
 import json
@@ -16,6 +16,8 @@ import tomllib
 import zlib
 from pathlib import Path
 
+from scripts.node_tools import ToolsMissing, install_tools
+
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / "scripts" / "mcpb" / "manifest.json"
 PACKER = "@anthropic-ai/mcpb@2.1.2"
@@ -23,16 +25,12 @@ FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 ICON_SIZE = 512  # what the packer asks for
 
 
-class PackerMissing(Exception):
-    """The official packer cannot be had here."""
-
-
 def main() -> int:
     """Build the bundle and print where it is."""
     try:
         packer = install_packer(ROOT / ".node")
         print(build(packer, ROOT / "dist"))
-    except PackerMissing as error:
+    except ToolsMissing as error:
         print(f"build_mcpb: {error}", file=sys.stderr)
         return 1
     return 0
@@ -42,18 +40,9 @@ def install_packer(directory: Path) -> Path:
     """The packer's command, installed unless it is there.
 
     Raises:
-        PackerMissing: there is no npm, or it cannot install the packer.
+        ToolsMissing: npm is missing, or cannot install the packer.
     """
-    packer = directory / "node_modules" / ".bin" / "mcpb"
-    npm = shutil.which("npm")
-    if npm is None:
-        raise PackerMissing("npm is not installed; it comes with Node.js 20 or newer")
-    if not packer.exists():
-        command = [npm, "install", "--prefix", str(directory), "--no-save", "--no-audit", PACKER]
-        installed = subprocess.run(command, capture_output=True, text=True)
-        if installed.returncode:
-            raise PackerMissing(f"npm cannot install {PACKER}: {installed.stderr.strip()}")
-    return packer
+    return install_tools(directory, PACKER) / ".bin" / "mcpb"
 
 
 def build(packer: Path, directory: Path) -> Path:

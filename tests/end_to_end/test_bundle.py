@@ -8,7 +8,8 @@ from zipfile import ZipFile
 import pytest
 from mcp import Client
 
-from scripts.build_mcpb import MANIFEST, ROOT, PackerMissing, build, install_packer, stage
+from scripts.build_mcpb import MANIFEST, ROOT, build, install_packer, stage
+from scripts.node_tools import ToolsMissing
 from server.app import open_server
 from server.config import PREFIX, Settings
 
@@ -52,7 +53,7 @@ def test_the_bundle_has_all_that_the_package_is_built_from(tmp_path: Path) -> No
 def test_the_official_packer_takes_the_bundle(tmp_path: Path) -> None:
     try:
         packer = install_packer(ROOT / ".node")
-    except PackerMissing as error:
+    except ToolsMissing as error:
         pytest.skip(str(error))
     bundle = build(packer, tmp_path)
     assert bundle.name == f"mnemon-{project['version']}.mcpb"

@@ -50,13 +50,16 @@ def test_a_schema_is_flat_and_refuses_unknown_arguments() -> None:
 
 def test_a_result_that_may_be_null_says_so() -> None:
     schema = output_schema(Period)
-    assert schema["properties"]["last"] == {"type": ["string", "null"]}
+    assert schema["properties"]["last"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
 def test_the_schema_of_a_result_holds_names_and_types_only() -> None:
     assert output_schema(Period) == {
         "type": "object",
-        "properties": {"first": {"type": "string"}, "last": {"type": ["string", "null"]}},
+        "properties": {
+            "first": {"type": "string"},
+            "last": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
     }
 
 
