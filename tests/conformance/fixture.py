@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from agent.memory_tools import Arguments
 from server.http import HttpAddress, serve_http
 from server.notices import Notices
+from server.principals import Principals
 from server.protocol import RegistryServer, build_server
 from server.registry import (
     Answer,
@@ -261,8 +262,8 @@ def main(directory: Path) -> None:
     def started(host: str, port: int) -> None:
         print(f"http://{host}:{port}/mcp", flush=True)  # noqa: T201
 
-    token = read_or_create_token(directory)
-    serving = (fixture_server(), HttpAddress(), token, started, exit_after(5))
+    principals = Principals(read_or_create_token(directory), None)
+    serving = (fixture_server(), HttpAddress(), principals, started, exit_after(5))
     anyio.run(serve_http, *serving)
 
 
