@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from server.callers import Principal
 from server.errors import OperatorError
 from server.registry import Toolset
-from server.token_file import UnsafeTokenFile, new_token, refuse_shared
+from server.token_file import UnsafeTokenFile, new_token, refuse_shared, write_new
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def create_token(
     path = folder / f"{name}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(path, grant.model_dump_json() + "\n")
+        write_new(path, grant.model_dump_json() + "\n")
     except FileExistsError:
         raise BadToken(
             f"there is a token {name!r} already; revoke it first, or choose another name"
@@ -164,18 +164,6 @@ class Principals:
 def _digest(token: str) -> str:
     # The tokens are 256 random bits, so a plain digest cannot be guessed back.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Write a file that must not exist yet; nobody ever reads half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        path.hardlink_to(draft)
-    finally:
-        draft.unlink()
 
 
 def _read(path: Path) -> TokenGrant:

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,10 @@ def read_or_create_token(directory: Path) -> str:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _create(path)
+            with suppress(
+                FileExistsError
+            ):  # of two that start at once, the second takes the first's
+                write_new(path, new_token() + "\n")
         return _read(path)
     except OSError as error:
         raise UnsafeTokenFile(path, f"cannot be used: {error.strerror}") from error
@@ -45,17 +49,19 @@ def new_token() -> str:
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
-def _create(path: Path) -> None:
-    # Written beside and then linked: nobody ever reads half a token, and of two processes that
-    # start at once the second takes the token of the first.
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+def write_new(path: Path, text: str) -> None:
+    """Write a file that only its user can read, whole or not at all.
+
+    Raises:
+        FileExistsError: there is one already, which stays as it is.
+    """
+    # Written beside and then linked: nobody ever reads half of it.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_token() + "\n")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
         path.hardlink_to(draft)
-    except FileExistsError:
-        pass
     finally:
         draft.unlink()
 

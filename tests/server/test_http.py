@@ -194,6 +194,33 @@ async def test_an_open_get_stream_does_not_hold_up_the_end(server: HttpServer) -
                 assert [chunk async for chunk in news.aiter_bytes()] == []
 
 
+async def test_a_stream_that_listens_is_ended_in_order_when_the_server_ends(
+    server: HttpServer,
+) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    listen = {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"toolsListChanged": True}},
+    }
+    routing = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    with anyio.fail_after(SOON_S + 10):
+        async with (
+            httpx2.AsyncClient(headers={**RIGHT, **ACCEPT, **routing}, timeout=30) as http,
+            http.stream("POST", server.url, json=listen) as stream,
+        ):
+            lines = stream.aiter_lines()
+            while "subscriptions/acknowledged" not in await anext(lines):
+                pass
+            await anyio.to_thread.run_sync(assert_ends_soon, server)
+            rest = [line async for line in lines]
+    assert any('"id":7,"result"' in line for line in rest)
+
+
 async def test_the_real_port_is_told_and_a_cancelled_server_frees_it() -> None:
     ports: list[int] = []
     with anyio.fail_after(30):

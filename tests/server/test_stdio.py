@@ -79,6 +79,17 @@ def test_a_signal_ends_the_process_with_cleanup_while_stdin_stays_open(
     assert server.events() == ["second message", "waiting", "cancelled", "closed"]
 
 
+def test_a_call_that_the_host_cancels_ends_and_the_connection_goes_on(server: RawServer) -> None:
+    server.shake_hands()
+    server.call(1, "wait")
+    server.wait_for("waiting")
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+    server.send({"jsonrpc": "2.0", **cancelled})
+    server.wait_for("cancelled")
+    server.call(2, "add", {"left": 1, "right": 2})
+    assert server.receive_answer(2)["result"]["structuredContent"] == {"sum": 3}
+
+
 def test_a_call_that_cannot_be_cancelled_does_not_keep_the_process(server: RawServer) -> None:
     server.shake_hands()
     server.call(1, "block")
