@@ -57,7 +57,10 @@ while True:
 GREETING = b'{"mnemon":1,"front":"benchmark"}\n'
 NODE_SERVER = "@modelcontextprotocol/server-memory"
 MNEMON = str(Path(sys.executable).with_name("mnemon"))
-CALL = {"method": "tools/call", "params": {"name": "agent_list", "arguments": {}}}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "call": {"method": "tools/call", "params": {"name": "agent_list", "arguments": {}}},
+    "ping": {"method": "ping"},
+}
 
 
 def install_node_server(folder: Path) -> list[str] | None:
@@ -97,19 +100,20 @@ class Connection:
 
     def __init__(self, writer: Any, reader: Any, greets: bool) -> None:
         self._writer, self._reader, self._last_id = writer, reader, 0
-        self.times_ms: list[float] = []
+        self.times_ms: dict[str, list[float]] = {name: [] for name in REQUESTS}
         if greets:
             self._ask(GREETING)
         self._ask(json.dumps(INITIALIZE).encode() + b"\n")
         self._writer.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
 
-    def call(self) -> None:
-        """Measure one call."""
+    def ask(self, name: str) -> None:
+        """Measure one request."""
         self._last_id += 1
-        request = json.dumps({"jsonrpc": "2.0", "id": self._last_id, **CALL}).encode() + b"\n"
+        request = {"jsonrpc": "2.0", "id": self._last_id, **REQUESTS[name]}
+        line = json.dumps(request).encode() + b"\n"
         started = time.perf_counter()
-        self._ask(request)
-        self.times_ms.append((time.perf_counter() - started) * 1000)
+        self._ask(line)
+        self.times_ms[name].append((time.perf_counter() - started) * 1000)
 
     def _ask(self, line: bytes) -> None:
         self._writer.write(line)
@@ -118,7 +122,7 @@ class Connection:
 
 
 def measure_relay(calls: int, data: Path) -> dict[str, Any]:
-    """The same call by each way in turn, and the front's memory; a tenth more is not measured."""
+    """The same requests by each way in turn, and the front's memory; the first are not counted."""
     address = str(data / "owner.sock")
     with ExitStack() as stack:
         front = stack.enter_context(piped([MNEMON, "mcp", "--data", str(data)]))
@@ -131,21 +135,22 @@ def measure_relay(calls: int, data: Path) -> dict[str, Any]:
             "through_least": Connection(least.stdin, least.stdout, greets=True),
             "direct": Connection(lines, lines, greets=True),
         }
-        for _ in range(calls + calls // 10):
-            for way in ways.values():
-                way.call()
+        for request in REQUESTS:
+            for _ in range(calls + calls // 10):
+                for way in ways.values():
+                    way.ask(request)
         rss_mb = resident_mb(front.pid)
         for process in (front, least):
             assert process.stdin is not None  # noqa: S101
             process.stdin.close()
-    times = {name: way.times_ms[-calls:] for name, way in ways.items()}
-    p50 = {name: median(taken) for name, taken in times.items()}
-    return {
-        **{f"call_{name}_ms": call_summary(taken) for name, taken in times.items()},
-        "front_adds_ms": round(p50["through_front"] - p50["direct"], 3),
-        "least_adds_ms": round(p50["through_least"] - p50["direct"], 3),
-        "front_rss_mb": rss_mb,
-    }
+    found: dict[str, Any] = {"front_rss_mb": rss_mb}
+    for request in REQUESTS:
+        times = {name: way.times_ms[request][-calls:] for name, way in ways.items()}
+        p50 = {name: median(taken) for name, taken in times.items()}
+        found |= {f"{request}_{name}_ms": call_summary(taken) for name, taken in times.items()}
+        found[f"{request}_front_adds_ms"] = round(p50["through_front"] - p50["direct"], 3)
+        found[f"{request}_least_adds_ms"] = round(p50["through_least"] - p50["direct"], 3)
+    return found
 
 
 def piped(command: list[str]) -> "subprocess.Popen[bytes]":
