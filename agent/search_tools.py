@@ -1,8 +1,8 @@
 """The search tools over archival and recall memory, under Letta's names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, WithJsonSchema
@@ -107,8 +107,16 @@ class ConversationSearch(Arguments):
     end_date: str | None = Field(None, description=End)
 
 
+Fits = Callable[[Sequence[Any]], int]
+"""How many of the hits the reply has room for, one at least; the others are on the next page."""
+
+
 def search_archive(
-    scope: Scope, a: ArchivalSearch, cursor: str | None = None, explain: bool = False
+    scope: Scope,
+    a: ArchivalSearch,
+    cursor: str | None = None,
+    explain: bool = False,
+    fits: Fits = len,
 ) -> PassagesFound:
     """Search the agent's archive; explain adds the parts of each score."""
     since, until = parse_range(a.start_datetime, a.end_datetime, scope.agent.timezone)
@@ -124,21 +132,27 @@ def search_archive(
         until=until,
     )
     hits, page = scope.store.search_passages(scope.reader, query)
+    results = [_passage(scope.agent, hit, explain) for hit in hits]
+    count = fits(results)
     return PassagesFound(
-        results=[_passage(scope.agent, hit, explain) for hit in hits],
-        next_cursor=page.next_cursor,
+        results=results[:count],
+        next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
         by_meaning=page.by_meaning,
         pending_vectors=page.pending,
     )
 
 
 def search_conversation(
-    scope: Scope, a: ConversationSearch, cursor: str | None = None, explain: bool = False
+    scope: Scope,
+    a: ConversationSearch,
+    cursor: str | None = None,
+    explain: bool = False,
+    fits: Fits = len,
 ) -> MessagesFound:
     """Search the agent's messages, or list the newest when there is no query."""
     since, until = parse_range(a.start_date, a.end_date, scope.agent.timezone)
     if a.query is None:
-        return _newest(scope, a, recall.Span(since, until, scope.before_doc), cursor)
+        return _newest(scope, a, recall.Span(since, until, scope.before_doc), cursor, fits)
     query = Query(
         collection=scope.agent.key,
         text=a.query,
@@ -150,16 +164,18 @@ def search_conversation(
         before_doc=scope.before_doc,
     )
     hits, page = scope.store.search_messages(scope.reader, query)
+    results = [_message(scope.agent, h.message, h.why if explain else None) for h in hits]
+    count = fits(results)
     return MessagesFound(
-        results=[_message(scope.agent, h.message, h.why if explain else None) for h in hits],
-        next_cursor=page.next_cursor,
+        results=results[:count],
+        next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
         by_meaning=page.by_meaning,
         pending_vectors=page.pending,
     )
 
 
 def _newest(
-    scope: Scope, a: ConversationSearch, span: recall.Span, cursor: str | None
+    scope: Scope, a: ConversationSearch, span: recall.Span, cursor: str | None, fits: Fits
 ) -> MessagesFound:
     """The newest messages before the turn that is searching, or before those of the last page."""
     if cursor is not None:
@@ -171,10 +187,11 @@ def _newest(
         span = replace(span, before_doc=int(cursor))
     roles = a.roles or recall.SEARCHED_ROLES
     found = recall.newest_messages(scope.reader, scope.agent, roles, span, a.limit + 1)
-    shown = found[: a.limit]
+    results = [_message(scope.agent, message, None) for message in found[: a.limit]]
+    count = fits(results)
     return MessagesFound(
-        results=[_message(scope.agent, message, None) for message in shown],
-        next_cursor=str(shown[-1].doc) if len(found) > len(shown) else None,
+        results=results[:count],
+        next_cursor=str(found[count - 1].doc) if len(found) > count else None,
     )
 
 

@@ -44,6 +44,7 @@ class Page:
     """Hits, best first. by_meaning is False when only words were compared.
 
     pending: how many texts, at most, had no vector yet and so were found by words only.
+    cursors: of a page that begins after each of the hits, for who shows fewer of them.
     The pages of a search end after the best candidates, at least MIN_CANDIDATES of each leg.
     """
 
@@ -51,6 +52,7 @@ class Page:
     next_cursor: str | None
     by_meaning: bool
     pending: int = 0
+    cursors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,14 @@ def search(
         min_cosine=-1.0 if chosen else MIN_COSINE,
     )
     end = at.offset + query.limit
-    cursor = _write_cursor(query, replace(at, offset=end)) if len(ranked) > end else None
-    return Page(tuple(ranked[at.offset : end]), cursor, vector is not None)
+    hits = tuple(ranked[at.offset : end])
+    asked = _fingerprint(query)
+    cursors = tuple(
+        _write_cursor(replace(at, offset=at.offset + shown), asked)
+        for shown in range(1, len(hits) + 1)
+    )
+    next_cursor = cursors[-1] if len(ranked) > end else None
+    return Page(hits, next_cursor, vector is not None, cursors=cursors)
 
 
 def _keyword_leg(reader: Reader, query: Query, where: Filter, limit: int) -> dict[int, float]:
@@ -132,13 +140,13 @@ def _filter(query: Query) -> Filter:
 
 def _first_position(reader: Reader, query: Query) -> _Position:
     """The beginning of a search over what there is now; later pages see no more."""
-    newest = int(reader.value("newest_document"))
+    newest = int(reader.value("newest_document_of", collection=query.collection))
     before_doc = newest + 1 if query.before_doc is None else query.before_doc
     return _Position(0, max(MIN_CANDIDATES, 4 * query.limit), before_doc)
 
 
-def _write_cursor(query: Query, at: _Position) -> str:
-    text = f"{at.offset}:{at.candidates}:{at.before_doc}:{_fingerprint(query)}"
+def _write_cursor(at: _Position, fingerprint: str) -> str:
+    text = f"{at.offset}:{at.candidates}:{at.before_doc}:{fingerprint}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 

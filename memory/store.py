@@ -6,6 +6,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 `search_messages`.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from memory.records import AgentState, Message, Origin, Passage
 from memory.search import Page, Query, search
 from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet
+
+logger = logging.getLogger(__name__)
 
 HNSW_THRESHOLD = 20_000
 """Vectors in one archive from which the index is built: exact search costs 20 ms there, and the
@@ -96,7 +99,10 @@ class MemoryStore:
         self._opened.close()
 
     def watch(self, watcher: Callable[[Sequence[Change]], None]) -> None:
-        """Have `watcher` called with what each transaction changed, on the thread that wrote it."""
+        """Have `watcher` called with what each transaction changed, on the thread that wrote it.
+
+        Its failure is logged and changes nothing.
+        """
         self._watchers.append(watcher)
 
     @contextmanager
@@ -115,7 +121,10 @@ class MemoryStore:
             self.index.follow(transaction.changes)
             self.embedding.add(transaction.changes.newest_docs)
         for watcher in self._watchers:
-            watcher(transaction.changes.all)
+            try:
+                watcher(transaction.changes.all)
+            except Exception:  # what was written stays written, whoever fails to hear of it
+                logger.exception("a watcher of memory failed")
 
     def agent_state(self, agent: str, visible: Visible = None) -> AgentState:
         """Return what a turn of the agent with this id or name needs.
@@ -152,9 +161,14 @@ class MemoryStore:
         if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([query.collection], SETTLE_WAIT_S)
-        pending = 0 if vector is None else self.embedding.behind
+        behind = vector is not None and self.embedding.behind > 0
         reader.renew()
-        return replace(search(reader, query, vector, self.index), pending=pending)
+        page = search(reader, query, vector, self.index)
+        if not behind:
+            return page
+        # Of this collection alone: others' are nobody's business who may not see them.
+        pending = reader.value("count_pending_in", collection=query.collection)
+        return replace(page, pending=pending)
 
 
 def _docs(page: Page) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
 from memory.records import Agent, Block
+from memory.requests import keep_result
 from memory.transaction import Reader, Transaction
 from server.agent_models import (
     AgentDeleted,
@@ -111,9 +112,14 @@ class AgentTools:
             call.caller, lambda _, reader: _would_go(reader, agents.find_agent(reader, a.agent_id))
         )
 
+        request = request_of(call, name, a)
+
         def act(transaction: Transaction) -> AgentDeleted:
             # By its id: another agent may have the name by now.
-            return _delete(transaction, agents.find_agent(transaction, would.id))
+            done = _delete(transaction, agents.find_agent(transaction, would.id))
+            if request is not None:  # so that a repeat of the call that asked finds it done
+                keep_result(transaction, request, done.model_dump_json())
+            return done
 
         if await ask_person(call, f"Delete {_lost(would)}? This cannot be undone."):
             return await self.access.write(call, name, a, AgentDeleted, lambda _, t: act(t))

@@ -30,9 +30,14 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a bearer token stands for; agents: the ids it may know of, None: all."""
+    """Whom a bearer token stands for.
+
+    id: of this very token; one made anew under the same name is another. agents: the ids it may
+    know of; None: all.
+    """
 
     name: str
+    id: str
     agents: frozenset[str] | None = None
     toolset: Toolset | None = None
 
@@ -48,10 +53,10 @@ def caller_of(ctx: ServerRequestContext[Any, Any], toolset: Toolset = DEFAULT_TO
     peer = current_peer.get()
     if peer is not None:
         return Caller(host, toolset=peer.toolset)
-    principal: Principal | None = ctx.request.scope.get(PRINCIPAL_KEY) if ctx.request else None
-    if principal is None:
+    if ctx.request is None:  # lines, not HTTP: whoever can start this process has its memory
         return Caller(host, toolset=toolset)
-    return Caller(host, principal.name, principal.agents, principal.toolset or toolset)
+    principal: Principal = ctx.request.scope[PRINCIPAL_KEY]
+    return Caller(host, principal.id, principal.agents, principal.toolset or toolset)
 
 
 def printable_name(name: object) -> str:

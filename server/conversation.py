@@ -14,6 +14,7 @@ MAX_TIMES_SENT = 8
 
 _ANSWER_BEGINS = b'{"jsonrpc":"2.0","id":'  # as lines.encode_message writes it
 _LONGEST_ID = 200
+_ASKS = b'"id":'  # among the first fields of a request; a notice has none
 INTERNAL_ERROR = -32603
 
 
@@ -29,6 +30,7 @@ class Conversation:
         # its answer; subscriptions of the handshake era and the log level were answered at once.
         self._lasting: dict[object, tuple[object, bytes]] = {}
         self._swallowed: set[object] = set()
+        self._asked: dict[object, None] = {}
 
     @property
     def is_waiting(self) -> bool:
@@ -60,6 +62,8 @@ class Conversation:
         elif method is not None and message_id is not None:
             self._unanswered[message_id] = (line, 1)
             self._note_effect(method, params, message_id, line)
+        elif method is None:
+            self._asked.pop(message_id, None)
 
     def _note_effect(
         self, method: object, params: dict[str, object], message_id: object, line: bytes
@@ -77,12 +81,30 @@ class Conversation:
         """Take account of a line of the server; False: the host has heard it before."""
         answered = _answered_id(line)
         if answered is None:
+            self._note_question(line)
             return True
         if answered in self._swallowed:
             self._swallowed.remove(answered)
             return False
         self._forget(answered)
         return True
+
+    def _note_question(self, line: bytes) -> None:
+        if _ASKS in line[:_LONGEST_ID]:
+            message = _message(line)
+            message_id = _id(message)
+            if message_id is not None and "method" in message:
+                self._asked[message_id] = None
+
+    def withdrawn_questions(self) -> list[bytes]:
+        """Tell the host that what a dead server asked it needs no answer; the next asks again."""
+        lines = []
+        for message_id in self._asked:
+            params = {"requestId": message_id, "reason": "the server has restarted"}
+            notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+            lines.append(json.dumps(notice).encode())
+        self._asked.clear()
+        return lines
 
     def _forget(self, message_id: object) -> None:
         """A request is done with; the effect of one that was answered at once lasts."""

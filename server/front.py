@@ -242,8 +242,8 @@ class Front:
         self._to_owner += self._link.greeting() + b"\n"
         if self._followed is not None or self._passed_on:
             conversation = self._conversation()
-            for answer in conversation.give_up_hopeless():
-                self._to_host += answer + b"\n"
+            for line in (*conversation.withdrawn_questions(), *conversation.give_up_hopeless()):
+                self._to_host += line + b"\n"
             for line in conversation.lines_to_repeat():
                 self._to_owner += line + b"\n"
         for line in self._unsent:

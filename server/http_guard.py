@@ -85,7 +85,7 @@ class HttpGuard:
         if principal is not None:
             scope[PRINCIPAL_KEY] = principal
             # The SDK ties a session, and what a client carries for us, to who began it.
-            access = AccessToken(token="", client_id=principal.name, scopes=[])
+            access = AccessToken(token="", client_id=principal.id, scopes=[])
             scope["user"] = AuthenticatedUser(access)
             return None
         # RFC 6750, section 3: no error code for a request that brought no token.

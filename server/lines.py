@@ -10,6 +10,7 @@ whenever one can be read out of the line.
 
 import json
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -139,7 +140,7 @@ async def serve_lines(
     """
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
-    open_requests = _OpenRequests()
+    open_requests, asked = _OpenRequests(), _Asked()
     written = anyio.Event()
 
     async def read_all() -> None:
@@ -151,13 +152,15 @@ async def serve_lines(
                             await refusals.send(SessionMessage(answer))
                     case message:
                         open_requests.note(message)
-                        await to_server.send(SessionMessage(message))
+                        known = asked.received(message)
+                        if known is not None:
+                            await to_server.send(SessionMessage(known))
             await open_requests.wait_until_answered()
 
     async def write_all() -> None:
         async with from_server:
             async for message in from_server:
-                await write(encode_message(message.message))
+                await write(encode_message(asked.sent(message.message)))
                 open_requests.note(message.message)
         written.set()
 
@@ -168,6 +171,36 @@ async def serve_lines(
         with anyio.move_on_after(_LAST_ANSWERS_S):  # a client may have stopped reading
             await written.wait()
         tasks.cancel_scope.cancel()
+
+
+class _Asked:
+    """Our own requests to the client, under ids that no other connection has.
+
+    A client may answer a question of an owner that has died; its answer must not pass for one to
+    the question that the next owner asked as its first, too.
+    """
+
+    def __init__(self) -> None:
+        self._connection = secrets.token_hex(8)
+        self._ids: dict[str | int | None, str | int] = {}
+
+    def sent(self, message: JSONRPCMessage) -> JSONRPCMessage:
+        """The message with the id that the client is to answer."""
+        if not isinstance(message, JSONRPCRequest):
+            return message
+        id_ = f"{self._connection}-{message.id}"
+        self._ids[id_] = message.id
+        return message.model_copy(update={"id": id_})
+
+    def received(self, message: JSONRPCMessage) -> JSONRPCMessage | None:
+        """The message with the id that we asked with; None: it answers nothing of ours."""
+        if not isinstance(message, JSONRPCResponse | JSONRPCError):
+            return message
+        asked = self._ids.pop(message.id, None)
+        if asked is None:
+            logger.info("an answer to a question that nobody here asked was dropped")
+            return None
+        return message.model_copy(update={"id": asked})
 
 
 class _OpenRequests:

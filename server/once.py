@@ -33,8 +33,9 @@ def request_of(call: Call, tool: str, arguments: Once) -> Request | None:
     key, by_caller = call.request_key, False
     if arguments.idempotency_key is not None:
         # Nobody can learn of, or stumble over, another principal's keys.
-        owner = "" if call.caller.agents is None else f"{call.caller.principal}:"
-        key, by_caller = f"key:{owner}{arguments.idempotency_key}", True
+        caller = call.caller
+        whose = "key" if caller.agents is None else f"token:{caller.principal}"
+        key, by_caller = f"{whose}:{arguments.idempotency_key}", True
     if key is None:
         return None
     given = arguments.model_dump_json(exclude={"idempotency_key"})

@@ -25,7 +25,7 @@ from server.token_file import UnsafeTokenFile, new_token, refuse_shared, write_n
 logger = logging.getLogger(__name__)
 
 FOLDER: Final = "http-tokens"
-PERSON: Final = "owner"
+PERSON: Final = "person"
 """The principal of the token file, for whom everything exists."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -75,6 +75,9 @@ def create_token(
     path = folder / f"{name}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadToken(f"{folder} cannot be made: {error.strerror}") from error
+    try:
         write_new(path, grant.model_dump_json() + "\n")
     except FileExistsError:
         raise BadToken(
@@ -100,9 +103,15 @@ def revoke_token(directory: Path, name: str) -> None:
 
 def list_tokens(directory: Path) -> list[TokenGrant]:
     """The tokens that can be trusted, by name; others are named in the log."""
-    folder = directory / FOLDER
+    try:
+        paths = sorted(path for path in (directory / FOLDER).iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        logger.error("no token for some agents can be read: %s", error)
+        return []
     grants = []
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+    for path in paths:
         try:
             grants.append(_read(path))
         except (UnsafeTokenFile, OSError, ValidationError) as error:
@@ -131,7 +140,7 @@ class Principals:
         """The principal that a token stands for, or None."""
         # Takes as long for an almost right token; digests of others tell nothing by their timing.
         if hmac.compare_digest(token.encode("utf-8", "replace"), self._person_token.encode()):
-            return Principal(PERSON)
+            return Principal(PERSON, PERSON)
         self._follow()
         return self._by_digest.get(_digest(token))
 
@@ -146,17 +155,23 @@ class Principals:
         """Read the files again when one has come or gone."""
         if self._folder is None or self._directory is None:
             return
+        seen: object
         try:
             # Names too: two changes may be too close for the clock of the file system.
             names = os.listdir(self._folder)  # noqa: PTH208 - at every request
             seen = (self._folder.stat().st_mtime_ns, *names)
-        except FileNotFoundError:
-            seen = None
+        except OSError as error:  # there is none, or it cannot be read: those tokens are nobody's
+            seen = error.errno
         if seen == self._seen:
             return
         self._seen = seen
         self._by_digest = {
-            grant.sha256: Principal(grant.name, frozenset(grant.agents), grant.toolset)
+            grant.sha256: Principal(
+                grant.name,
+                f"{grant.name}:{grant.sha256[:16]}",
+                frozenset(grant.agents),
+                grant.toolset,
+            )
             for grant in list_tokens(self._directory)
         }
 

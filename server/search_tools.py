@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, TypeVar
+from functools import partial
+from typing import Final, Literal, TypeVar
 
 from pydantic import Field
 
@@ -41,7 +42,6 @@ NOTE_BYTES: Final = 600
 _FIELDS_BYTES: Final = 60
 """What surrounds a hit in a reply, beside its values."""
 
-Found = TypeVar("Found", PassagesFound, MessagesFound)
 Hit = TypeVar("Hit", PassageFound, MessageFound)
 
 
@@ -107,57 +107,44 @@ def _tool(access: MemoryAccess, tool: MemoryTool) -> Tool:
 
 
 def _search_archive(scope: Scope, a: HostSearch) -> PassagesFound:
-    def page(limit: int) -> PassagesFound:
-        shorter = a.model_copy(update={"top_k": limit})
-        found = search_archive(scope, shorter, a.cursor, a.explain)
-        return _shortened(found, lambda hit: passage_uri(scope.agent.id, hit.id))
+    def shown(hit: PassageFound) -> PassageFound:
+        return _short_passage(hit, passage_uri(scope.agent.id, hit.id))
 
-    return _fitting(page, a.top_k, _passage_line)
+    fits = partial(_fitting, shown, _passage_line)
+    found = search_archive(scope, a, a.cursor, a.explain, fits)
+    return found.model_copy(update={"results": list(map(shown, found.results))})
 
 
 def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
-    def page(limit: int) -> MessagesFound:
-        shorter = a.model_copy(update={"limit": limit})
-        found = search_conversation(scope, shorter, a.cursor, a.explain)
-        return _shortened(found, lambda hit: message_uri(scope.agent.id, hit.id))
+    def shown(hit: MessageFound) -> MessageFound:
+        where = f"memory_read {message_uri(scope.agent.id, hit.id)}"
+        return hit.model_copy(update={"content": shortened(hit.content, HIT_BYTES, where)})
 
-    return _fitting(page, a.limit, _message_line)
+    fits = partial(_fitting, shown, _message_line)
+    found = search_conversation(scope, a, a.cursor, a.explain, fits)
+    return found.model_copy(update={"results": list(map(shown, found.results))})
 
 
-def _shortened(found: Found, uri: Callable[[Any], str]) -> Found:
-    """The page with long texts cut, and what is said about them."""
-    hits = [
-        hit.model_copy(
-            update={
-                "content": shortened(hit.content, HIT_BYTES, f"memory_read {uri(hit)}"),
-                **_about(hit),
-            }
-        )
-        for hit in found.results
+def _fitting(shown: Callable[[Hit], Hit], line: Callable[[Hit], str], hits: Sequence[Hit]) -> int:
+    """How many of the hits fit a reply as they are shown; one at least."""
+    sizes = [
+        json_bytes(hit.model_dump(mode="json")) + json_bytes(line(hit)) + _FIELDS_BYTES
+        for hit in map(shown, hits)
     ]
-    return found.model_copy(update={"results": hits})
+    return fitting(sizes, 2 * PAGE_BYTES)
 
 
-def _about(hit: PassageFound | MessageFound) -> dict[str, Any]:
-    if isinstance(hit, MessageFound):
-        return {}
+def _short_passage(hit: PassageFound, uri: str) -> PassageFound:
+    """The hit with a long text cut, and what is said about it."""
     notes = {"author": hit.author, "source": hit.source, "session": hit.session}
     short = {name: note and note[: prefix_chars(note, NOTE_BYTES)] for name, note in notes.items()}
-    return {"tags": first_of(hit.tags, NOTE_BYTES), **short}
-
-
-def _fitting(page: Callable[[int], Found], limit: int, line: Callable[[Any], str]) -> Found:
-    """As many hits as fit a reply, one at least; the rest is on the next page."""
-    while True:
-        found = page(limit)
-        sizes = [
-            json_bytes(hit.model_dump(mode="json")) + json_bytes(line(hit)) + _FIELDS_BYTES
-            for hit in found.results
-        ]
-        count = fitting(sizes, 2 * PAGE_BYTES)
-        if count == len(found.results):
-            return found
-        limit = count  # asked again, so that the cursor is right
+    return hit.model_copy(
+        update={
+            "content": shortened(hit.content, HIT_BYTES, f"memory_read {uri}"),
+            "tags": first_of(hit.tags, NOTE_BYTES),
+            **short,
+        }
+    )
 
 
 def _passages_text(found: PassagesFound) -> str:

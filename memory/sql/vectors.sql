@@ -63,6 +63,13 @@ SELECT coalesce(max(doc), 0) FROM vectors;
 -- name: newest_document
 SELECT coalesce(max(doc), 0) FROM documents;
 
+-- name: newest_document_of
+SELECT coalesce(max(doc), 0) FROM documents WHERE collection = $collection;
+
+-- name: count_pending_in
+SELECT count(*) FROM documents
+WHERE collection = $collection AND doc > (SELECT coalesce(max(doc), 0) FROM vectors);
+
 -- name: count_pending
 SELECT count(*) FROM documents WHERE doc > (SELECT coalesce(max(doc), 0) FROM vectors);
 

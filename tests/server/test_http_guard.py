@@ -83,7 +83,7 @@ def test_exactly_the_bearer_token(authorizations: list[str], right: bool) -> Non
     principals = Principals("secret", None)
     token = bearer_token(authorizations)
     found = None if token is None else principals.of(token)
-    assert found == (Principal("owner") if right else None)
+    assert found == (Principal("person", "person") if right else None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])  # noqa: S104

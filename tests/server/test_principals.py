@@ -11,10 +11,11 @@ from server.principals import FOLDER, BadToken, Principals, create_token, list_t
 def test_a_token_stands_for_its_agents_until_it_is_revoked(tmp_path: Path) -> None:
     principals = Principals("person", tmp_path)
     token, grant = create_token(tmp_path, "laptop", ["agent-1", "agent-2"], "agents")
-    laptop = Principal("laptop", frozenset({"agent-1", "agent-2"}), "agents")
+    id_ = f"laptop:{grant.sha256[:16]}"
+    laptop = Principal("laptop", id_, frozenset({"agent-1", "agent-2"}), "agents")
     assert principals.of(token) == laptop
     assert principals.of(token[:-1]) is None
-    assert principals.of("person") == Principal("owner")
+    assert principals.of("person") == Principal("person", "person")
     assert principals.exists(laptop)
     assert list_tokens(tmp_path) == [grant]
 
@@ -29,11 +30,25 @@ def test_a_token_made_anew_under_its_old_name_is_another(tmp_path: Path) -> None
     old, _ = create_token(tmp_path, "laptop", ["agent-1"], None)
     before = principals.of(old)
     revoke_token(tmp_path, "laptop")
-    new, _ = create_token(tmp_path, "laptop", ["agent-2"], None)
-    assert before is not None
+    new, _ = create_token(tmp_path, "laptop", ["agent-1"], None)
+    after = principals.of(new)
+    assert before is not None and after is not None
     assert principals.of(old) is None
     assert not principals.exists(before)
-    assert principals.of(new) == Principal("laptop", frozenset({"agent-2"}))
+    assert principals.exists(after)
+    assert before.id != after.id
+
+
+def test_a_folder_that_cannot_be_read_stands_for_nobody_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FOLDER).write_text("no folder")
+    principals = Principals("person", tmp_path)
+    assert principals.of("x" * 43) is None
+    assert principals.of("person") is not None
+    assert "no token for some agents can be read" in caplog.text
+    with pytest.raises(BadToken, match="cannot be made"):
+        create_token(tmp_path, "laptop", ["agent-1"], None)
 
 
 def test_the_token_itself_is_kept_nowhere_and_its_file_is_private(tmp_path: Path) -> None:
@@ -44,7 +59,7 @@ def test_the_token_itself_is_kept_nowhere_and_its_file_is_private(tmp_path: Path
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "owner", "x" * 64, "a b"])
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "person", "x" * 64, "a b"])
 def test_a_name_that_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadToken, match="cannot be a token's name"):
         create_token(tmp_path, name, ["agent-1"], None)
