@@ -65,7 +65,7 @@ def append_messages(
     if said:
         documents.add_documents(transaction, agent.key, said)
     transaction.changes.messages.setdefault(agent.key, []).extend(stored)
-    transaction.changes.all.append(Change("message.append", agent.id, stored[-1].id, {}))
+    transaction.changes.all.append(Change("message.append", agent.id, stored[-1].id))
     return stored
 
 

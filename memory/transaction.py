@@ -30,15 +30,22 @@ Visible = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of memory, as those who watch it learn of it; values: what is there now, or was.
+    """One change of memory, as those who watch it learn of it.
 
-    action and subject are those of its event; "message.append" has none, and no values.
+    action and subject are those of its event; "message.append" has none. before and after are the
+    event's, and empty where it has none.
     """
 
     action: str
     agent_id: str | None
     subject: str
-    values: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+    def values_of(self, name: str) -> list[Any]:
+        """What a field held before and holds now, where it is known, without repeats."""
+        known = (values[name] for values in (self.before, self.after) if name in values)
+        return list(dict.fromkeys(known))
 
 
 @dataclass(slots=True)
@@ -167,7 +174,7 @@ class Transaction(Reader):
             rows=to_json(rows),
         )
         self.changes.all += [
-            Change(action, agent_id, subject, after or before or {})
+            Change(action, agent_id, subject, before or {}, after or {})
             for subject, before, after in changes
         ]
 

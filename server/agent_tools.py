@@ -24,7 +24,7 @@ from server.agent_models import (
     SendMessage,
     Update,
 )
-from server.agent_views import page_of, show_agent, summary_of
+from server.agent_views import agent_text, page_of, page_text, show_agent, summary_of
 from server.approvals import Approvals, ask_person
 from server.config import expanded
 from server.cursors import key_after
@@ -162,7 +162,7 @@ class AgentTools:
             turn_id=turn.turn_id,
             message_id=turn.message_id,
             steps=turn.steps,
-            tools_used=list(turn.tools_used),
+            tools_used=first_of(turn.tools_used, _NAMES_BYTES),
             prompt_tokens=turn.prompt_tokens,
             completion_tokens=turn.completion_tokens,
         )
@@ -184,6 +184,7 @@ def _finding(do: AgentTools) -> tuple[Tool, ...]:
             arguments=ListAgents,
             result=AgentPage,
             run=do.list,
+            text=page_text,
             read_only=True,
             toolsets=BOTH,
         ),
@@ -205,6 +206,7 @@ def _finding(do: AgentTools) -> tuple[Tool, ...]:
             arguments=GetAgent,
             result=AgentShown,
             run=do.get,
+            text=agent_text,
             read_only=True,
             toolsets=DELEGATING,
         ),
@@ -228,10 +230,11 @@ def _managing(do: AgentTools) -> tuple[Tool, ...]:
         Tool(
             name="agent_update",
             title="Change an agent",
-            description="Change an agent's settings or blocks on behalf of its owner.",
+            description="Change an agent's settings or blocks for the person it belongs to.",
             arguments=Update,
             result=AgentShown,
             run=do.update,
+            text=agent_text,
             destructive=True,
             idempotent=True,
             toolsets=DELEGATING,

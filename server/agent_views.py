@@ -7,6 +7,7 @@ from memory import agents, core_memory
 from memory.records import Agent, Block
 from memory.transaction import Reader
 from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown
+from server.memory_tools import with_cursor
 from server.memory_uris import agent_uri, block_uri
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
 
@@ -70,6 +71,36 @@ def show_whole(reader: Reader, agent: Agent) -> AgentShown:
         passages=held.passages,
         created_at=agent.created_at.isoformat("T", "seconds"),
     )
+
+
+def agent_text(shown: AgentShown) -> str:
+    """An agent as a model reads it."""
+    lines = [
+        f"Agent {shown.name} ({shown.id}), created {shown.created_at}, time zone {shown.timezone},"
+        f" model {shown.model or 'as configured'}; {shown.messages} messages, {shown.passages}"
+        " passages."
+    ]
+    lines += [f"Labels: {', '.join(shown.tags)}."] if shown.tags else []
+    lines += [f"Description: {shown.description}"] if shown.description else []
+    lines += [f"Instructions to its model: {shown.system}"] if shown.system else []
+    for block in shown.blocks:
+        about = ", read-only" if block.read_only else ""
+        lines.append(
+            f"Block {block.label} (version {block.version}, limit {block.limit_chars}{about}):"
+            f" {block.description}\n{block.value}"
+        )
+    return with_cursor("\n".join(lines), shown.next_cursor)
+
+
+def page_text(page: AgentPage) -> str:
+    """A list of agents as a model reads it."""
+    lines = [
+        f"- {agent.name} ({agent.id})"
+        + (f": {agent.description}" if agent.description else "")
+        + (f" [{', '.join(agent.tags)}]" if agent.tags else "")
+        for agent in page.agents
+    ]
+    return with_cursor("\n".join(lines) or "There are no agents.", page.next_cursor)
 
 
 def _show_block(agent: Agent, block: Block) -> BlockShown:

@@ -41,6 +41,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.notices = Notices()
+        self._approvals = Approvals()
         self._opening = threading.Lock()
         self._runtime: Runtime | None = None
         self._closed = False
@@ -83,7 +84,7 @@ class App:
             tools=(
                 *memory_tools(access),
                 *search_tools(access),
-                *agent_tools(access, Approvals()),
+                *agent_tools(access, self._approvals),
             ),
             resources=resources,
             prompts=memory_prompts(access),

@@ -17,7 +17,8 @@ from memory.transaction import Transaction
 from server.registry import Call, Caller
 
 WAIT_S: Final = 600.0
-MAX_WAITING: Final = 1_000
+MAX_WAITING: Final = 100
+"""Of one principal; the oldest makes way."""
 
 _FORM: Final = {"type": "object", "properties": {}}
 """Nothing to fill in: accepting is the yes."""
@@ -64,8 +65,9 @@ class Approvals:
     def keep(self, caller: Caller, act: Callable[[Transaction], BaseModel]) -> str:
         """Let something wait; return its id."""
         self._forget_old()
-        while len(self._waiting) >= MAX_WAITING:
-            del self._waiting[next(iter(self._waiting))]
+        own = [w.id for w in self._waiting.values() if w.principal == caller.principal]
+        for old in own[: max(len(own) + 1 - MAX_WAITING, 0)]:
+            del self._waiting[old]
         id_ = f"approval-{secrets.token_hex(8)}"
         self._waiting[id_] = Waiting(id_, caller.principal, act, self._now() + WAIT_S)
         return id_

@@ -115,14 +115,14 @@ class MemoryResources:
 
 
 def events_of(changes: Sequence[Change], reader: Reader) -> list[Event]:
-    """What subscribers are to hear of changes: each text under its agent's id and its name."""
+    """What subscribers are to hear of changes: each text under its agent's id and its names."""
     found: dict[Event, None] = {}
     for change in changes:
-        for agent_id, name in _agents_of(change, reader):
-            for agent in dict.fromkeys((agent_id, name)):
+        for agent_id, names in _agents_of(change, changes, reader).items():
+            for agent in dict.fromkeys((agent_id, *names)):
                 uris = [agent_uri(agent)]
-                if change.action.startswith("block.") and "label" in change.values:
-                    uris.append(block_uri(agent, change.values["label"]))
+                if change.action.startswith("block."):
+                    uris += [block_uri(agent, label) for label in change.values_of("label")]
                 if change.action == "passage.delete":
                     uris.append(passage_uri(agent, change.subject))
                 found |= {Updated(uri, agent_id): None for uri in uris}
@@ -147,18 +147,26 @@ _CHANGES_LIST: Final = {
 }
 
 
-def _agents_of(change: Change, reader: Reader) -> list[tuple[str, str]]:
-    """Id and name of the agents that a change is of; a block may be several agents'."""
-    if change.action == "block.update":
-        return core_memory.users_of_block(reader, change.subject)
+def _agents_of(
+    change: Change, changes: Sequence[Change], reader: Reader
+) -> dict[str, Sequence[str]]:
+    """The agents that a change is of, with the names by which they are and were known."""
+    if change.action == "block.update":  # a block may be several agents'
+        return {id_: (name,) for id_, name in core_memory.users_of_block(reader, change.subject)}
     if change.agent_id is None:
-        return []
-    if "name" in change.values:
-        return [(change.agent_id, change.values["name"])]
+        return {}
+    told = [
+        name
+        for other in changes
+        if other.agent_id == change.agent_id and other.action.startswith("agent.")
+        for name in other.values_of("name")
+    ]
+    if told:  # also of one that is deleted, or has another name now
+        return {change.agent_id: told}
     try:
-        return [(change.agent_id, agents.find_agent(reader, change.agent_id).name)]
-    except NotFound:  # deleted meanwhile
-        return [(change.agent_id, change.agent_id)]
+        return {change.agent_id: (agents.find_agent(reader, change.agent_id).name,)}
+    except NotFound:  # deleted since
+        return {change.agent_id: ()}
 
 
 def _resources(reader: Reader, agent: Agent) -> list[Resource]:

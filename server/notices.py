@@ -38,9 +38,11 @@ from server.registry import Caller
 Context = ServerRequestContext[Any, Any]
 """Its lifespan_context is the task group of protocol.py."""
 
-MAX_STREAMS: Final = 1_024
+MAX_STREAMS: Final = 256
+"""Of one principal, so that none can take them from the others."""
+
 MAX_SUBSCRIPTIONS: Final = 1_000
-"""Of one connection."""
+"""Of one connection or stream."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,39 @@ class Listed(ResourcesListChanged):
 
 
 @dataclass(slots=True, eq=False)
-class _Subscriber:
-    """A connection of the handshake era."""
+class _Interest:
+    """Who listens, to what, and how it is told.
+
+    uris: as they were asked for, by their form without case: names of agents have none.
+    """
 
     caller: Caller
-    uris: set[str] = field(default_factory=set)
+    tell: Callable[[ServerEvent], None]
+    uris: dict[str, str] = field(default_factory=dict)
+
+    def hear(self, event: ServerEvent) -> None:
+        """Pass an event on when it is wanted and of an agent that exists for the caller."""
+        agent_id = getattr(event, "agent_id", None)
+        if not (self.caller.agents is None or agent_id is None or agent_id in self.caller.agents):
+            return
+        if isinstance(event, ResourceUpdated):
+            uri = self.uris.get(event.uri.casefold())
+            if uri is not None:
+                self.tell(ResourceUpdated(uri))
+        else:
+            self.tell(ResourcesListChanged() if isinstance(event, Listed) else event)
+
+
+@dataclass(slots=True, eq=False)
+class _Subscriber:
+    """A connection of the handshake era, and what waits to be sent to it."""
+
     waiting: dict[ServerEvent, None] = field(default_factory=dict)
     wake: anyio.Event = field(default_factory=anyio.Event)
 
-    def hear(self, event: ServerEvent) -> None:
-        if not isinstance(event, ResourceUpdated) or event.uri in self.uris:
-            self.waiting[event] = None
-            self.wake.set()
+    def tell(self, event: ServerEvent) -> None:
+        self.waiting[event] = None
+        self.wake.set()
 
 
 class Notices:
@@ -77,19 +100,19 @@ class Notices:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: dict[object, tuple[Caller, Callable[[ServerEvent], None]]] = {}
-        self._subscribers: dict[Connection, _Subscriber] = {}
-        self._streams: set[ListenHandler] = set()
+        self._interests: set[_Interest] = set()
+        self._connections: dict[Connection, _Interest] = {}
+        self._streams: dict[ListenHandler, str] = {}
 
     @property
     def heard(self) -> bool:
         """Whether anybody hears of changed lists; may be asked from any thread."""
-        return bool(self._listeners)
+        return bool(self._interests)
 
     @property
     def subscribed(self) -> bool:
         """Whether anybody wants to hear of single resources; may be asked from any thread."""
-        return bool(self._streams) or any(s.uris for s in list(self._subscribers.values()))
+        return any(interest.uris for interest in list(self._interests))
 
     def post(self, events: Iterable[ServerEvent]) -> None:
         """Publish from any thread, soon."""
@@ -99,10 +122,8 @@ class Notices:
     def publish(self, *events: ServerEvent) -> None:
         """Tell everybody who wants to know and may."""
         for event in events:
-            agent_id = getattr(event, "agent_id", None)
-            for caller, listener in list(self._listeners.values()):
-                if caller.agents is None or agent_id is None or agent_id in caller.agents:
-                    listener(event)
+            for interest in list(self._interests):
+                interest.hear(event)
 
     def close(self) -> None:
         """End every listen stream in order; clients open them again, here or at the next owner."""
@@ -115,21 +136,25 @@ class Notices:
         """Answer subscriptions/listen: with notices, until either side ends it.
 
         Raises:
-            MCPError: there are too many streams.
+            MCPError: there are too many streams of this principal.
         """
-        if len(self._streams) >= MAX_STREAMS:
+        caller = caller_of(ctx)
+        uris = params.notifications.resource_subscriptions or ()
+        if list(self._streams.values()).count(caller.principal) >= MAX_STREAMS:
             raise MCPError(INVALID_PARAMS, f"{MAX_STREAMS} streams are open; close one first")
+        if len(uris) > MAX_SUBSCRIPTIONS:
+            raise MCPError(INVALID_PARAMS, f"a stream has at most {MAX_SUBSCRIPTIONS} resources")
         self._loop = asyncio.get_running_loop()
-        stream = ListenHandler(_Bus(self, caller_of(ctx)))
-        self._streams.add(stream)
+        stream = ListenHandler(_Bus(self, caller, {str(uri).casefold(): str(uri) for uri in uris}))
+        self._streams[stream] = caller.principal
         try:
             return await stream(ctx, params)
         finally:
-            self._streams.discard(stream)
+            del self._streams[stream]
 
     def follow(self, ctx: Context) -> None:
         """Tell a connection of the handshake era of changed lists from now on."""
-        self._subscriber(ctx)
+        self._interest(ctx)
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> EmptyResult:
         """Answer resources/subscribe. What does not exist, or not yet, is never heard of.
@@ -137,48 +162,45 @@ class Notices:
         Raises:
             MCPError: the connection has too many subscriptions.
         """
-        uris = self._subscriber(ctx).uris
+        uris = self._interest(ctx).uris
         if len(uris) >= MAX_SUBSCRIPTIONS:
             said = f"a connection has at most {MAX_SUBSCRIPTIONS} subscriptions; end one first"
             raise MCPError(INVALID_PARAMS, said)
-        uris.add(str(params.uri))
+        uris[str(params.uri).casefold()] = str(params.uri)
         return EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         """Answer resources/unsubscribe."""
-        self._subscriber(ctx).uris.discard(str(params.uri))
+        self._interest(ctx).uris.pop(str(params.uri).casefold(), None)
         return EmptyResult()
 
-    def _subscriber(self, ctx: Context) -> _Subscriber:
-        """The connection as it is followed until it ends; its task lives in the server's tasks."""
+    def _interest(self, ctx: Context) -> _Interest:
+        """What a connection wants to hear, until it ends; its task lives in the server's tasks."""
         # The SDK hands out the connection itself nowhere: docs/decisions/0003.
         connection = ctx.session._connection
-        known = self._subscribers.get(connection)
+        known = self._connections.get(connection)
         if known is not None:
             return known
-        self._loop = asyncio.get_running_loop()
-        subscriber = _Subscriber(caller_of(ctx))
-        self._subscribers[connection] = subscriber
-        forget_listener = self._add(subscriber.caller, subscriber.hear)
+        subscriber = _Subscriber()
+        interest = _Interest(caller_of(ctx), subscriber.tell)
+        self._connections[connection] = interest
         scope = anyio.CancelScope()
         ctx.lifespan_context.start_soon(_deliver, connection, subscriber, scope)
+        stop = self.add(interest)
 
         def forget() -> None:
-            del self._subscribers[connection]
-            forget_listener()
+            del self._connections[connection]
+            stop()
             scope.cancel()
 
         connection.exit_stack.callback(forget)
-        return subscriber
+        return interest
 
-    def _add(self, caller: Caller, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        key = object()
-        self._listeners[key] = (caller, listener)
-
-        def forget() -> None:
-            self._listeners.pop(key, None)
-
-        return forget
+    def add(self, interest: _Interest) -> Callable[[], None]:
+        """Have an interest hear of events until the returned function is called."""
+        self._loop = asyncio.get_running_loop()
+        self._interests.add(interest)
+        return lambda: self._interests.discard(interest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +209,7 @@ class _Bus(SubscriptionBus):
 
     notices: Notices
     caller: Caller
+    uris: dict[str, str]
 
     async def publish(self, event: ServerEvent) -> None:
         """Part of the SDK's protocol."""
@@ -194,7 +217,7 @@ class _Bus(SubscriptionBus):
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         """Hear of events until the returned function is called."""
-        return self.notices._add(self.caller, listener)
+        return self.notices.add(_Interest(self.caller, listener, self.uris))
 
 
 async def _deliver(

@@ -3,13 +3,11 @@
 Protocol errors, all of them: a person picks a prompt in a host, no model reads the complaint.
 """
 
-import logging
 from typing import Any, Final
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     CompleteRequestParams,
     CompleteResult,
@@ -26,10 +24,9 @@ from mcp_types import Prompt as WirePrompt
 from mcp_types import PromptArgument as WireArgument
 
 from server.callers import caller_of
+from server.failures import QUOTED_CHARS, protocol_error
 from server.registry import Completing, Prompt, Registry
 from server.tool_calls import refuse_cursor
-
-logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
@@ -58,12 +55,13 @@ class PromptTable:
         prompt = self._prompts.get(params.name)
         if prompt is None:
             known = ", ".join(self._prompts)
-            raise MCPError(INVALID_PARAMS, f"unknown prompt {params.name!a}; known: {known}")
+            name = params.name[:QUOTED_CHARS]
+            raise MCPError(INVALID_PARAMS, f"unknown prompt {name!a}; known: {known}")
         arguments = _checked(prompt, params.arguments or {})
         try:
             text = await prompt.render(caller_of(ctx), arguments)
         except Exception as error:
-            raise self._failure("prompts/get", error) from error
+            raise protocol_error(self._registry, "prompts/get", error) from error
         message = PromptMessage(role="user", content=TextContent(type="text", text=text))
         return GetPromptResult(description=prompt.description, messages=[message])
 
@@ -82,18 +80,11 @@ class PromptTable:
         try:
             values = await complete(caller_of(ctx), wanted)
         except Exception as error:
-            raise self._failure("completion/complete", error) from error
+            raise protocol_error(self._registry, "completion/complete", error) from error
         shown = list(values[:MAX_VALUES])
         return CompleteResult(
             completion=Completion(values=shown, has_more=len(values) > len(shown))
         )
-
-    def _failure(self, method: str, error: Exception) -> MCPError:
-        message = self._registry.describe_error(error)
-        if message is not None:
-            return MCPError(INVALID_PARAMS, message)
-        logger.error("bug in %s", method, exc_info=error)
-        return MCPError(INTERNAL_ERROR, f"internal error in {method}; see the server's log")
 
 
 def _checked(prompt: Prompt, given: dict[str, str]) -> dict[str, str]:

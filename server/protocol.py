@@ -72,8 +72,8 @@ class RegistryServer(Server[anyio.abc.TaskGroup]):
             on_completion=prompts.complete if registry.complete else None,
         )
         self.middleware.append(_Greeting(registry.on_second_message, notices))
-        # What a client carries from round to round is sealed for this process alone: after a
-        # restart it is asked again.
+        # What a client carries from round to round is sealed for this process alone. No tool asks
+        # twice; one that will needs a key that outlives the owner.
         sealed = RequestStateSecurity.ephemeral()
         self.middleware.append(RequestStateBoundary(sealed, default_audience=registry.name))
 

@@ -4,13 +4,11 @@ Protocol errors, all of them: a host reads resources, not a model. What the reso
 caller's mistake (-32602); anything else is a bug and says nothing of its inside.
 """
 
-import logging
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     ListResourcesResult,
     ListResourceTemplatesResult,
@@ -23,10 +21,9 @@ from mcp_types import Resource as WireResource
 from mcp_types import ResourceTemplate as WireTemplate
 
 from server.callers import caller_of
+from server.failures import QUOTED_CHARS, protocol_error
 from server.registry import Registry, Resources
 from server.tool_calls import refuse_cursor
-
-logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
@@ -35,7 +32,7 @@ class ResourceTable:
     """The resources of a registry as handlers of the protocol."""
 
     def __init__(self, registry: Registry, resources: Resources) -> None:
-        self._describe_error = registry.describe_error
+        self._registry = registry
         self._resources = resources
 
     async def list(
@@ -51,8 +48,10 @@ class ResourceTable:
             page = await self._resources.list(caller_of(ctx), cursor)
         except Exception as error:
             if cursor is not None and isinstance(error, ValueError):
-                raise MCPError(INVALID_PARAMS, f"unknown cursor {cursor!a}") from error
-            raise self._failure("resources/list", error) from error
+                raise MCPError(
+                    INVALID_PARAMS, f"unknown cursor {cursor[:QUOTED_CHARS]!a}"
+                ) from error
+            raise protocol_error(self._registry, "resources/list", error) from error
         return ListResourcesResult(
             resources=[
                 WireResource(
@@ -93,16 +92,9 @@ class ResourceTable:
         try:
             mime_type, text = await self._resources.read(caller_of(ctx), uri)
         except LookupError as error:
-            message = f"unknown resource {uri!a}"
-            raise MCPError(INVALID_PARAMS, message, {"uri": uri}) from error
+            message = f"unknown resource {uri[:QUOTED_CHARS]!a}"
+            raise MCPError(INVALID_PARAMS, message, {"uri": uri[:QUOTED_CHARS]}) from error
         except Exception as error:
-            raise self._failure("resources/read", error) from error
+            raise protocol_error(self._registry, "resources/read", error) from error
         contents = TextResourceContents(uri=uri, mime_type=mime_type, text=text)
         return ReadResourceResult(contents=[contents])
-
-    def _failure(self, method: str, error: Exception) -> MCPError:
-        message = self._describe_error(error)
-        if message is not None:
-            return MCPError(INVALID_PARAMS, message)
-        logger.error("bug in %s", method, exc_info=error)
-        return MCPError(INTERNAL_ERROR, f"internal error in {method}; see the server's log")

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -29,13 +29,16 @@ from pydantic import BaseModel, RootModel
 from agent.schema import Schema, input_schema, output_schema
 from server.arguments import InvalidArguments, parse_arguments
 from server.callers import caller_of, current_peer
+from server.failures import QUOTED_CHARS
 from server.questions import Unanswered, ask_of
 from server.registry import Call, Caller, Registry, Tool
-from server.reply_size import MAX_REPLY_BYTES, json_bytes
+from server.reply_size import MAX_REPLY_BYTES, json_bytes, prefix_chars
 
 logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
+
+_MAX_ERROR_BYTES: Final = 4_000
 
 
 class ToolTable:
@@ -87,7 +90,8 @@ class ToolTable:
         tool = self._tools.get(params.name)
         if tool is None:
             known = ", ".join(self._tools) or "none"
-            raise MCPError(INVALID_PARAMS, f"unknown tool {params.name!a}; known: {known}")
+            name = params.name[:QUOTED_CHARS]
+            raise MCPError(INVALID_PARAMS, f"unknown tool {name!a}; known: {known}")
         try:
             arguments = parse_arguments(tool.name, tool.arguments, params.arguments or {})
         except InvalidArguments as error:
@@ -124,7 +128,8 @@ def refuse_cursor(params: PaginatedRequestParams | None) -> None:
         MCPError: there is a cursor.
     """
     if params is not None and params.cursor is not None:
-        raise MCPError(INVALID_PARAMS, f"unknown cursor {params.cursor!a}; there is one page")
+        cursor = params.cursor[:QUOTED_CHARS]
+        raise MCPError(INVALID_PARAMS, f"unknown cursor {cursor!a}; there is one page")
 
 
 def _describe(tool: Tool) -> WireTool:
@@ -184,6 +189,9 @@ def _succeeded(tool: Tool, result: BaseModel) -> CallToolResult:
 
 
 def _failed(message: str) -> CallToolResult:
-    # A message may quote what the caller sent, which may hold unpaired surrogates.
+    # A message may quote what the caller sent: at any length, and with unpaired surrogates.
     text = message.encode("utf-8", "backslashreplace").decode("utf-8")
+    kept = prefix_chars(text, _MAX_ERROR_BYTES)
+    if kept < len(text):
+        text = f"{text[:kept]}… [{len(text) - kept} more characters]"
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

@@ -180,3 +180,13 @@ def test_watchers_learn_of_what_was_committed_and_of_nothing_else(words_only: Me
         agents.update_agent(transaction, ada.agent, {"name": "Eva"})
         1 / 0  # noqa: B018
     assert seen == [("block.update", ada.agent.id), ("message.append", ada.agent.id)]
+
+
+def test_a_watcher_that_fails_undoes_nothing(
+    words_only: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada = MemoryOf.new_agent(words_only, "Ada")
+    words_only.watch(lambda changes: 1 / 0)  # type: ignore[arg-type]
+    ada.append("persona", "Kind.")
+    assert ada.block("persona").value.endswith("Kind.")
+    assert "a watcher of memory failed" in caplog.text

@@ -60,13 +60,14 @@ async def test_a_long_block_is_shown_in_part_and_read_whole(host: Client, text: 
     assert shown["cut"]
 
 
-async def test_an_agent_with_all_that_it_may_have_comes_in_pages(host: Client) -> None:
+@pytest.mark.parametrize("text", [WIDE, '"\\\n\t'], ids=["wide", "escaped"])
+async def test_an_agent_with_all_that_it_may_have_comes_in_pages(host: Client, text: str) -> None:
     blocks = [
-        {"label": f"b{number}" + "x" * 59, "value": WIDE * 200, "description": WIDE * 400}
+        {"label": f"b{number}" + "x" * 59, "value": text * 200, "description": text * 400}
         for number in range(50)
     ]
     tags = [f"{number}" + "\u65e5" * 90 for number in range(50)]
-    wide = {"description": WIDE * 500, "system": WIDE * 10_000, "tags": tags}
+    wide = {"description": text * 500, "system": text * 10_000, "tags": tags}
     await call(host, "agent_create", name="Sam", blocks=blocks, **wide)
     shown = await pages(host, "agent_get", agent_id="Sam")
     labels = [block["label"] for page in shown for block in page["blocks"]]
@@ -74,9 +75,9 @@ async def test_an_agent_with_all_that_it_may_have_comes_in_pages(host: Client) -
     whole = "".join(
         piece["text"] for piece in await pages(host, "memory_read", uri="memory://agents/Sam")
     )
-    for text in (wide["description"], wide["system"], *tags):
-        assert str(text).strip() in whole
-    await call(host, "agent_update", agent_id="Sam", description=WIDE * 500)
+    for part in (wide["description"], wide["system"], *tags):
+        assert str(part).strip() in whole
+    await call(host, "agent_update", agent_id="Sam", description=text * 500)
     asked = await call(host, "agent_delete", agent_id="Sam")
     await call(host, "approval_decide", approval_id=asked["approval_id"], approve=True)
 
@@ -84,7 +85,7 @@ async def test_an_agent_with_all_that_it_may_have_comes_in_pages(host: Client) -
 async def test_a_long_list_of_agents_comes_in_pages(host: Client) -> None:
     names = [f"Agent {number} " + "\u65e5" * 80 for number in range(60)]
     for name in names:
-        await call(host, "agent_create", name=name, description=WIDE * 400, tags=[name] * 1)
+        await call(host, "agent_create", name=name, description='"\\\n' * 600, tags=[name])
     listed = await pages(host, "agent_list", limit=100)
     assert [agent["name"] for page in listed for agent in page["agents"]] == names
 
@@ -143,3 +144,30 @@ async def test_a_long_list_of_resources_comes_in_pages(host: Client) -> None:
         if cursor is None:
             break
     assert len(uris) == len(set(uris)) == sum(2 + 2 * number for number in range(23))
+
+
+async def test_no_hit_is_left_out_when_pages_are_cut_short(host: Client) -> None:
+    await call(host, "agent_create", name="Sam")
+    for number in range(130):
+        text = f"indigo {number} " + "word " * 120
+        await call(host, "archival_memory_insert", agent_id="Sam", content=text)
+    search = {"agent_id": "Sam", "query": "indigo", "top_k": 100}
+    found = [
+        hit["id"]
+        for page in await pages(host, "archival_memory_search", **search)
+        for hit in page["results"]
+    ]
+    assert len(found) == len(set(found)) == 130
+
+
+async def test_an_error_that_quotes_what_was_sent_is_short(host: Client) -> None:
+    long = "x" * 100_000
+    for tool, arguments in (
+        ("agent_get", {"agent_id": long}),
+        ("core_memory_append", {"agent_id": "Sam", "label": long, "content": "x"}),
+        ("memory_read", {"uri": f"memory://agents/{long}"}),
+        ("agent_get", {long: 1}),
+    ):
+        result = await host.call_tool(tool, arguments)
+        assert result.is_error
+        assert len(result.model_dump_json().encode()) < 5_000

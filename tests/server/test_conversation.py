@@ -166,3 +166,14 @@ def test_a_request_that_ends_every_owner_is_answered_with_an_error_at_last() -> 
     assert answer["id"] == 7
     assert "see owner.log" in answer["error"]["message"]
     assert conversation.lines_to_repeat() == SHAKE
+
+
+def test_what_a_dead_owner_asked_the_host_is_withdrawn_and_what_was_answered_is_not() -> None:
+    conversation = shaken()
+    for number in ("a-1", "a-2"):
+        conversation.server_said(line(id=number, method="elicitation/create", params={}))
+    conversation.server_said(line(method="notifications/progress", params={"id": 1}))
+    conversation.host_said(line(id="a-1", result={"action": "accept"}))
+    (withdrawn,) = conversation.withdrawn_questions()
+    assert json.loads(withdrawn)["params"]["requestId"] == "a-2"
+    assert conversation.withdrawn_questions() == []

@@ -130,6 +130,24 @@ async def test_an_agent_is_told_whatever_of_it_changes(app: App, era: Era) -> No
         assert await listener.next() == uri
 
 
+async def test_names_have_no_case_and_an_agent_is_known_by_its_old_name_too(
+    app: App, era: Era
+) -> None:
+    async with listening(app, era, "memory://agents/sAM/blocks/human") as listener:
+        await call(app, "core_memory_append", agent_id="Sam", label="human", content="Ada.")
+        assert await listener.next() == "memory://agents/sAM/blocks/human"
+    async with listening(app, era, "memory://agents/Sam") as listener:
+        await call(app, "agent_update", agent_id="Sam", name="Samuel")
+        assert {await listener.next(), await listener.next()} == {"memory://agents/Sam", "list"}
+
+
+async def test_a_block_that_goes_with_its_agent_is_told_by_name(app: App, era: Era) -> None:
+    async with listening(app, era, HUMAN) as listener:
+        asked = await call(app, "agent_delete", agent_id="Sam")
+        await call(app, "approval_decide", approval_id=asked["approval_id"], approve=True)
+        assert HUMAN in {await listener.next(), await listener.next()}
+
+
 async def test_agents_that_come_and_go_change_the_list(app: App, era: Era) -> None:
     async with listening(app, era) as listener:
         await call(app, "agent_create", name="Eva")

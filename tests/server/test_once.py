@@ -34,10 +34,14 @@ async def test_a_repeat_with_the_same_key_returns_the_first_result(settings: Set
         assert await call(client, "core_memory_append", **edit) == edited
         context = await call(client, "memory_context", agent_id="Sam")
         assert context["passages"] == 1
-        asked = await call(client, "agent_delete", agent_id="Sam")
+        delete = {"agent_id": "Sam", "idempotency_key": "e"}
+        asked = await call(client, "agent_delete", **delete)
         yes = {"approval_id": asked["approval_id"], "approve": True, "idempotency_key": "d"}
         gone = await call(client, "approval_decide", **yes)
         assert await call(client, "approval_decide", **yes) == gone
+        await call(client, "agent_create", name="Sam")
+        assert (await call(client, "agent_delete", **delete))["status"] == "deleted"
+        assert await call(client, "memory_context", agent_id="Sam")
 
 
 async def test_a_key_that_was_given_to_another_request_is_refused(settings: Settings) -> None:

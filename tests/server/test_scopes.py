@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent
+from mcp.shared.subscriptions import ResourceUpdated
+from mcp_types import (
+    CallToolResult,
+    ResourceListChangedNotification,
+    ResourceUpdatedNotification,
+    TextContent,
+)
 
 from server.app import App, open_app
 from server.config import Settings
@@ -34,11 +41,17 @@ class Served:
     token: str
 
     @asynccontextmanager
-    async def client(self, token: str | None = None, mode: Any = "auto") -> AsyncIterator[Client]:
+    async def client(
+        self, token: str | None = None, mode: Any = "auto", message_handler: Any = None
+    ) -> AsyncIterator[Client]:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=30) as http,
-            Client(streamable_http_client(self.url, http_client=http), mode=mode) as client,
+            Client(
+                streamable_http_client(self.url, http_client=http),
+                mode=mode,
+                message_handler=message_handler,
+            ) as client,
         ):
             yield client
 
@@ -97,9 +110,12 @@ async def test_only_its_own_agents_are_listed_read_and_completed(served: Served)
     assert "Agent Mine" in mine.contents[0].model_dump()["text"]
 
 
-TOOLS: dict[str, dict[str, Any]] = {
+TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a test holds
     "memory_context": {},
     "core_memory_append": {"label": "human", "content": "x"},
+    "core_memory_replace": {"label": "human", "old_content": "x", "new_content": "y"},
+    "memory_insert": {"label": "human", "new_string": "x"},
+    "memory_replace": {"label": "human", "old_string": "x", "new_string": "y"},
     "memory_rethink": {"label": "human", "new_memory": "x"},
     "archival_memory_insert": {"content": "x"},
     "archival_memory_search": {"query": "secret"},
@@ -110,6 +126,11 @@ TOOLS: dict[str, dict[str, Any]] = {
     "agent_delete": {},
     "agent_message": {"message": "Hi"},
 }
+
+
+def test_no_tool_that_names_an_agent_is_left_out() -> None:
+    tools = App(Settings(data=":memory:")).registry().tools
+    assert {t.name for t in tools if "agent_id" in t.arguments.model_fields} == set(TOOLS)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -140,6 +161,62 @@ async def test_their_resources_are_as_unknown_as_any(served: Served) -> None:
     assert len(set(answers)) == 1
 
 
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+async def test_a_subscriber_of_the_handshake_era_hears_of_its_own_agents_only(
+    served: Served,
+) -> None:
+    heard: list[str] = []
+    told = anyio.Event()
+
+    async def note(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.append(str(message.params.uri))
+        elif isinstance(message, ResourceListChangedNotification):
+            heard.append("list")
+        if heard and heard[-1].endswith("Mine/blocks/human"):
+            told.set()
+
+    async with (
+        served.client(PERSON) as person,
+        served.client(mode="legacy", message_handler=note) as laptop,
+    ):
+        for agent in ("Theirs", "Mine"):
+            await laptop.subscribe_resource(f"memory://agents/{agent}/blocks/human")
+        await call(person, "agent_create", name="Another")
+        edit = {"label": "human", "content": "Ada."}
+        await call(person, "core_memory_append", agent_id="Theirs", **edit)
+        with anyio.fail_after(20):
+            while not told.is_set():  # its stream may open later than it subscribed
+                await call(person, "core_memory_append", agent_id="Mine", **edit)
+                with anyio.move_on_after(0.2):
+                    await told.wait()
+    assert set(heard) == {"memory://agents/Mine/blocks/human"}
+
+
+async def test_a_stream_hears_of_its_own_agents_only(served: Served) -> None:
+    uris = [f"memory://agents/{agent}/blocks/human" for agent in ("Theirs", "Mine")]
+    async with (
+        served.client(PERSON) as person,
+        served.client() as laptop,
+        laptop.listen(resource_subscriptions=uris, resources_list_changed=True) as events,
+    ):
+        await call(person, "agent_create", name="Another")
+        edit = {"label": "human", "content": "Ada."}
+        await call(person, "core_memory_append", agent_id="Theirs", **edit)
+        await call(person, "core_memory_append", agent_id="Mine", **edit)
+        with anyio.fail_after(20):
+            assert await anext(events) == ResourceUpdated(uris[1])
+
+
+async def test_a_message_to_an_agent_that_others_just_used_is_refused(served: Served) -> None:
+    store = (await served.app.runtime()).store
+    await anyio.to_thread.run_sync(store.agent_state, served.theirs)  # now in the working set
+    async with served.client() as client:
+        arguments = {"agent_id": served.theirs, "message": "Hi"}
+        result = await client.call_tool("agent_message", arguments)
+    assert text_of(result) == f"no agent {served.theirs!r}; agents: Mine"
+
+
 async def test_what_would_tell_of_others_is_refused_to_it(served: Served) -> None:
     async with served.client() as client:
         created = await client.call_tool("agent_create", {"name": "Theirs"})
@@ -167,7 +244,8 @@ async def test_what_one_asked_to_approve_no_other_can_decide(served: Served) -> 
         assert (await call(person, "approval_decide", **decided))["approved"]
 
 
-async def test_a_session_of_one_token_is_of_no_use_to_another(served: Served) -> None:
+@pytest.mark.parametrize("whose", ["another's", "its successor's"])
+async def test_a_session_of_one_token_is_of_no_use_to_another(served: Served, whose: str) -> None:
     initialize = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -180,10 +258,14 @@ async def test_a_session_of_one_token_is_of_no_use_to_another(served: Served) ->
     }
     accept = {"Accept": "application/json, text/event-stream"}
     async with httpx2.AsyncClient(headers=accept) as http:
-        person = {"Authorization": f"Bearer {PERSON}"}
-        begun = await http.post(served.url, json=initialize, headers=person)
+        first = {"Authorization": f"Bearer {served.token if whose.startswith('its') else PERSON}"}
+        begun = await http.post(served.url, json=initialize, headers=first)
         session = {"Mcp-Session-Id": begun.headers["Mcp-Session-Id"]}
-        laptop = {"Authorization": f"Bearer {served.token}"}
+        second = served.token
+        if whose == "its successor's":
+            revoke_token(served.directory, "laptop")
+            second, _ = create_token(served.directory, "laptop", [served.mine], None)
+        laptop = {"Authorization": f"Bearer {second}"}
         listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
         other = await http.post(served.url, json=listing, headers={**session, **laptop})
     assert other.status_code == 404
@@ -214,3 +296,12 @@ async def test_a_revoked_token_is_refused_and_its_open_streams_end(served: Serve
                 pass  # until the server ends it
             again = await http.post(served.url, json=listen, headers={**headers, **routing})
     assert again.status_code == 401
+
+
+async def test_what_others_write_is_not_counted_for_it(served: Served) -> None:
+    async with served.client(PERSON) as person, served.client() as laptop:
+        for number in range(20):
+            fact = {"agent_id": "Theirs", "content": f"Fact {number}."}
+            await call(person, "archival_memory_insert", **fact)
+        found = await call(laptop, "archival_memory_search", agent_id="Mine", query="fact")
+    assert found["pending_vectors"] == 0
