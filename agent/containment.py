@@ -21,5 +21,10 @@ def release(shown: str, labels: Iterable[str]) -> str:
     return re.sub(rf"(<\s*\\*)\\({_end_of_closer(labels)})", r"\1\2", shown, flags=re.IGNORECASE)
 
 
+def keep_inside(element: str, text: str) -> str:
+    """Text as it can stand in an element of ours: it does not close it."""
+    return re.sub(rf"<(\s*/\s*{element}\s*>)", r"<\\\1", text, flags=re.IGNORECASE)
+
+
 def _end_of_closer(labels: Iterable[str]) -> str:
     return rf"/\s*(?:{'|'.join(map(re.escape, (*ELEMENTS, *labels)))})\s*>"

@@ -7,30 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
 from memory.records import Agent, Block
-from memory.requests import keep_result
 from memory.transaction import Reader, Transaction
+from server.agent_deletion import deletion_tools
 from server.agent_models import (
-    AgentDeleted,
     AgentPage,
     AgentReply,
     AgentShown,
     AgentSummary,
     BlockChange,
     Create,
-    Decide,
-    Decided,
     GetAgent,
     ListAgents,
     SendMessage,
     Update,
 )
 from server.agent_views import agent_text, page_of, page_text, show_agent, summary_of
-from server.approvals import Approvals, ask_person
+from server.approvals import Approvals
 from server.config import expanded
 from server.cursors import key_after
 from server.errors import NotAllowed
 from server.memory_access import MemoryAccess
-from server.memory_tools import BOTH, DELEGATING, ChangesAgent
+from server.memory_tools import BOTH, DELEGATING
 from server.memory_uris import message_uri
 from server.once import request_of, turn_of
 from server.registry import Call, Tool
@@ -53,7 +50,6 @@ class AgentTools:
     """What the tools do."""
 
     access: MemoryAccess
-    approvals: Approvals
 
     async def create(self, call: Call, a: Create) -> AgentSummary:
         """agent_create."""
@@ -102,46 +98,6 @@ class AgentTools:
 
         return await self.access.write(call, "agent_update", a, AgentShown, work)
 
-    async def delete(self, call: Call, a: ChangesAgent) -> AgentDeleted:
-        """agent_delete: once a person agrees."""
-        name = "agent_delete"
-        before = await self.access.first_result(call, name, a, AgentDeleted)
-        if before is not None:
-            return before
-        would = await self.access.read(
-            call.caller, lambda _, reader: _would_go(reader, agents.find_agent(reader, a.agent_id))
-        )
-
-        request = request_of(call, name, a)
-
-        def act(transaction: Transaction) -> AgentDeleted:
-            # By its id: another agent may have the name by now.
-            done = _delete(transaction, agents.find_agent(transaction, would.id))
-            if request is not None:  # so that a repeat of the call that asked finds it done
-                keep_result(transaction, request, done.model_dump_json())
-            return done
-
-        if await ask_person(call, f"Delete {_lost(would)}? This cannot be undone."):
-            return await self.access.write(call, name, a, AgentDeleted, lambda _, t: act(t))
-        return would.model_copy(update={"approval_id": self.approvals.keep(call.caller, act)})
-
-    async def decide(self, call: Call, a: Decide) -> Decided:
-        """approval_decide."""
-        name = "approval_decide"
-        before = await self.access.first_result(call, name, a, Decided)
-        if before is not None:
-            return before
-        waiting = self.approvals.take(call.caller, a.approval_id)
-
-        def work(_: "MemoryStore", transaction: Transaction) -> Decided:
-            if not a.approve:
-                return Decided(approved=False, text="Declined; nothing was changed.")
-            done = waiting.act(transaction)
-            text = _deleted_text(done) if isinstance(done, AgentDeleted) else "Done."
-            return Decided(approved=True, text=text)
-
-        return await self.access.write(call, name, a, Decided, work)
-
     async def message(self, call: Call, a: SendMessage) -> AgentReply:
         """agent_message."""
         state = await self.access.state(call.caller, a.agent_id)
@@ -170,8 +126,8 @@ class AgentTools:
 
 def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
     """The table of agent tools, in the order hosts list them."""
-    do = AgentTools(access, approvals)
-    return (*_finding(do), *_managing(do))
+    do = AgentTools(access)
+    return (*_finding(do), _updating(do), *deletion_tools(access, approvals))
 
 
 def _finding(do: AgentTools) -> tuple[Tool, ...]:
@@ -224,43 +180,19 @@ def _finding(do: AgentTools) -> tuple[Tool, ...]:
     )
 
 
-def _managing(do: AgentTools) -> tuple[Tool, ...]:
-    """What changes agents as their owner."""
-    return (
-        Tool(
-            name="agent_update",
-            title="Change an agent",
-            description="Change an agent's settings or blocks for the person it belongs to.",
-            arguments=Update,
-            result=AgentShown,
-            run=do.update,
-            text=agent_text,
-            destructive=True,
-            idempotent=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="agent_delete",
-            title="Delete an agent",
-            description="Delete an agent with all its memory, if a person agrees.",
-            arguments=ChangesAgent,
-            result=AgentDeleted,
-            run=do.delete,
-            text=_deleted_text,
-            destructive=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="approval_decide",
-            title="Pass on a decision",
-            description="Tell what the person decided about something that waits for approval.",
-            arguments=Decide,
-            result=Decided,
-            run=do.decide,
-            text=lambda result: str(result.text),
-            destructive=True,
-            toolsets=DELEGATING,
-        ),
+def _updating(do: AgentTools) -> Tool:
+    """What changes agents as the person they belong to."""
+    return Tool(
+        name="agent_update",
+        title="Change an agent",
+        description="Change an agent's settings or blocks for the person it belongs to.",
+        arguments=Update,
+        result=AgentShown,
+        run=do.update,
+        text=agent_text,
+        destructive=True,
+        idempotent=True,
+        toolsets=DELEGATING,
     )
 
 
@@ -276,46 +208,6 @@ def new_agent(arguments: Create) -> agents.NewAgent:
         model=arguments.model,
         tags=tuple(arguments.tags),
         blocks=DEFAULT_BLOCKS if given is None else tuple(Block(**b.model_dump()) for b in given),
-    )
-
-
-def _would_go(reader: Reader, agent: Agent) -> AgentDeleted:
-    held = agents.holdings(reader, agent)
-    labels = [block.label for block in core_memory.list_blocks(reader, agent)]
-    return AgentDeleted(
-        status="waiting",
-        id=agent.id,
-        name=agent.name,
-        messages=held.messages,
-        passages=held.passages,
-        blocks=first_of(labels, _NAMES_BYTES),
-    )
-
-
-def _delete(transaction: Transaction, agent: Agent) -> AgentDeleted:
-    gone = agents.delete_agent(transaction, agent)
-    return AgentDeleted(
-        id=agent.id,
-        name=agent.name,
-        messages=gone.messages,
-        passages=gone.passages,
-        blocks=first_of(gone.blocks, _NAMES_BYTES),
-    )
-
-
-def _lost(deleted: AgentDeleted) -> str:
-    return (
-        f"agent {deleted.name} ({deleted.id}) with {deleted.messages} messages,"
-        f" {deleted.passages} passages and the blocks {', '.join(deleted.blocks) or '(none)'}"
-    )
-
-
-def _deleted_text(result: AgentDeleted) -> str:
-    if result.status == "deleted":
-        return f"Deleted {_lost(result)}."
-    return (
-        f"Nothing is deleted yet: {_lost(result)} would be lost. Ask the person; then call"
-        f" approval_decide with approval_id {result.approval_id}."
     )
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from memory import agents, core_memory
+from memory import core_memory
 from memory.records import Agent, Block
 from memory.transaction import Reader
 from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown
 from server.memory_tools import with_cursor
-from server.memory_uris import agent_uri, block_uri
+from server.memory_uris import agent_record, agent_uri, block_uri
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
 
 # Of an agent's page: its own settings and its blocks share PAGE_BYTES.
@@ -59,18 +59,7 @@ def show_agent(reader: Reader, agent: Agent, after: int = 0) -> AgentShown:
 
 def show_whole(reader: Reader, agent: Agent) -> AgentShown:
     """An agent with all its blocks, however long."""
-    held = agents.holdings(reader, agent)
-    return AgentShown(
-        **agents.describe(agent),
-        id=agent.id,
-        blocks=[
-            BlockShown(**core_memory.describe(block), version=block.version)
-            for block in core_memory.list_blocks(reader, agent)
-        ],
-        messages=held.messages,
-        passages=held.passages,
-        created_at=agent.created_at.isoformat("T", "seconds"),
-    )
+    return AgentShown.model_validate(agent_record(reader, agent))
 
 
 def agent_text(shown: AgentShown) -> str:

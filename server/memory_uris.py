@@ -7,7 +7,7 @@ the tool memory_read returns, in pieces.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from agent.context import render_blocks
 from memory import agents, archival, core_memory, recall
 from memory.errors import InvalidValue, NotFound
 from memory.records import Agent, Holdings
-from memory.transaction import Reader
+from memory.transaction import Reader, to_json
 from server.registry import ResourceTemplate
 from server.reply_size import prefix_chars
 
@@ -24,6 +24,9 @@ AGENT_TEMPLATE: Final = "memory://agents/{agent_id}"
 TEMPLATES: Final[Sequence[ResourceTemplate]] = (
     ResourceTemplate(
         AGENT_TEMPLATE, "agent", "An agent: its settings, its core memory, and what else it holds."
+    ),
+    ResourceTemplate(
+        AGENT_TEMPLATE + "/settings", "settings", "An agent with all its blocks, as JSON."
     ),
     ResourceTemplate(
         AGENT_TEMPLATE + "/blocks/{label}", "block", "A core memory block of an agent."
@@ -66,6 +69,11 @@ def agent_uri(agent: str) -> str:
     return f"memory://agents/{quote(agent, safe='')}"
 
 
+def settings_uri(agent: str) -> str:
+    """The URI of an agent's settings and blocks as JSON."""
+    return f"{agent_uri(agent)}/settings"
+
+
 def block_uri(agent: str, label: str) -> str:
     """The URI of a block."""
     return f"{agent_uri(agent)}/blocks/{quote(label, safe='')}"
@@ -97,10 +105,28 @@ def read_text(reader: Reader, uri: str) -> str:
     match path:
         case [agent_id] if agent_id:
             return describe_agent(reader, agents.find_agent(reader, agent_id))
+        case [agent_id, "settings"] if agent_id:
+            return to_json(agent_record(reader, agents.find_agent(reader, agent_id)))
         case [agent_id, kind, name] if agent_id and kind in _TEXTS and name:
             return _TEXTS[kind](reader, agents.find_agent(reader, agent_id), name)
         case _:
             raise UnknownUri(uri)
+
+
+def agent_record(reader: Reader, agent: Agent) -> dict[str, Any]:
+    """All there is to say of an agent, but for what its archive and its log hold."""
+    held = agents.holdings(reader, agent)
+    return {
+        "id": agent.id,
+        **agents.describe(agent),
+        "blocks": [
+            {**core_memory.describe(block), "version": block.version}
+            for block in core_memory.list_blocks(reader, agent)
+        ],
+        "messages": held.messages,
+        "passages": held.passages,
+        "created_at": agent.created_at.isoformat("T", "seconds"),
+    }
 
 
 def describe_agent(reader: Reader, agent: Agent) -> str:

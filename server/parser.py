@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from server.hosts.hosts import HOSTS
 
+_TOOLSETS = ["memory", "agents", "full"]
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
 
 
@@ -25,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     mcp.add_argument(
         "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
     )
-    mcp.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
+    mcp.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument(
         "--http",
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         help="name clients use; needed beyond loopback",
     )
-    serve.add_argument("--toolset", choices=["memory", "agents", "full"], help=_TOOLSET_HELP)
+    serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
     serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
     # What Windows always does; for tests. With --background.
@@ -167,8 +168,7 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
                 default=[],
                 help="an agent it is for, by name or id; may be repeated",
             )
-            toolsets = ["memory", "agents", "full"]
-            action.add_argument("--toolset", choices=toolsets, help=_TOOLSET_HELP)
+            action.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
 
 
 def _add_agents(parser: argparse.ArgumentParser) -> None:

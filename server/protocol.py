@@ -39,6 +39,12 @@ _CACHE_HINTS: Final[Mapping[CacheableMethod, CacheHint]] = {
 }
 
 
+# In the handshake era. Tools and prompts are the same as long as this process lives.
+_ANNOUNCED: Final = NotificationOptions(
+    prompts_changed=False, resources_changed=True, tools_changed=False
+)
+
+
 class RegistryServer(Server[anyio.abc.TaskGroup]):
     """The SDK's lowlevel server over a registry, promising clients only what it does.
 
@@ -85,7 +91,7 @@ class RegistryServer(Server[anyio.abc.TaskGroup]):
     ) -> InitializationOptions:
         """Describe the server to a client; HTTP's session manager calls it without arguments."""
         return super().create_initialization_options(
-            notification_options or NotificationOptions(True, True, True),
+            notification_options or _ANNOUNCED,
             experimental_capabilities,
             extensions,
         )

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from memory import agents
-from memory.records import Agent, Origin
+from memory.records import Origin
 from memory.store import MemoryStore
-from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown, Create, NewBlock
+from server.agent_models import AgentPage, AgentShown, AgentSummary, Create, NewBlock
 from server.agent_tools import new_agent
-from server.agent_views import show_whole
+from server.agent_views import show_whole, summary_of
 from server.config import Settings
 from server.console import Console
-from server.memory_uris import block_uri
+from server.memory_uris import settings_uri
 from server.owner_session import OwnerSession
 
 MAX_LISTED = 1_000_000  # all there can be
@@ -77,12 +77,12 @@ class StoredAgents:
         """All of them."""
         with self._store.read() as reader:
             found = agents.list_agents(reader, limit=MAX_LISTED)
-        return [_summary(agent) for agent in found]
+        return [summary_of(agent) for agent in found]
 
     def create(self, wanted: Create) -> AgentSummary:
         """Create one."""
         with self._store.write(_origin("create")) as transaction:
-            return _summary(agents.create_agent(transaction, new_agent(wanted)))
+            return summary_of(agents.create_agent(transaction, new_agent(wanted)))
 
     def show(self, agent: str) -> AgentShown:
         """One, by name or id."""
@@ -118,32 +118,20 @@ class ServedAgents:
 
     def show(self, agent: str) -> AgentShown:
         """One, by name or id."""
-        blocks = list[BlockShown]()
-        arguments: dict[str, Any] = {"agent_id": agent}
+        arguments: dict[str, Any] = {"uri": settings_uri(agent)}
+        text = ""
         while True:
-            page = AgentShown.model_validate(self._session.call("agent_get", arguments))
-            blocks += [self._whole(page.id, block) for block in page.blocks]
-            if page.next_cursor is None:
-                return page.model_copy(update={"blocks": blocks})
-            arguments["cursor"] = page.next_cursor
+            piece = self._session.call("memory_read", arguments)
+            text += piece["text"]
+            if piece["next_cursor"] is None:
+                return AgentShown.model_validate_json(text)
+            arguments["cursor"] = piece["next_cursor"]
 
     def delete(self, agent_id: str) -> None:
         """Delete one with its memory; the person has agreed at the terminal."""
         waiting = self._session.call("agent_delete", {"agent_id": agent_id})
         decided = {"approval_id": waiting["approval_id"], "approve": True}
         self._session.call("approval_decide", decided)
-
-    def _whole(self, agent_id: str, block: BlockShown) -> BlockShown:
-        if not block.cut:
-            return block
-        arguments: dict[str, Any] = {"uri": block_uri(agent_id, block.label)}
-        value = ""
-        while True:
-            piece = self._session.call("memory_read", arguments)
-            value += piece["text"]
-            if piece["next_cursor"] is None:
-                return block.model_copy(update={"value": value})
-            arguments["cursor"] = piece["next_cursor"]
 
 
 def _list(known: Agents, console: Console) -> int:
@@ -195,12 +183,6 @@ def _as_text(agent: AgentShown) -> str:
         used = f"{len(block.value)}/{block.limit_chars}"
         lines += [f"\n[{block.label}] {used} characters, version {block.version}", block.value]
     return "\n".join(lines)
-
-
-def _summary(agent: Agent) -> AgentSummary:
-    return AgentSummary(
-        id=agent.id, name=agent.name, description=agent.description, tags=list(agent.tags)
-    )
 
 
 def _origin(action: str) -> Origin:

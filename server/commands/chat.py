@@ -24,6 +24,7 @@ from server.console import Console
 from server.errors import OperatorError
 from server.front_flags import NAMES
 from server.lines import split_lines
+from server.memory_uris import message_uri
 
 
 class ChatFailed(OperatorError):
@@ -81,7 +82,7 @@ async def _answer(client: Client, agent_id: str, console: Console, text: str) ->
 
 async def _whole(client: Client, console: Console, agent_id: str, message_id: str) -> str:
     """A reply that was too long for its own answer."""
-    arguments = {"uri": f"memory://agents/{agent_id}/messages/{message_id}"}
+    arguments = {"uri": message_uri(agent_id, message_id)}
     text: str = ""
     while True:
         piece = await _call(client, console, "memory_read", arguments)

@@ -15,6 +15,9 @@ from server.front_flags import NAMES
 from server.hosts.hosts import Host
 
 _MODULE = ("-P", "-m", "server.cli")
+_RUNNERS = ("uv", "uvx", "pipx")
+"""Programs that start the one named among their arguments."""
+
 _HUB_PREFIX = "sentence-transformers:"
 
 
@@ -47,7 +50,8 @@ def is_ours(entry: Any) -> bool:
     arguments = entry.get("args")
     arguments = arguments if isinstance(arguments, list) else []
     module = arguments[: len(_MODULE)] == list(_MODULE)
-    return name.removesuffix(".exe") == "mnemon" or "mnemon" in arguments or module
+    program = name.removesuffix(".exe")
+    return program == "mnemon" or module or (program in _RUNNERS and "mnemon" in arguments)
 
 
 def _arguments(flags: Mapping[str, Any]) -> Iterator[str]:

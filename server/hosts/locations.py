@@ -59,12 +59,21 @@ def locations(
 def locate(host: str, environ: Mapping[str, str]) -> Location[Path]:
     """Where a host's file is on this machine."""
     home = Path.home()
-    pointer = home / ".lmstudio-home-pointer"
-    if host == "lm-studio" and pointer.is_file():
-        return _beneath(Path(pointer.read_text(encoding="utf-8").strip()), "mcp.json")
+    moved = _pointed_at(home / ".lmstudio-home-pointer") if host == "lm-studio" else None
+    if moved is not None:
+        return _beneath(moved, "mcp.json")
     systems: dict[str, System] = {"darwin": "darwin", "win32": "win32"}
     found = locations(host, systems.get(sys.platform, "linux"), home, environ)
     return next((place for place in reversed(found) if is_installed(place)), found[0])
+
+
+def _pointed_at(pointer: Path) -> Path | None:
+    """The directory that LM Studio says it has moved to; None: it says nothing that can be."""
+    try:
+        directory = Path(pointer.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError, ValueError):
+        return None
+    return directory if directory.is_absolute() else None
 
 
 def is_installed(place: Location[Path]) -> bool:

@@ -3,10 +3,10 @@
 They tell the host's model what to do with the tools; what memory holds is put in as data.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from agent.containment import keep_inside
 from agent.memory_tools import Scope
 from agent.prompts import render
 from agent.search_tools import ArchivalSearch, search_archive
@@ -86,7 +86,7 @@ def _memory(reader: Reader, agent_id: str) -> dict[str, str]:
     return {
         "agent_id": agent.id,
         "name": agent.name,
-        "memory": _inside("memory_of_agent", memory),
+        "memory": keep_inside("memory_of_agent", memory),
     }
 
 
@@ -99,9 +99,4 @@ def _found(store: "MemoryStore", reader: Reader, agent_id: str, topic: str) -> s
         + shortened(hit.content, _HIT_BYTES, f"memory_read {passage_uri(agent.id, hit.id)}")
         for hit in hits
     ]
-    return _inside("found_in_memory", "\n".join(lines) or "nothing")
-
-
-def _inside(element: str, text: str) -> str:
-    """The text as it can stand in an element: it does not close it."""
-    return re.sub(rf"<(\s*/\s*{element}\s*>)", r"<\\\1", text, flags=re.IGNORECASE)
+    return keep_inside("found_in_memory", "\n".join(lines) or "nothing")

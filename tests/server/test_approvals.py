@@ -95,8 +95,8 @@ async def test_where_nobody_can_be_asked_the_decision_is_passed_on_by_a_tool(era
         assert "nothing waits for approval" in text_of(again)
 
 
-async def test_a_decision_against_it_is_final(era: str = "auto") -> None:
-    async with host(era) as client:
+async def test_a_decision_against_it_is_final() -> None:
+    async with host() as client:
         asked = (await client.call_tool("agent_delete", {"agent_id": "Sam"})).structured_content
         assert asked is not None
         no = {"approval_id": asked["approval_id"], "approve": False}

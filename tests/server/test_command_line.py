@@ -187,7 +187,9 @@ def test_commands_work_while_a_host_has_the_memory_open(
             server.stdin.flush()
             server.stdout.readline()
 
-        assert run("agents", "create", "Sam", "--persona", "I am Sam.").returncode == 0
+        told = ["--persona", "I am Sam. " * 450, "--description", "Helps. " * 280]
+        assert run("agents", "create", "Sam", *told).returncode == 0
+        served = run("agents", "show", "Sam", "--json").stdout
         assert "Sam" in run("agents", "list").stdout
         assert "I am Sam." in run("agents", "show", "sam").stdout
         assert "no agent 'Tom'" in run("agents", "show", "Tom").stderr
@@ -208,8 +210,9 @@ def test_commands_work_while_a_host_has_the_memory_open(
         unanswered = run("chat", "Sam", "-m", "Hi")
         assert unanswered.returncode == 2
         assert "no language model is configured" in unanswered.stderr
-        assert run("agents", "delete", "Sam", "--yes").returncode == 0
         assert run("stop").returncode == 0
+        assert run("agents", "show", "Sam", "--json").stdout == served
+        assert run("agents", "delete", "Sam", "--yes").returncode == 0
     assert "nobody serves" in run("status").stdout
     assert "no agents yet" in run("agents", "list").stdout
 

@@ -84,5 +84,9 @@ def test_a_host_that_has_been_elsewhere_stays_there(
     usual.mkdir()
     old.mkdir(parents=True)
     assert locate("lm-studio", {}).file == old / "mcp.json"
-    (tmp_path / ".lmstudio-home-pointer").write_text("/big/lmstudio\n")
+    pointer = tmp_path / ".lmstudio-home-pointer"
+    for nowhere in (b"", b"relative/path", b"\xff\xfe"):
+        pointer.write_bytes(nowhere)
+        assert locate("lm-studio", {}).file == old / "mcp.json"
+    pointer.write_text("/big/lmstudio\n")
     assert locate("lm-studio", {}).file == Path("/big/lmstudio/mcp.json")
