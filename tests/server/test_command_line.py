@@ -187,8 +187,8 @@ def test_commands_work_while_a_host_has_the_memory_open(
             server.stdin.flush()
             server.stdout.readline()
 
-        told = ["--persona", "I am Sam. " * 450, "--description", "Helps. " * 280]
-        assert run("agents", "create", "Sam", *told).returncode == 0
+        about = ["--persona", "I am Sam. " * 450, "--description", "Helps. " * 280]
+        assert run("agents", "create", "Sam", *about).returncode == 0
         served = run("agents", "show", "Sam", "--json").stdout
         assert "Sam" in run("agents", "list").stdout
         assert "I am Sam." in run("agents", "show", "sam").stdout
