@@ -51,7 +51,8 @@ def write(front: RawServer, host: int, ended: threading.Event) -> list[str]:
 def read(front: RawServer, uri: str) -> str:
     """The whole text of a resource, page by page."""
     arguments: dict[str, Any] = {"uri": uri}
-    text, number = "", -2
+    text: str = ""
+    number = -2
     while True:
         front.call(number, "memory_read", arguments)
         piece = front.receive_answer(number)["result"]["structuredContent"]
