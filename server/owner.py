@@ -43,8 +43,7 @@ class Owner:
         server: from protocol.build_server.
         idle_s: it stops by itself after this time without a connection; None: never.
         listen: how; by default in the way of this system.
-
-    background: whether a front started it, so that nobody misses its terminal.
+        background: whether a front started it, so that nobody misses its terminal.
     """
 
     def __init__(
@@ -53,15 +52,15 @@ class Owner:
         server: RegistryServer,
         idle_s: float | None = None,
         listen: Callable[[str], Listener] = listen,
+        background: bool = False,
     ) -> None:
         self._settings, self._server, self._idle_s = settings, server, idle_s
-        self._listen = listen
+        self._listen, self._background = listen, background
         self._directory = settings.data
         self._since = _now()
         self._connections: dict[socket.socket, Peer | None] = {}
         self._changed = anyio.Event()
         self._stopping = anyio.Event()
-        self.background = False
 
     def stop(self, reason: str) -> None:
         """Begin the end."""
@@ -97,7 +96,7 @@ class Owner:
             "pid": os.getpid(),
             "since": self._since,
             "version": version("mnemon"),
-            "background": self.background,
+            "background": self._background,
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }
 

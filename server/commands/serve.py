@@ -57,8 +57,7 @@ async def _serve_background(
 ) -> None:
     idle_s = settings.idle_minutes * 60 or None
     async with open_server(settings) as server:
-        owner = Owner(settings, server, idle_s, listen)
-        owner.background = True
+        owner = Owner(settings, server, idle_s, listen, background=True)
 
         async def watch_signals() -> None:
             owner.stop(await wait_for_stop_signal())
