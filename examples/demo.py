@@ -104,7 +104,7 @@ async def server(data: Path) -> AsyncIterator[Host]:
     mnemon = str(Path(sys.executable).with_name("mnemon"))
     parameters = StdioServerParameters(
         command=mnemon,
-        args=["mcp", "--data", str(data), "--model", str(MODEL)],
+        args=["mcp", "--toolset", "full", "--data", str(data), "--model", str(MODEL)],
         env=dict(os.environ),
     )
     try:

@@ -86,7 +86,8 @@ def find_agent(reader: Reader, agent: str) -> Agent:
     row = reader.row("find_agent", agent=agent)
     found = None if row is None else _agent(row)
     if found is None or not (reader.visible is None or found.id in reader.visible):
-        raise UnknownAgent(agent, list_names(reader, limit=MAX_NAMES_SHOWN))
+        names = list_names(reader, limit=MAX_NAMES_SHOWN + 1)
+        raise UnknownAgent(agent, names[:MAX_NAMES_SHOWN], len(names) > MAX_NAMES_SHOWN)
     return found
 
 

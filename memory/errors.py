@@ -106,9 +106,10 @@ class NotFound(MemoryStoreError):
 class UnknownAgent(NotFound):
     """No agent has this id or name."""
 
-    def __init__(self, agent: str, known: Sequence[str]) -> None:
+    def __init__(self, agent: str, known: Sequence[str], more: bool = False) -> None:
         self.agent, self.known = agent, tuple(known)
         have = ", ".join(known) if known else "none yet: create one with agent_create"
+        have += ", and more: agent_list shows all" if more else ""
         super().__init__(f"no agent {agent!r}; agents: {have}")
 
 

@@ -10,15 +10,20 @@ import sys
 
 from server import front_flags
 
+_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 it failed, 2 it was not possible."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["mcp"]:
-        flags = front_flags.read_flags(given[1:])
-        if flags is not None:
-            return _serve_host(flags)
-    return _run_command(given)
+    try:
+        if given[:1] == ["mcp"]:
+            flags = front_flags.read_flags(given[1:])
+            if flags is not None:
+                return _serve_host(flags)
+        return _run_command(given)
+    except KeyboardInterrupt:  # while something was imported
+        return _INTERRUPTED
 
 
 def _serve_host(flags: dict[str, str]) -> int:

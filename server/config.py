@@ -3,19 +3,26 @@
 The first that says something wins. Unknown keys are refused, in config.toml and in the environment.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
 from server.registry import DEFAULT_TOOLSET, Toolset
 
 PREFIX = "MNEMON_"
+
+OWN_SETTINGS = ("embedder", "model", "context_tokens", "model_threads", "hnsw_threshold")
+"""Settings that an owner has for all its hosts."""
+
+_HUB = re.compile(r"sentence-transformers:.+")
+EMBEDDERS = "'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'"
 
 
 class ConfigError(OperatorError):
@@ -28,9 +35,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str = Field("", description="Directory of the memory; ':memory:' keeps nothing.")
-    embedder: str = Field(
-        "minilm", description="'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'."
-    )
+    embedder: str = Field("minilm", description=EMBEDDERS + ".")
     model: Path | None = Field(None, description="GGUF file of the agents' language model.")
     context_tokens: int | None = Field(
         None, ge=512, le=1_000_000, description="Context window to use; default 8192."
@@ -55,6 +60,13 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."
     )
+
+    @field_validator("embedder")
+    @classmethod
+    def _check_embedder(cls, spec: str) -> str:
+        if spec in ("minilm", "none") or _HUB.fullmatch(spec):
+            return spec
+        raise ValueError(f"it can be {EMBEDDERS}")
 
     @property
     def directory(self) -> Path | None:
@@ -142,6 +154,7 @@ def _check(layer: _Layer) -> None:
             raise ConfigError(
                 f"{layer.place}: there is no setting {key!r}; known: {known}"
             ) from None
+        said = problem["msg"].removeprefix("Value error, ")
         raise ConfigError(
-            f"{layer.place}: {key} cannot be {problem['input']!r}: {problem['msg'].lower()}"
+            f"{layer.place}: {key} cannot be {problem['input']!r}: {said[:1].lower()}{said[1:]}"
         ) from None

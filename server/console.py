@@ -1,16 +1,26 @@
 """What commands print: text for people, or one JSON value a line with --json."""
 
+import io
 import json
 import sys
 from typing import Any
 
 from pydantic import BaseModel
 
+from server.errors import OperatorError
+
+
+class OutputFailed(OperatorError):
+    """What was to be printed could not be."""
+
 
 class Console:
     """Writes to stdout, and errors and progress to stderr."""
 
     def __init__(self, as_json: bool) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
+                stream.reconfigure(errors="backslashreplace")
         self.as_json = as_json
         self._progress_shown = False
         self._tenths = -1
@@ -21,8 +31,13 @@ class Console:
             if isinstance(value, BaseModel):
                 value = value.model_dump()
             text = json.dumps(value, ensure_ascii=False)
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed(f"the output cannot be written: {error.strerror}") from error
 
     def fail(self, message: str) -> None:
         """Print what went wrong."""

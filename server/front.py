@@ -261,7 +261,10 @@ class Front:
         self._to_owner.clear()
         self._from_owner.take_rest()
         self._link.reap()
-        self._wants_owner = self._input_ended_at is None and self._is_waiting()
+        # After the end of input only an owner that gave way before its welcome is followed by
+        # another: what it was sent, nobody has worked on yet.
+        asks = self._input_ended_at is None or not self._greeted
+        self._wants_owner = asks and self._is_waiting()
         self._listens = self._conversation().is_listening
 
     def _check_ends(self) -> None:

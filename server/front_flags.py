@@ -24,6 +24,13 @@ NAMES = (
 """Settings that `mnemon mcp` takes as flags."""
 
 
+_NUMBERS = ("context-tokens", "model-threads", "hnsw-threshold", "idle-minutes")
+_CHOICES = {
+    "toolset": ("memory", "agents", "full"),
+    "log-level": ("debug", "info", "warning", "error"),
+}
+
+
 def read_flags(arguments: list[str]) -> dict[str, str] | None:
     """The settings given as `--name value` or `--name=value`; None: it takes a parser."""
     flags: dict[str, str] = {}
@@ -36,8 +43,19 @@ def read_flags(arguments: list[str]) -> dict[str, str] | None:
             if not rest or rest[0].startswith("-"):
                 return None
             value = rest.pop(0)
+        if not _is_plain(name[2:], value):
+            return None
         flags[name[2:]] = value
     return flags
+
+
+def _is_plain(name: str, value: str) -> bool:
+    """Whether a value is surely none that a parser would complain of."""
+    if name in _CHOICES:
+        return value in _CHOICES[name]
+    if name == "embedder":
+        return value in ("minilm", "none") or value.startswith("sentence-transformers:")
+    return name not in _NUMBERS or (value.isascii() and value.isdigit())
 
 
 def directory(flags: dict[str, str]) -> str | None:

@@ -13,11 +13,10 @@ from mcp_types import CLIENT_INFO_META_KEY
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from server.callers import printable_name
-from server.config import ConfigError, Settings, load_settings
+from server.config import OWN_SETTINGS, ConfigError, Settings, load_settings
 from server.owner_link import AGREED
 from server.registry import DEFAULT_TOOLSET, Toolset
 
-_OWN_TO_A_PROCESS = {"data", "log_level", "idle_minutes", "toolset"}
 _LONGEST_SNIFFED = 64 * 1024
 
 
@@ -71,11 +70,10 @@ def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
         wanted = load_settings({**flags, "data": own.data}, given.environment)
     except ConfigError as error:
         return Welcome(_line({"refused": str(error)}), refused=True)
-    names = [name for name in Settings.model_fields if not name.startswith("http_")]
     others = [
-        f"{name} {getattr(own, name)}, not {getattr(wanted, name)}"
-        for name in names
-        if name not in _OWN_TO_A_PROCESS and getattr(own, name) != getattr(wanted, name)
+        f"{name} {getattr(own, name) or 'as usual'}, not {getattr(wanted, name) or 'as usual'}"
+        for name in OWN_SETTINGS
+        if getattr(own, name) != getattr(wanted, name)
     ]
     if not others:
         return Welcome(AGREED, toolset=wanted.toolset)

@@ -64,7 +64,7 @@ class HttpAddress:
         if not self.allowed_hosts and not _is_loopback(self.host):
             raise CannotListen(
                 f"{self.host} can be reached from other machines; listen on 127.0.0.1, or name the "
-                "hosts clients will use (allowed hosts)"
+                "hosts clients will use (--allow-host NAME)"
             )
 
     @property

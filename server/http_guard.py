@@ -53,6 +53,11 @@ def bearer_token(authorizations: Sequence[str]) -> str | None:
     return (given.strip() or None) if scheme.lower() == "bearer" else None
 
 
+_UNKNOWN_HOST: Final = (
+    "this server is not known by that Host; `mnemon serve --allow-host NAME` adds one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class HttpGuard:
     """ASGI middleware that lets only permitted requests through to `app`.
@@ -74,7 +79,7 @@ class HttpGuard:
         """The refusal, or None; then the scope says who asks."""
         headers = Headers(scope=scope)
         if not host_is_allowed(headers.getlist("host"), self.names):
-            return PlainTextResponse("this server is not known by that Host", 421)
+            return PlainTextResponse(_UNKNOWN_HOST, 421)
         if not origin_is_allowed(headers.getlist("origin"), self.names):
             return PlainTextResponse("this Origin may not use the server", 403)
         if scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):

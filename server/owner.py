@@ -21,7 +21,7 @@ import anyio.abc
 
 from server import owner_files
 from server.callers import Peer, current_peer
-from server.config import Settings
+from server.config import OWN_SETTINGS, Settings
 from server.greeting import Greeting, client_name, read_greeting, welcome
 from server.line_buffer import LineBuffer
 from server.lines import serve_lines
@@ -56,6 +56,7 @@ class Owner:
     ) -> None:
         self._settings, self._server, self._idle_s = settings, server, idle_s
         self._listen, self._background = listen, background
+        self._url: str | None = None
         self._directory = settings.data
         self._since = _now()
         self._connections: dict[socket.socket, Peer | None] = {}
@@ -66,6 +67,10 @@ class Owner:
         """Begin the end."""
         logger.info("stopping: %s", reason)
         self._stopping.set()
+
+    def note_url(self, url: str) -> None:
+        """Note where this process answers HTTP, for who asks for its status."""
+        self._url = url
 
     async def serve(self, on_end: Callable[[], None]) -> None:
         """Serve until stop() is called and the last answers are given.
@@ -97,6 +102,8 @@ class Owner:
             "since": self._since,
             "version": version("mnemon"),
             "background": self._background,
+            "url": self._url,
+            "settings": self._settings.model_dump(mode="json", include=set(OWN_SETTINGS)),
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }
 

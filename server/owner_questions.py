@@ -49,7 +49,7 @@ def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, 
                     connection.settimeout(_END_S)
                     lines.read()
         except TimeoutError as error:
-            raise _complaint(directory) from error
+            raise complaint(directory) from error
         except ConnectionError:
             answer = b""
     if not answer:
@@ -74,16 +74,18 @@ def describe_owner(status: dict[str, Any]) -> str:
     """One line about an owner."""
     hosts = [f"{host['name']} (process {host['front_pid']})" for host in status["hosts"]]
     using = ", ".join(hosts) if hosts else "no host"
-    return f"served by process {status['pid']} since {status['since']} for {using}"
+    over_http = f", and at {status['url']}" if status["url"] else ""
+    return f"served by process {status['pid']} since {status['since']} for {using}{over_http}"
 
 
 def _check_unowned(directory: str) -> None:
     """Nobody listens: fine when nobody holds the lock either."""
     if owner_files.read_note(directory) is not None:
-        raise _complaint(directory)
+        raise complaint(directory)
 
 
-def _complaint(directory: str) -> OwnerSilent:
+def complaint(directory: str) -> OwnerSilent:
+    """What to say, and to do, about an owner that does not answer."""
     note = owner_files.read_note(directory)
     holder = f"process {json.loads(note)['pid']}" if note else "a process"
     return OwnerSilent(

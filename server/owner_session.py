@@ -10,7 +10,9 @@ from typing import Any, Final, Self
 
 from server import owner_files
 from server.errors import OperatorError
+from server.owner_questions import complaint
 
+_WELCOME_S: Final = 5.0
 _ANSWER_S: Final = 120.0
 _INITIALIZE: Final = {
     "protocolVersion": "2025-11-25",
@@ -28,7 +30,6 @@ class OwnerSession:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._connection.settimeout(_ANSWER_S)
         self._lines = connection.makefile("rb")
         self._last_id = 0
 
@@ -46,9 +47,14 @@ class OwnerSession:
         if connection is None:
             return None
         session = cls(connection)
+        connection.settimeout(_WELCOME_S)
         front = os.urandom(16).hex()
-        session._send({"mnemon": 1, "front": front, "pid": os.getpid(), "settings": None})
-        session._lines.readline()
+        try:
+            session._send({"mnemon": 1, "front": front, "pid": os.getpid(), "settings": None})
+            session._lines.readline()
+        except TimeoutError as error:
+            raise complaint(directory) from error
+        connection.settimeout(_ANSWER_S)
         session._request("initialize", _INITIALIZE)
         session._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return session

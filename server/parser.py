@@ -16,7 +16,7 @@ _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, 
 def build_parser() -> argparse.ArgumentParser:
     """The parser, with every command and flag."""
     parser = argparse.ArgumentParser(
-        prog="mnemon", description="Memory that lasts, for agents, over MCP."
+        prog="mnemon", description="Memory that lasts, for agents, over MCP.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"mnemon {version('mnemon')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -92,6 +92,7 @@ class _Commands:
             name,
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
+            allow_abbrev=False,  # --y must not pass for --yes
             parents=[takes_flags_of] if takes_flags_of else [],
             conflict_handler="resolve" if takes_flags_of else "error",  # both have a --help
         )
@@ -156,7 +157,7 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
         ("create", "make a token and print it, once"),
         ("revoke", "refuse a token from now on"),
     ):
-        action = actions.add_parser(name, help=help_text)
+        action = actions.add_parser(name, help=help_text, allow_abbrev=False)
         add_shared_flags(action)
         if name != "list":
             action.add_argument("name", help="the token's name")
@@ -179,7 +180,7 @@ def _add_agents(parser: argparse.ArgumentParser) -> None:
         ("show", "an agent's settings and blocks"),
         ("delete", "delete an agent and its memory"),
     ):
-        action = actions.add_parser(name, help=help_text)
+        action = actions.add_parser(name, help=help_text, allow_abbrev=False)
         add_shared_flags(action)
         if name != "list":
             action.add_argument("agent", help="name" if name == "create" else "name or id")

@@ -37,19 +37,27 @@ class Agents(Protocol):
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
-    with agents_of(settings) as known:
+    with agents_of(settings, creates=options["action"] == "create") as known:
         return _act(known, options, console)
 
 
 @contextmanager
-def agents_of(settings: Settings) -> Iterator[Agents]:
-    """The agents in the file, or through the process that has it open."""
+def agents_of(settings: Settings, creates: bool = False) -> Iterator[Agents]:
+    """The agents in the file, or through the process that has it open.
+
+    Args:
+        creates: whether a memory may come to be here; looking for one makes none.
+    """
     session = OwnerSession.open(settings.data) if settings.directory else None
     if session is not None:
         with session:
             yield ServedAgents(session)
     else:
-        with MemoryStore(settings.database, None) as store:
+        directory, path = settings.directory, settings.database
+        usable = directory is None or directory.is_dir() or not directory.exists()
+        if usable and path is not None and not path.exists() and not creates:
+            path = None
+        with MemoryStore(path, None) as store:
             yield StoredAgents(store)
 
 
@@ -165,12 +173,21 @@ def _delete(known: Agents, options: dict[str, Any], console: Console) -> int:
         if not sys.stdin.isatty():
             console.fail(f"this deletes {what}; add --yes to do it")
             return 2
-        if input(f"Delete {what}? [y/N] ").strip().lower() not in {"y", "yes"}:
+        if _answer(f"Delete {what}? [y/N] ") not in {"y", "yes"}:
             console.note("nothing was deleted")
             return 1
     known.delete(agent.id)
     console.show({"deleted": agent.id, "name": agent.name}, f"deleted {what}")
     return 0
+
+
+def _answer(question: str) -> str:
+    """What the person types; nothing when the input ends."""
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        sys.stderr.write("\n")
+        return ""
 
 
 def _as_text(agent: AgentShown) -> str:

@@ -7,12 +7,13 @@ an answer survives the owner's death.
 import asyncio
 import math
 import os
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from mcp import Client, StdioServerParameters
@@ -25,6 +26,10 @@ from server.errors import OperatorError
 from server.front_flags import NAMES
 from server.lines import split_lines
 from server.memory_uris import message_uri
+from server.owner_questions import ask_owner, describe_owner
+
+_KEYS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|[\x00-\x08\x0b-\x1f\x7f]")
+"""What arrow keys and their like leave in a line that a terminal does not edit."""
 
 
 class ChatFailed(OperatorError):
@@ -33,12 +38,28 @@ class ChatFailed(OperatorError):
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Answer one message, or each line of stdin until it ends."""
+    _check_settings(settings, options["given"])
     try:
         return anyio.run(partial(_chat, _server(settings, options["given"]), options, console))
     except* (ChatFailed, MCPError) as failed:
         found = _innermost(failed)
         said = str(found) if isinstance(found, ChatFailed) else f"there is no answer: {found}"
         raise ChatFailed(said) from None
+
+
+def _check_settings(settings: Settings, given: dict[str, Any]) -> None:
+    """Refuse settings that the owner does not have and will not take while it has hosts."""
+    status = ask_owner(settings.data, "status") if settings.directory else None
+    if status is None or (status["background"] and not status["hosts"]):
+        return
+    wanted = settings.model_dump(mode="json")
+    for name, value in status["settings"].items():
+        if name in given and wanted[name] != value:
+            raise ChatFailed(
+                f"{settings.data} is {describe_owner(status)} with {name} {value or 'not set'}, and"
+                f" all share it; leave --{name.replace('_', '-')} out, or set it in"
+                f" {settings.data}/config.toml and run `mnemon stop`"
+            )
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -68,7 +89,7 @@ async def _chat(server: StdioServerParameters, options: dict[str, Any], console:
             await answer(options["message"])
             return 0
         if sys.stdin.isatty():
-            console.note(f"talking to {shown['name']}; end with Ctrl-D")
+            console.note(f"talking to {shown['name']}; end with Ctrl-D or /quit")
         return await _converse(answer, console)
 
 
@@ -111,9 +132,12 @@ async def _converse(answer: Callable[[str], Awaitable[None]], console: Console) 
     interactive = sys.stdin.isatty()
     _prompt(interactive)
     async for line in _lines():
+        said = _KEYS.sub("", line).strip() if interactive else line.strip()
+        if interactive and said in ("/quit", "/exit"):
+            break
         try:
-            if line.strip():
-                await answer(line)
+            if said:
+                await answer(said)
         except ChatFailed as error:
             console.fail(str(error))
             if not interactive:

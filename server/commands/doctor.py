@@ -56,15 +56,26 @@ def examine(settings: Settings) -> Iterator[Finding]:
     else:
         embedded_by = None
         yield Finding("ok", "database", describe_owner(status))
+        settings = settings.model_copy(update=_in_force(status))
     yield _vss()
     yield _embedder(settings.embedder, embedded_by)
     yield _model(settings.model)
+
+
+def _in_force(status: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the owner, which are those of all its hosts, whatever was given here."""
+    settings = dict(status["settings"])
+    settings["model"] = Path(settings["model"]) if settings["model"] else None
+    return settings
 
 
 def _database(path: Path | None) -> Generator[Finding, None, str | None]:
     """Yield a finding; return the name of the embedder that owns the vectors, if any."""
     if path is None:
         yield Finding("ok", "database", "in memory; nothing is kept")
+        return None
+    if path.parent.exists() and not path.parent.is_dir():
+        yield Finding("problem", "database", f"{path.parent} is a file; choose a directory")
         return None
     if not path.exists():
         yield Finding("ok", "database", f"none yet; the first use creates {path}")

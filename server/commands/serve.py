@@ -76,7 +76,7 @@ async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: 
 
         async def serve_web() -> None:
             try:
-                await _serve_web(settings, server, console)
+                await _serve_web(settings, server, console, owner.note_url)
             except OperatorError as error:
                 failed.append(error)  # raised below: here it would come out in a group
             owner.stop("the web server has ended")
@@ -103,7 +103,12 @@ async def _open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
         yield app.server()
 
 
-async def _serve_web(settings: Settings, server: RegistryServer, console: Console) -> None:
+async def _serve_web(
+    settings: Settings,
+    server: RegistryServer,
+    console: Console,
+    note_url: Callable[[str], None] = lambda url: None,
+) -> None:
     address = HttpAddress(
         settings.http_host, settings.http_port, frozenset(settings.http_allowed_hosts)
     )
@@ -114,6 +119,7 @@ async def _serve_web(settings: Settings, server: RegistryServer, console: Consol
 
     def started(host: str, port: int) -> None:
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
+        note_url(url)
         value = {"url": url, "token_file": where and str(where)}
         secret = f"the content of {where}" if where else token
         console.show(

@@ -27,7 +27,10 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
 
 def _list(directory: Path, console: Console) -> int:
     grants = list_tokens(directory)
-    lines = [f"{g.name}  since {g.created_at}  {', '.join(g.agents)}" for g in grants]
+    lines = [
+        f"{g.name}  since {g.created_at}  toolset {g.toolset or 'as usual'}  {', '.join(g.agents)}"
+        for g in grants
+    ]
     if not lines:
         lines = ["no tokens for some agents; create one with: mnemon tokens create NAME --agent A"]
     console.show([_shown(grant) for grant in grants], "\n".join(lines))

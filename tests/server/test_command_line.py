@@ -2,12 +2,13 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["tokens", "revoke", "laptop"], "there is no token 'laptop'; there are: none"),
         (["doctor", "--context-tokens", "many"], "invalid int value: 'many'"),
         (["reindex"], "nothing to reindex"),
+        (["mcp", "--toolset", "foo"], "mnemon mcp: error: argument --toolset: invalid choice"),
+        (["mcp", "--idle-minutes", "abc"], "mnemon mcp: error: argument --idle-minutes"),
+        (["mcp", "--embedder", "foo"], "embedder cannot be 'foo': it can be 'minilm', 'none'"),
+        (["agents", "delete", "Sam", "--y"], "unrecognized arguments: --y"),
         (["chat", "Tom", "-m", "Hi"], "no agent 'Tom'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -111,13 +116,13 @@ def test_the_doctor_finds_everything_in_order_and_creates_nothing(
 def test_the_doctor_names_what_is_wrong_and_exits_with_1(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mnemon.duckdb").write_bytes(b"rubbish" * 5000)
-    result = run("doctor", "--model", "/nowhere.gguf", "--embedder", "word2vec")
+    result = run("doctor", "--model", "/nowhere.gguf", "--embedder", "sentence-transformers:/no")
     assert result.returncode == 1
     problems = [line for line in result.stdout.splitlines() if line.startswith("problem")]
     assert len(problems) == 3
     assert "restore a backup" in result.stdout
     assert "/nowhere.gguf" in result.stdout
-    assert "unknown embedder 'word2vec'" in result.stdout
+    assert "the path of its folder" in result.stdout
 
 
 STORE_AND_DIE = """
@@ -207,6 +212,12 @@ def test_commands_work_while_a_host_has_the_memory_open(
         refused = run("reindex")
         assert refused.returncode == 2
         assert f"{described}; end it with `mnemon stop`" in refused.stderr
+        for setting, detail in (("--embedder", "none"), ("--model", "/a.gguf")):
+            refused = run("chat", "Sam", "-m", "Hi", setting, detail)
+            assert refused.returncode == 2
+            assert f"{described} with {setting[2:]}" in refused.stderr
+            assert f"leave {setting} out" in refused.stderr
+        assert "model: none configured" in run("doctor", "--model", "/a.gguf").stdout
         unanswered = run("chat", "Sam", "-m", "Hi")
         assert unanswered.returncode == 2
         assert "no language model is configured" in unanswered.stderr
@@ -225,6 +236,54 @@ def test_a_conversation_is_read_line_by_line_and_answered_in_json(
     replies = [json.loads(line) for line in result.stdout.splitlines()]
     assert [reply["steps"] for reply in replies] == [1, 1]
     assert json.loads(run("agents", "show", "Sam", "--json").stdout)["messages"] == 4
+
+
+def test_looking_for_agents_makes_no_memory(run: Run, tmp_path: Path) -> None:
+    assert "no agents yet" in run("agents", "list").stdout
+    assert "no agent 'Sam'" in run("agents", "show", "Sam").stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_question_that_nobody_answers_deletes_nothing(mnemon: str, tmp_path: Path) -> None:
+    given = ["--data", str(tmp_path / "data")]
+    subprocess.run([mnemon, "agents", "create", "Sam", *given], check=True, capture_output=True)
+    terminal, child = pty.openpty()
+    with subprocess.Popen(
+        [mnemon, "agents", "delete", "Sam", *given], stdin=child, stdout=child, stderr=child
+    ) as asking:
+        os.close(child)
+        shown = b""
+        while b"[y/N] " not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, b"\x04")  # Ctrl-D
+        assert asking.wait(30) == 1
+        with suppress(OSError):  # the end of a terminal
+            while more := os.read(terminal, 1000):
+                shown += more
+    os.close(terminal)
+    assert b"nothing was deleted" in shown
+    assert b"Traceback" not in shown
+
+
+def test_letters_that_a_terminal_does_not_know_are_no_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("agents", "create", "\u00dcn\u00ef")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert r"\xdcn\xef" in run("agents", "list").stdout
+
+
+def test_output_that_cannot_be_written_is_a_line(mnemon: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [mnemon, "agents", "list", "--data", str(tmp_path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert result.returncode == 2
+    assert "the output cannot be written: No space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_token_is_made_for_agents_shown_once_listed_and_revoked(run: Run) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.processes import RawServer, front_process, read_owner
+from tests.server.processes import INITIALIZE, RawServer, front_process, read_owner
 
 
 @pytest.fixture
@@ -36,6 +36,17 @@ def test_end_of_input_ends_the_front_and_leaves_the_owner(front: RawServer, data
     assert front.process.stdout.read() == b""
     assert front.end() == 0
     os.kill(read_owner(data), 0)
+
+
+def test_a_host_that_says_all_at_once_and_closes_is_answered_by_an_owner_with_its_settings(
+    mnemon: str, data: Path
+) -> None:
+    said = json.dumps(INITIALIZE).encode() + b"\n"
+    for embedder in ("minilm", "none"):  # the second owner takes the place of the first
+        given = [mnemon, "mcp", "--data", str(data), "--embedder", embedder]
+        run = subprocess.run(given, input=said, capture_output=True, timeout=60)
+        assert json.loads(run.stdout)["id"] == 0
+        assert run.returncode == 0
 
 
 def test_an_owner_that_does_not_answer_does_not_keep_the_front_of_a_host_that_left(

@@ -198,10 +198,26 @@ def test_an_owner_that_a_host_started_makes_way_for_serve_and_the_host_goes_on(
             assert server.stdout is not None
             assert b"mnemon serves http://127.0.0.1:" in server.stdout.readline()
             assert read_owner(data) == server.pid != first
+            owner = command(mnemon, data, "status")["owner"]
+            assert owner["url"].startswith("http://127.0.0.1:")
+            assert owner["settings"]["embedder"] == "none"
             front.call(2, "agent_list")
             assert len(front.receive_answer(2)["result"]["structuredContent"]["agents"]) == 1
             assert command(mnemon, data, "stop") == {"stopped": server.pid}
             assert server.wait(DEADLINE_S) == 0
+
+
+def test_a_stuck_owner_is_named_rather_than_waited_for(mnemon: str, data: Path) -> None:
+    with front_process(mnemon, data) as front:
+        front.shake_hands()
+        owner = read_owner(data)
+        os.kill(owner, signal.SIGSTOP)
+        for command in (["agents", "list"], ["status"], ["doctor"]):
+            given = [mnemon, *command, "--data", str(data)]
+            refused = subprocess.run(given, capture_output=True, text=True, timeout=30)
+            assert refused.returncode == 2
+            assert f"process {owner} holds" in refused.stderr
+        os.kill(owner, signal.SIGCONT)
 
 
 def test_a_folder_named_server_where_the_host_runs_is_not_taken_for_ours(
