@@ -174,7 +174,7 @@ def describe(agent: Agent) -> dict[str, Any]:
 
 
 def _visible(reader: Reader) -> str | None:
-    return None if reader.visible is None else to_json(sorted(reader.visible))
+    return None if reader.visible is None else " ".join(sorted(reader.visible))
 
 
 def _refuse_taken_name(transaction: Transaction, agent: Agent) -> None:

@@ -22,17 +22,19 @@ FROM agents WHERE id = $agent OR lower(name) = lower($agent)
 ORDER BY (id = $agent) DESC LIMIT 1;
 
 -- name: list_agents
+-- visible: ids in one text. They are of one length, so none stands inside another; a subquery
+-- over a list took half a millisecond to plan.
 SELECT key, id, name, description, system, timezone, model, tags, archive_key, window_start,
        created_at, updated_at
 FROM agents
 WHERE key > $after
-  AND ($visible IS NULL OR id IN (SELECT unnest(from_json($visible, '["VARCHAR"]'))))
+  AND ($visible IS NULL OR position(id IN $visible) > 0)
 ORDER BY key LIMIT $limit;
 
 -- name: agent_names
 SELECT name FROM agents
 WHERE starts_with(lower(name), lower($prefix))
-  AND ($visible IS NULL OR id IN (SELECT unnest(from_json($visible, '["VARCHAR"]'))))
+  AND ($visible IS NULL OR position(id IN $visible) > 0)
 ORDER BY key LIMIT $limit;
 
 -- name: insert_archive
