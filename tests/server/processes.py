@@ -15,6 +15,8 @@ from threading import Timer
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
 DEADLINE_S = 30.0  # against a hang; far above what a loaded machine needs
 
 INITIALIZE = {

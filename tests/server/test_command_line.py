@@ -2,15 +2,12 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,22 +15,7 @@ from memory import agents
 from memory.database import Database
 from memory.records import Origin
 from memory.store import MemoryStore
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(mnemon: str, tmp_path: Path) -> Run:
-    """Run mnemon on a data directory of the test's own."""
-
-    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "MNEMON_DATA": str(tmp_path / "data")}
-        return subprocess.run(
-            [mnemon, *arguments],
-            **{"env": environment, "capture_output": True, "text": True, "timeout": 60, **options},
-        )
-
-    return call
+from tests.server.processes import Run
 
 
 def test_an_agent_is_created_listed_shown_and_deleted(run: Run) -> None:
@@ -129,6 +111,7 @@ STORE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
 from memory.store import MemoryStore
+from tests.server.processes import Run
 from tests.memory.given import MemoryOf
 MemoryOf.new_agent(MemoryStore(Path(sys.argv[1]), None), "Ada")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -244,48 +227,6 @@ def test_looking_for_agents_makes_no_memory(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_question_that_nobody_answers_deletes_nothing(mnemon: str, tmp_path: Path) -> None:
-    given = ["--data", str(tmp_path / "data")]
-    subprocess.run([mnemon, "agents", "create", "Sam", *given], check=True, capture_output=True)
-    terminal, child = pty.openpty()
-    with subprocess.Popen(
-        [mnemon, "agents", "delete", "Sam", *given], stdin=child, stdout=child, stderr=child
-    ) as asking:
-        os.close(child)
-        shown = b""
-        while b"[y/N] " not in shown:
-            shown += os.read(terminal, 1000)
-        os.write(terminal, b"\x04")  # Ctrl-D
-        assert asking.wait(30) == 1
-        with suppress(OSError):  # the end of a terminal
-            while more := os.read(terminal, 1000):
-                shown += more
-    os.close(terminal)
-    assert b"nothing was deleted" in shown
-    assert b"Traceback" not in shown
-
-
-def test_letters_that_a_terminal_does_not_know_are_no_error(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run("agents", "create", "\u00dcn\u00ef")
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    assert r"\xdcn\xef" in run("agents", "list").stdout
-
-
-def test_output_that_cannot_be_written_is_a_line(mnemon: str, tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            [mnemon, "agents", "list", "--data", str(tmp_path)],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    assert result.returncode == 2
-    assert "the output cannot be written: No space left on device" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_a_token_is_made_for_agents_shown_once_listed_and_revoked(run: Run) -> None:
     run("agents", "create", "Sam")
     made = run("tokens", "create", "laptop", "--agent", "Sam", "--toolset", "agents", "--json")
@@ -374,28 +315,6 @@ def test_nothing_is_written_outside_the_data_directory(run: Run, tmp_path: Path)
     for arguments in (["agents", "create", "Sam"], ["doctor"], ["reindex"]):
         assert run(*arguments, env=environment).returncode == 0
     assert list(home.iterdir()) == []
-
-
-def test_ctrl_c_ends_a_conversation_at_its_prompt(
-    mnemon: str, run: Run, tmp_path: Path, model_file: Path
-) -> None:
-    run("agents", "create", "Sam")
-    terminal, child = os.openpty()
-    command = [mnemon, "chat", "Sam", "--model", str(model_file), "--data", str(tmp_path / "data")]
-    with subprocess.Popen(
-        command, stdin=child, stdout=child, stderr=child, start_new_session=True
-    ) as chat:
-        os.close(child)
-        timer = threading.Timer(60, chat.kill)
-        timer.start()
-        shown = b""
-        while not shown.endswith(b"> "):
-            shown += os.read(terminal, 1000)
-        chat.send_signal(signal.SIGINT)
-        assert chat.wait() == 130
-        timer.cancel()
-    os.close(terminal)
-    assert b"Traceback" not in shown
 
 
 def test_a_data_directory_that_is_a_file_is_explained(run: Run, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 
 from server.hosts.hosts import HOSTS
 from server.hosts.locations import locate
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from tests.server.processes import Run
 
 
 @pytest.fixture
