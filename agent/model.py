@@ -4,7 +4,7 @@ Only types and the protocol; implementations live in agent/models/. The loop par
 returns `Reply`, `ToolCalls` or `Malformed`, whatever its own format on the wire is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -34,10 +34,27 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Everything a model sees in one step."""
+    """Everything a model sees in one step, and what it may answer.
+
+    tools: all that it is told of, the same from step to step, so that the prompt's beginning is.
+    allowed: names of those that it may call now; None: all. may_reply: whether text alone is an
+    answer. agent_id: whose prompt it is; prompts of one agent begin alike, so what was computed for
+    one is kept for its next. temperature: of this answer; None: the model's own.
+    """
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
+    allowed: frozenset[str] | None = None
+    may_reply: bool = True
+    agent_id: str = ""
+    temperature: float | None = None
+
+    @property
+    def callable_tools(self) -> tuple[ToolSpec, ...]:
+        """The tools that may be called now."""
+        if self.allowed is None:
+            return self.tools
+        return tuple(tool for tool in self.tools if tool.name in self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +85,15 @@ Parsed = Reply | ToolCalls | Malformed
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's answer to one prompt and what it cost, in tokens."""
+    """A model's answer to one prompt and what it cost, in tokens.
+
+    cached_tokens: how many of the prompt's were not computed again.
+    """
 
     parsed: Parsed
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +118,10 @@ class Measure:
     message_tokens: int
 
 
+OnText = Callable[[str], Awaitable[None]]
+"""Called, now and then while a model writes a reply, with the reply so far."""
+
+
 class ChatModel(Protocol):
     """Answers prompts. Methods may load the model first; all raise agent.errors.ModelError."""
 
@@ -108,7 +133,9 @@ class ChatModel(Protocol):
     ) -> Measure:
         """Count tokens with the model's own tokenizer; see Measure."""
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         """Answer within max_tokens.
 
         Cancelling the call stops the generation. A prompt that, with max_tokens, exceeds the window

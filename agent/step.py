@@ -82,7 +82,7 @@ class Step:
             transaction, now.agent, self.turn_id, now.total_messages, [*self.new, *messages]
         )
         if self.window.window_start != now.agent.window_start:
-            agents.move_window(transaction, now.agent, self.window.window_start)
+            agents.set_view(transaction, now.agent, self.window.window_start, now.agent.view)
         return stored
 
     def _origin(self, reason: str) -> Origin:

@@ -1,7 +1,8 @@
 """Agents: creating, finding, updating and deleting them, with what hangs on them."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from dataclasses import replace as with_changes
 from datetime import UTC
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 from memory import core_memory, documents
 from memory.errors import NameTaken, UnknownAgent
 from memory.limits import MAX_DESCRIPTION_CHARS, check_name, check_tags, check_text, check_timezone
-from memory.records import Agent, Block, Holdings
+from memory.records import Agent, Block, Holdings, View
 from memory.transaction import Reader, Row, Transaction, to_json
 
 MAX_NAMES_SHOWN = 20
@@ -27,6 +28,8 @@ class NewAgent:
     model: str | None = None
     tags: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def create_agent(transaction: Transaction, new: NewAgent) -> Agent:
             window_start=0,
             created_at=transaction.now,
             updated_at=transaction.now,
+            metadata=new.metadata,
+            settings=new.settings,
         )
     )
     _refuse_taken_name(transaction, agent)
@@ -106,7 +111,7 @@ def list_names(reader: Reader, prefix: str = "", limit: int = 100) -> list[str]:
 
 
 def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, Any]) -> Agent:
-    """Change name, description, system, timezone, model or tags; the rest stays."""
+    """Change name, description, system, timezone, model, tags, metadata or settings."""
     updated = _checked(with_changes(agent, **changes, updated_at=transaction.now))
     if updated.name != agent.name:
         _refuse_taken_name(transaction, updated)
@@ -116,16 +121,19 @@ def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, A
     return updated
 
 
-def move_window(transaction: Transaction, agent: Agent, window_start: int) -> None:
-    """Remember from which message on the agent's window begins; recall keeps the older ones.
+def set_view(transaction: Transaction, agent: Agent, window_start: int, view: View) -> None:
+    """Remember what the agent's prompts begin with, and from which message on they go on.
 
     Raises:
         UnknownAgent: it was deleted meanwhile.
     """
     # Read again: the caller's agent may be from before the host changed it.
     agent = find_agent(transaction, agent.id)
-    transaction.run("move_window", key=agent.key, window_start=window_start)
-    transaction.changes.agents[agent.key] = with_changes(agent, window_start=window_start)
+    stored = to_json(asdict(view))
+    transaction.run("set_view", key=agent.key, window_start=window_start, view=stored)
+    transaction.changes.agents[agent.key] = with_changes(
+        agent, window_start=window_start, view=view
+    )
 
 
 def delete_agent(transaction: Transaction, agent: Agent) -> Deleted:
@@ -170,6 +178,8 @@ def describe(agent: Agent) -> dict[str, Any]:
         "timezone": agent.timezone,
         "model": agent.model,
         "tags": list(agent.tags),
+        "metadata": dict(agent.metadata),
+        "settings": dict(agent.settings),
     }
 
 
@@ -194,9 +204,9 @@ def _checked(agent: Agent) -> Agent:
 
 def _columns(agent: Agent) -> dict[str, Any]:
     columns = describe(agent)
-    tags = to_json(columns.pop("tags"))
+    structured = {name: to_json(columns.pop(name)) for name in ("tags", "metadata", "settings")}
     now = agent.updated_at.replace(tzinfo=None)
-    return {**columns, "key": agent.key, "tags": tags, "now": now}
+    return {**columns, **structured, "key": agent.key, "now": now}
 
 
 def _agent(row: Row) -> Agent:
@@ -213,6 +223,9 @@ def _agent(row: Row) -> Agent:
         window,
         created,
         updated,
+        metadata,
+        settings,
+        view,
     ) = row
     return Agent(
         key=key,
@@ -227,4 +240,7 @@ def _agent(row: Row) -> Agent:
         window_start=window,
         created_at=created.replace(tzinfo=UTC),
         updated_at=updated.replace(tzinfo=UTC),
+        metadata=json.loads(metadata),
+        settings=json.loads(settings),
+        view=View(**json.loads(view)) if view else View(),
     )

@@ -6,19 +6,36 @@ passages, an agent's key the collection of its messages, and `doc` numbers both 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-MessageRole = Literal["user", "assistant", "tool"]
+MessageRole = Literal["user", "assistant", "tool", "system"]
+"""Who said it. "system": what mnemon tells the model of changes that it did not make itself."""
 
 DEFAULT_BLOCK_LIMIT_CHARS = 5_000
 """Letta's last enforced default; long enough for notes, short enough for a 4k window."""
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What an agent's prompts begin with, the same to the byte until the next compaction.
+
+    head: the rendered system prompt; None: to be rendered anew. summary: of the messages that left
+    the window. seen: versions of the blocks, by id, that the model was last shown.
+    """
+
+    head: str | None = None
+    summary: str = ""
+    seen: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent's identity and settings. `system` is its instruction to the model."""
+    """An agent's identity and settings. `system` is its instruction to the model.
+
+    metadata is the owner's own; settings is what agent/settings.py reads. Both are JSON objects.
+    """
 
     key: int
     id: str
@@ -32,6 +49,9 @@ class Agent:
     window_start: int
     created_at: datetime
     updated_at: datetime
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    view: View = View()
 
 
 @dataclass(frozen=True, slots=True)

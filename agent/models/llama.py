@@ -15,7 +15,7 @@ from typing import Any, Self
 import anyio
 
 from agent.errors import ModelCrashed, ModelError, ModelUnavailable
-from agent.model import Completion, Measure, ModelInfo, Prompt, ToolSpec
+from agent.model import Completion, Measure, ModelInfo, OnText, Prompt, ToolSpec
 from agent.models.model_file import check_model_file, require_engine
 from agent.models.parse import read_output
 from agent.models.transcript import CallStyle
@@ -129,7 +129,9 @@ class LlamaModel:
             result["head_tokens"], tuple(result["text_tokens"]), result["message_tokens"]
         )
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         """Answer within max_tokens; see ChatModel. Cancelling stops the computation.
 
         Raises:
@@ -141,7 +143,7 @@ class LlamaModel:
         async with self._lock:
             loaded = await self._load()
             result = await self._ask(loaded.worker, request)
-        parsed = read_output(result["text"], result["cut"], prompt.tools, loaded.style)
+        parsed = read_output(result["text"], result["cut"], prompt, loaded.style)
         return Completion(parsed, result["prompt_tokens"], result["tokens"])
 
     async def _load(self) -> _Loaded:

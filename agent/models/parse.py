@@ -9,7 +9,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.model import Malformed, Parsed, Reply, ToolCalls, ToolSpec
+from agent.model import Malformed, Parsed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.tool_schema import find_violation, sanitise_schema
 from agent.models.transcript import SEND_MESSAGE, CallStyle, offered_tools
 from memory.records import ToolCall
@@ -18,7 +18,7 @@ CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
 
-def read_output(text: str, cut: bool, tools: Sequence[ToolSpec], style: CallStyle) -> Parsed:
+def read_output(text: str, cut: bool, prompt: Prompt, style: CallStyle) -> Parsed:
     """Read what a model wrote.
 
     Text that was cut by the token limit is Malformed too: a small model that does not stop is
@@ -27,18 +27,32 @@ def read_output(text: str, cut: bool, tools: Sequence[ToolSpec], style: CallStyl
     Args:
         text: the output, reasoning and markers included.
         cut: whether the token limit ended it.
-        tools: the tools that were offered.
+        prompt: what was asked; says which tools there are and what may be answered.
         style: how calls are written; see transcript.py.
     """
     try:
-        if style == "json" and tools:
-            parsed = _read_json(text.strip(), tools)
+        if style == "json" and prompt.tools:
+            parsed = _read_json(text.strip(), prompt.tools)
         else:
-            parsed = _read_native(_without_reasoning(text), tools)
+            parsed = _read_native(_without_reasoning(text), prompt.tools)
     except _Unreadable as problem:
         return Malformed(text, "cut off by the token limit" if cut else str(problem))
     if cut and isinstance(parsed, Reply):
         return Malformed(text, "cut off by the token limit")
+    return held_to(prompt, parsed)
+
+
+def held_to(prompt: Prompt, parsed: Parsed) -> Parsed:
+    """The answer, or Malformed when the prompt does not allow it now."""
+    names = ", ".join(tool.name for tool in prompt.callable_tools)
+    match parsed:
+        case Reply(text) if not prompt.may_reply:
+            return Malformed(text, f"a tool must be called before you answer: {names}")
+        case ToolCalls(calls, text) if prompt.allowed is not None:
+            barred = [call.name for call in calls if call.name not in prompt.allowed]
+            if barred:
+                now = f"you may call {names}" if names else "answer without a call"
+                return Malformed(text, f"{barred[0]} cannot be called now; {now}")
     return parsed
 
 

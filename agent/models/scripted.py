@@ -12,12 +12,14 @@ from agent.model import (
     Malformed,
     Measure,
     ModelInfo,
+    OnText,
     Parsed,
     Prompt,
     Reply,
     ToolCalls,
     ToolSpec,
 )
+from agent.models.parse import held_to
 from agent.models.transcript import call_text, message_text
 
 MESSAGE_TOKENS = 4  # about what ChatML adds around one message
@@ -64,8 +66,12 @@ class ScriptedModel:
         """Count by the fixed rule."""
         return measure(system, tools, texts)
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         """Give the next answer, or Malformed when it needs more than max_tokens.
+
+        An answer that the prompt does not allow is Malformed too, as a real model's would be.
 
         Raises:
             PromptTooLong: as a real model would, by this one's rule of counting.
@@ -79,6 +85,9 @@ class ScriptedModel:
         text = _answer_text(parsed)
         if count_tokens(text) > max_tokens:
             parsed = Malformed(text, f"cut off after {max_tokens} tokens")
+        parsed = held_to(prompt, parsed)
+        if on_text is not None and isinstance(parsed, Reply):
+            await on_text(parsed.text)
         return Completion(parsed, prompt_tokens, min(count_tokens(text), max_tokens))
 
 

@@ -109,7 +109,7 @@ class Session:
         if len(tokens) > limit:
             raise PromptTooLong(len(tokens), limit)
         try:
-            matcher = self._decoder.compile(output_grammar(prompt.tools, self.style, self._markers))
+            matcher = self._decoder.compile(output_grammar(prompt, self.style, self._markers))
         except GrammarRefused as error:
             raise self._blame(prompt.tools, str(error)) from None
         self._engine.prefill(tokens)
@@ -119,7 +119,9 @@ class Session:
         """Find the tool whose grammar is refused by itself."""
         for tool in tools:
             try:
-                self._decoder.compile(output_grammar([tool], self.style, self._markers))
+                self._decoder.compile(
+                    output_grammar(Prompt((), (tool,)), self.style, self._markers)
+                )
             except GrammarRefused as error:
                 return ToolSchemaInvalid(tool.name, str(error).splitlines()[0])
         return ToolSchemaInvalid(", ".join(t.name for t in tools), problem.splitlines()[0])

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.model import ToolSpec
+from agent.model import Prompt, ToolSpec
 from agent.models.tool_schema import sanitise_schema
-from agent.models.transcript import CallStyle, offered_tools
+from agent.models.transcript import SEND_MESSAGE_SPEC, CallStyle, offered_tools
 
 # As json.dumps writes by default, which is what templates and training data show. Free whitespace
 # is where weak models loop.
@@ -43,18 +43,20 @@ class Markers:
     think_close: Marker = Marker("</think>")
 
 
-def output_grammar(tools: Sequence[ToolSpec], style: CallStyle, markers: Markers) -> str:
+def output_grammar(prompt: Prompt, style: CallStyle, markers: Markers) -> str:
     """Build the grammar for one prompt.
 
     native: optional reasoning, then text, then calls; text alone is a reply.
     json:   one call; SEND_MESSAGE is among the tools. Without tools both are free text.
 
+    Only what the prompt allows now is in it: a model cannot break a tool rule.
+
     Raises:
         ToolSchemaInvalid: a tool's parameters are no schema.
     """
     if style == "json":
-        rules = [f"start: {_json_union(tools, style)}"] if tools else ["start: TEXT", _TEXT]
-        return "\n".join(rules)
+        said = _json_union(_json_tools(prompt)) if prompt.tools else None
+        return "\n".join([f"start: {said}"] if said else ["start: TEXT", _TEXT])
     rules = [_TEXT, "start: answer"]
     if markers.think_close.token is not None:
         # As plain text reasoning is TEXT already; as a special token it needs its own way in. The
@@ -62,15 +64,25 @@ def output_grammar(tools: Sequence[ToolSpec], style: CallStyle, markers: Markers
         opening, closing = markers.think_open.lark, markers.think_close.lark
         rules = [_TEXT, "start: answer | reasoning answer"]
         rules.append(f"reasoning: {opening} TEXT {closing} | TEXT {closing}")
+    tools = prompt.callable_tools
     if not tools:
         return "\n".join([*rules, "answer: TEXT"])
-    return "\n".join([*rules, *_call_rules(markers), f"body: {_json_union(tools, style)}"])
+    calls = _call_rules(markers, prompt.may_reply)
+    return "\n".join([*rules, *calls, f"body: {_json_union(tools)}"])
 
 
-def _call_rules(markers: Markers) -> list[str]:
+def _json_tools(prompt: Prompt) -> tuple[ToolSpec, ...]:
+    """What may be called in json style, where a reply is a call, too."""
+    offered = offered_tools(prompt.callable_tools, "json")
+    if prompt.may_reply:
+        return offered or (SEND_MESSAGE_SPEC,)
+    return tuple(tool for tool in offered if tool is not SEND_MESSAGE_SPEC)
+
+
+def _call_rules(markers: Markers, may_reply: bool) -> list[str]:
     opening, closing = markers.call_open, markers.call_close
     rules = [
-        "answer: TEXT | head rest more*",
+        "answer: TEXT | head rest more*" if may_reply else "answer: head rest more*",
         f"more: /\\n?/ {opening.lark} rest",
         f"rest: /\\n?/ body /\\n?/ {closing.lark}",
     ]
@@ -80,8 +92,8 @@ def _call_rules(markers: Markers) -> list[str]:
     return [*rules, f"head[lazy]: /(.|\\n)*{opening.text}/"]
 
 
-def _json_union(tools: Sequence[ToolSpec], style: CallStyle) -> str:
-    members = [_call_schema(tool) for tool in offered_tools(tools, style)]
+def _json_union(tools: Sequence[ToolSpec]) -> str:
+    members = [_call_schema(tool) for tool in tools]
     return "%json " + json.dumps({"x-guidance": _JSON_FORM, "anyOf": members})
 
 

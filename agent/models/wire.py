@@ -46,7 +46,14 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
         }
         for message in prompt.messages
     ]
-    return {"messages": messages, "tools": tools_to_json(prompt.tools)}
+    return {
+        "messages": messages,
+        "tools": tools_to_json(prompt.tools),
+        "allowed": None if prompt.allowed is None else sorted(prompt.allowed),
+        "may_reply": prompt.may_reply,
+        "agent_id": prompt.agent_id,
+        "temperature": prompt.temperature,
+    }
 
 
 def prompt_from_json(prompt: dict[str, Any]) -> Prompt:
@@ -63,7 +70,15 @@ def prompt_from_json(prompt: dict[str, Any]) -> Prompt:
         )
         for message in prompt["messages"]
     )
-    return Prompt(messages, tools_from_json(prompt["tools"]))
+    allowed = prompt["allowed"]
+    return Prompt(
+        messages,
+        tools_from_json(prompt["tools"]),
+        None if allowed is None else frozenset(allowed),
+        prompt["may_reply"],
+        prompt["agent_id"],
+        prompt["temperature"],
+    )
 
 
 def error_to_json(error: ModelError) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.errors import ContextTooSmall, InvalidReply
 from agent.loop import TurnRunner
-from agent.model import Completion, Malformed, Parsed, Prompt, Reply
+from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from memory import agents
 from memory.embedder import Vectors
@@ -127,14 +127,16 @@ class Thinking(ScriptedModel):
         self.asked, self.answer = anyio.Event(), anyio.Event()
         self.at_once = self.most_at_once = 0
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.asked.set()
         try:
             await self.answer.wait()
             await anyio.lowlevel.checkpoint()
-            return await super().complete(prompt, max_tokens)
+            return await super().complete(prompt, max_tokens, on_text)
         finally:
             self.at_once -= 1
 

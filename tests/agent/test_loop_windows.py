@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ContextTooSmall, PromptTooLong
-from agent.model import Completion, Parsed, Prompt, Reply
+from agent.model import Completion, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from memory.records import Agent
 from memory.store import MemoryStore
@@ -28,8 +28,10 @@ class Wordy(ScriptedModel):
         super().__init__(answer, context_tokens=context_tokens)
         self._more, self._window, self.refusals = more, context_tokens, 0
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
-        done = await super().complete(prompt, max_tokens)
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
+        done = await super().complete(prompt, max_tokens, on_text)
         tokens = done.prompt_tokens + self._more * len(prompt.messages)
         if tokens > self._window - max_tokens:
             self.refusals += 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.context import system_prompt
 from agent.errors import ContextTooSmall, PromptTooLong
-from agent.model import Completion, Malformed, Parsed, Prompt, Reply, ToolCalls
+from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply, ToolCalls
 from agent.models.llama import LlamaModel
 from agent.models.scripted import ScriptedModel
 from agent.thinking import Thinker, checked
@@ -26,9 +26,11 @@ class Refusing(ScriptedModel):
         self.asked = 0
         self.prompt_tokens = 0
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         self.asked += 1
-        done = await super().complete(prompt, max_tokens)
+        done = await super().complete(prompt, max_tokens, on_text)
         self.prompt_tokens = done.prompt_tokens
         return done
 
@@ -96,11 +98,13 @@ class Fussy(ScriptedModel):
         super().__init__(lambda prompt: Reply("Yes."))
         self.refused: list[int] = []
 
-    async def complete(self, prompt: Prompt, max_tokens: int) -> Completion:
+    async def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None
+    ) -> Completion:
         if len(prompt.messages) > 4:
             self.refused.append(len(prompt.messages))
             raise PromptTooLong(1_001, 1_000)
-        return await super().complete(prompt, max_tokens)
+        return await super().complete(prompt, max_tokens, on_text)
 
 
 async def test_each_time_a_prompt_is_too_long_the_next_one_is_shorter() -> None:

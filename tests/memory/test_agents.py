@@ -116,7 +116,7 @@ def test_a_window_moves_on_the_agent_as_it_is_now_not_as_it_was_read(
     with ada.write() as transaction:
         agents.update_agent(transaction, ada.agent, {"description": "changed meanwhile"})
     with ada.write() as transaction:
-        agents.move_window(transaction, ada.agent, message.doc)
+        agents.set_view(transaction, ada.agent, message.doc, ada.agent.view)
     assert ada.state().agent.description == "changed meanwhile"
     assert ada.state().agent.window_start == message.doc
 

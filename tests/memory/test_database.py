@@ -10,8 +10,6 @@ import duckdb
 import numpy as np
 import pytest
 
-from memory import agents, archival
-from memory.agents import NewAgent
 from memory.database import DEFAULT_DIMENSIONS, Database
 from memory.errors import (
     DatabaseClosed,
@@ -21,7 +19,6 @@ from memory.errors import (
     DatabaseUnusable,
 )
 from memory.queries import load_migrations, load_queries
-from memory.records import Block, NewPassage
 from memory.store import MemoryStore
 from memory.vectors import vector_text
 from tests.memory.given import TEST, MemoryOf
@@ -138,10 +135,9 @@ def test_an_older_file_is_copied_and_then_migrated(path: Path) -> None:
 
 
 def test_what_the_first_schema_kept_is_there_after_all_migrations(path: Path) -> None:
-    new = NewAgent(name="Ada", blocks=(Block("human", "Ada likes tea."),))
-    with Database(path, migrations=[FIRST]) as database, database.write(TEST) as transaction:
-        agent = agents.create_agent(transaction, new)
-        archival.insert_passages(transaction, agent, [NewPassage("Green tea from Uji.")])
+    Database(path, migrations=[FIRST]).close()
+    with duckdb.connect(str(path)) as file:
+        file.execute(Path(__file__).with_name("first_schema.sql").read_text("utf-8"))
     with MemoryStore(path, None) as store:
         ada = MemoryOf(store, store.agent_state("Ada").agent)
         assert [block.value for block in ada.state().blocks] == ["Ada likes tea."]

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from memory import agents, archival, blocks, core_memory, events, recall
 from memory.agents import NewAgent
 from memory.errors import BlockOverflow, InvalidValue
-from memory.records import Agent, Block, NewMessage, NewPassage
+from memory.records import Agent, Block, NewMessage, NewPassage, View
 from memory.terms import indexed_text, term_counts
 from memory.transaction import Transaction
 from memory.working_set import load_state
@@ -135,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
         expected = self.expected[of]
         shown = self.store.agent_state(of).messages[-keep:]
         if shown:
-            self.write(lambda t: agents.move_window(t, expected.agent, shown[0].doc))
+            self.write(lambda t: agents.set_view(t, expected.agent, shown[0].doc, View()))
 
     @rule(
         of=known,

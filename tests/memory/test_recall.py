@@ -6,7 +6,7 @@ import pytest
 
 from memory import agents, recall
 from memory.errors import InvalidValue
-from memory.records import NewMessage, ToolCall
+from memory.records import NewMessage, ToolCall, View
 from memory.store import MemoryStore
 from memory.working_set import MAX_WINDOW_MESSAGES, load_state
 from tests.memory.given import MemoryOf
@@ -89,7 +89,7 @@ def test_a_window_that_moves_in_the_step_that_writes_holds_what_the_database_hol
     kept = ada.state().messages[1]
     with ada.write() as transaction:
         recall.append_messages(transaction, ada.agent, "turn-2", 2, [NewMessage("user", "three")])
-        agents.move_window(transaction, ada.agent, kept.doc)
+        agents.set_view(transaction, ada.agent, kept.doc, View())
     assert [m.content for m in ada.state().messages] == ["two", "three"]
     assert ada.state() == loaded(ada)
 
@@ -98,7 +98,7 @@ def test_a_window_that_moves_back_shows_the_older_messages_again(ada: MemoryOf) 
     first, _, third = ada.say("one", "two", "three")
     for start in (third.doc, first.doc):
         with ada.write() as transaction:
-            agents.move_window(transaction, ada.agent, start)
+            agents.set_view(transaction, ada.agent, start, View())
         assert ada.state() == loaded(ada)
     assert len(ada.state().messages) == 3
 

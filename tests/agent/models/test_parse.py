@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.model import Malformed, Reply, ToolCalls, ToolSpec
+from agent.model import Malformed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.parse import read_output
 from agent.models.transcript import CallStyle, call_text
 
@@ -18,6 +18,7 @@ TOOL = ToolSpec(
         "required": ["content"],
     },
 )
+ASKED = Prompt((), (TOOL,))
 arguments = st.fixed_dictionaries(
     {"content": st.text(st.characters(codec="utf-8"))},
     optional={"tags": st.lists(st.integers() | st.text(st.characters(codec="utf-8")))},
@@ -35,7 +36,7 @@ def written(calls: list[dict[str, Any]], gap: str = "\n") -> str:
 def test_calls_come_back_as_they_were_written(
     said: str, calls: list[dict[str, Any]], gap: str
 ) -> None:
-    parsed = read_output(said + written(calls, gap), False, [TOOL], "native")
+    parsed = read_output(said + written(calls, gap), False, ASKED, "native")
     assert isinstance(parsed, ToolCalls)
     assert [dict(call.arguments) for call in parsed.calls] == calls
     assert parsed.text == said
@@ -49,7 +50,7 @@ def test_a_call_that_is_cut_is_never_half_a_call(
 ) -> None:
     whole = written(calls)
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    parsed = read_output(cut, True, [TOOL], "native")
+    parsed = read_output(cut, True, ASKED, "native")
     match parsed:
         case Malformed(text, problem):
             assert (text, problem) == (cut, "cut off by the token limit")
@@ -63,20 +64,20 @@ def test_a_call_that_is_cut_is_never_half_a_call(
 @given(st.text(), st.booleans(), st.sampled_from(["native", "json"]))
 def test_any_text_is_read_without_an_error(text: str, cut: bool, style: CallStyle) -> None:
     for prefix in ("", "<tool_call>", '{"name": "note", "arguments": '):
-        assert read_output(prefix + text, cut, [TOOL], style)
+        assert read_output(prefix + text, cut, ASKED, style)
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(arguments)
 def test_in_json_style_a_call_is_the_whole_output(call: dict[str, Any]) -> None:
-    parsed = read_output(call_text("note", call), False, [TOOL], "json")
+    parsed = read_output(call_text("note", call), False, ASKED, "json")
     assert isinstance(parsed, ToolCalls)
     assert dict(parsed.calls[0].arguments) == call
 
 
 def test_in_json_style_send_message_is_a_reply() -> None:
     output = call_text("send_message", {"message": "Hi Ada."})
-    assert read_output(output, False, [TOOL], "json") == Reply("Hi Ada.")
+    assert read_output(output, False, ASKED, "json") == Reply("Hi Ada.")
 
 
 @pytest.mark.parametrize(
@@ -93,36 +94,36 @@ def test_in_json_style_send_message_is_a_reply() -> None:
     ],
 )
 def test_a_call_that_is_not_valid_is_malformed_and_says_why(body: str, problem: str) -> None:
-    parsed = read_output(f"<tool_call>{body}</tool_call>", False, [TOOL], "native")
+    parsed = read_output(f"<tool_call>{body}</tool_call>", False, ASKED, "native")
     assert isinstance(parsed, Malformed)
     assert problem in parsed.problem
 
 
 def test_text_behind_a_call_is_malformed() -> None:
-    parsed = read_output(written([{"content": "x"}]) + " and so on", False, [TOOL], "native")
+    parsed = read_output(written([{"content": "x"}]) + " and so on", False, ASKED, "native")
     assert isinstance(parsed, Malformed)
 
 
 def test_an_escaped_lone_surrogate_becomes_text_that_can_be_stored() -> None:
     output = '{"name": "note", "arguments": {"content": "a\\ud800b"}}'
-    parsed = read_output(output, False, [TOOL], "json")
+    parsed = read_output(output, False, ASKED, "json")
     assert isinstance(parsed, ToolCalls)
     assert parsed.calls[0].arguments == {"content": "a?b"}
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "<think>hm</think>  "])
 def test_saying_nothing_is_malformed(text: str) -> None:
-    assert read_output(text, False, [TOOL], "native") == Malformed(text, "it says nothing")
+    assert read_output(text, False, ASKED, "native") == Malformed(text, "it says nothing")
 
 
 def test_a_cut_reply_is_malformed_and_keeps_its_text() -> None:
     expected = Malformed("so and so", "cut off by the token limit")
-    assert read_output("so and so", True, [], "native") == expected
+    assert read_output("so and so", True, Prompt(()), "native") == expected
 
 
 def test_reasoning_is_left_out() -> None:
-    assert read_output("<think>\nhm\n</think>\n\nHi.", False, [], "native") == Reply("Hi.")
-    assert read_output("hm\n</think>\n\nHi.", False, [], "native") == Reply("Hi.")
+    assert read_output("<think>\nhm\n</think>\n\nHi.", False, Prompt(()), "native") == Reply("Hi.")
+    assert read_output("hm\n</think>\n\nHi.", False, Prompt(()), "native") == Reply("Hi.")
 
 
 def test_markers_inside_an_argument_are_text() -> None:
@@ -130,7 +131,7 @@ def test_markers_inside_an_argument_are_text() -> None:
     parsed = read_output(
         f"<tool_call>{json.dumps({'name': 'note', 'arguments': {'content': content}})}</tool_call>",
         False,
-        [TOOL],
+        ASKED,
         "native",
     )
     assert isinstance(parsed, ToolCalls)
