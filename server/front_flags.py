@@ -55,7 +55,8 @@ def _is_plain(name: str, value: str) -> bool:
         return value in _CHOICES[name]
     if name == "embedder":
         return value in ("minilm", "none") or value.startswith("sentence-transformers:")
-    return name not in _NUMBERS or (value.isascii() and value.isdigit())
+    digits = value.replace(".", "", 1) if name == "idle-minutes" else value
+    return name not in _NUMBERS or (digits.isascii() and digits.isdigit())
 
 
 def directory(flags: dict[str, str]) -> str | None:
