@@ -1,21 +1,84 @@
-"""The head of every prompt: instructions and core memory; and stored messages as a model sees them.
+"""The head of every prompt: instructions, tool rules, core memory, summary; and messages as shown.
 
-Pure. The head holds no clock and no counter, so that an unchanged agent keeps its key-value cache.
-Which messages follow the head is decided in window.py.
+Pure. The head is rendered once and then kept to the byte (memory.records.View), so that a model's
+key-value cache stays good: it holds no clock and no counter. An edit that the agent makes is seen
+in its tool's result, one that others make in a note before the next message (news); a compaction
+renders everything anew. Which messages follow the head is decided in window.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from agent.containment import contain
+from agent.containment import contain, keep_inside
 from agent.model import ChatMessage
 from agent.prompts import render
-from memory.records import Agent, Block, Message, NewMessage
+from memory.records import Agent, Block, Message, NewMessage, View
+
+SYSTEM, TOOL_RULES, CORE_MEMORY, SUMMARY = "system", "tool_rules", "core_memory", "summary"
+"""The sections of a head, in their order."""
 
 
-def system_prompt(agent: Agent, blocks: Sequence[Block]) -> str:
-    """The head of every prompt: the agent's instructions and its core memory."""
-    instructions = agent.system or render("system", name=agent.name)
-    return f"{instructions}\n\n{render_blocks(blocks)}"
+def render_head(
+    agent: Agent, blocks: Sequence[Block], rules: str = "", summary: str = ""
+) -> dict[str, str]:
+    """The sections of a new head. rules: as RuleSet.describe tells them; empty: none."""
+    head = {SYSTEM: agent.system or render("system", name=agent.name)}
+    if rules:
+        head[TOOL_RULES] = rules
+    head[CORE_MEMORY] = render_blocks(blocks)
+    if summary:
+        head[SUMMARY] = render("summary", summary=keep_inside("summary", summary))
+    return head
+
+
+def system_prompt(head: Mapping[str, str]) -> str:
+    """The system message that a head makes."""
+    return "\n\n".join(head.values())
+
+
+def new_view(agent: Agent, blocks: Sequence[Block], rules: str = "", summary: str = "") -> View:
+    """A view with everything as it is now."""
+    return View(
+        head=render_head(agent, blocks, rules, summary),
+        summary=summary,
+        seen=stamps(blocks),
+        steps_from=agent.view.steps_from,
+    )
+
+
+def view_of(agent: Agent, blocks: Sequence[Block], rules: str = "") -> View:
+    """The agent's view; a new one when its instructions or rules are others by now."""
+    fresh = render_head(agent, (), rules)
+    if all(agent.view.head.get(name) == fresh.get(name) for name in (SYSTEM, TOOL_RULES)):
+        return agent.view
+    return new_view(agent, blocks, rules, agent.view.summary)
+
+
+def stamps(blocks: Sequence[Block]) -> dict[str, str]:
+    """What tells each block, as it is now, from what it was or may become: by label."""
+    return {block.label: f"{block.id}:{block.version}" for block in blocks}
+
+
+def news(view: View, blocks: Sequence[Block]) -> str:
+    """What others changed in core memory since the model last saw it; empty: nothing."""
+    labels = [block.label for block in blocks]
+    now = stamps(blocks)
+    changed = [
+        _render_block(block, labels)
+        for block in blocks
+        if view.seen.get(block.label) != now[block.label]
+    ]
+    gone = [render("block_gone", label=label) for label in view.seen if label not in now]
+    if not changed and not gone:
+        return ""
+    return render("news", news="\n\n".join([*changed, *gone]))
+
+
+def with_seen(view: View, blocks: Sequence[Block], labels: Sequence[str]) -> View:
+    """The view after the model was shown these blocks as they are now."""
+    now = stamps(blocks)
+    seen = {label: stamp for label, stamp in view.seen.items() if label not in labels}
+    return replace(view, seen={**seen, **{label: now[label] for label in labels if label in now}})
 
 
 def render_blocks(blocks: Sequence[Block]) -> str:
@@ -28,9 +91,9 @@ def render_blocks(blocks: Sequence[Block]) -> str:
 
 
 def chat_message(message: Message | NewMessage) -> ChatMessage:
-    """A stored or new message as the model sees it."""
+    """A stored or new message as the model sees it. A note is said by the user's side."""
     return ChatMessage(
-        role=message.role,
+        role="user" if message.role == "system" else message.role,
         content=message.content,
         tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,

@@ -10,9 +10,14 @@ AgentError
 │   └── PromptTooLong        the prompt does not fit the window
 ├── ContextTooSmall          system prompt, blocks and the new message alone exceed the window
 ├── TurnLimitReached         the turn did not end within its steps
-└── InvalidReply             the model's output was no reply and no valid call, twice
+├── InvalidReply             the model's output was no reply and no valid call, twice
+├── RunCancelled             somebody stopped the run
+├── RunInterrupted           the process ended in the middle of it
+├── RunWaits                 another run of the agent waits for a person
+└── NotWaiting               there is nothing to approve
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -71,15 +76,24 @@ class PromptTooLong(ModelError):
 
 
 class ContextTooSmall(AgentError):
-    """What must be in the window does not fit it."""
+    """What must be in the window does not fit it.
 
-    def __init__(self, needed_tokens: int, budget_tokens: int) -> None:
+    system_tokens: of what stands before the messages: instructions, core memory, summary, tools.
+    """
+
+    def __init__(self, needed_tokens: int, budget_tokens: int, system_tokens: int = 0) -> None:
         self.needed_tokens, self.budget_tokens = needed_tokens, budget_tokens
+        self.system_tokens = system_tokens
         super().__init__(
-            f"system prompt, blocks and the new message need {needed_tokens} tokens, the window has"
-            f" room for {budget_tokens}; shorten the blocks or the message, or raise"
-            " `context_tokens`"
+            f"system prompt, blocks and the new message need {needed_tokens} tokens"
+            f" ({system_tokens} of them before the first message), the window has room for"
+            f" {budget_tokens}; shorten the blocks or the message, or raise `context_tokens`"
         )
+
+    @property
+    def is_system_prompt(self) -> bool:
+        """Whether no message at all would fit."""
+        return self.system_tokens >= self.budget_tokens
 
 
 class TurnLimitReached(AgentError):
@@ -102,3 +116,42 @@ class InvalidReply(AgentError):
             f"the model's output could not be used, twice: {problem}; nothing of this step was"
             " stored: say it in another way, or use another model"
         )
+
+
+class RunCancelled(AgentError):
+    """Somebody stopped the run."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} was cancelled; what its steps stored is kept")
+
+
+class RunInterrupted(AgentError):
+    """The process ended in the middle of a run."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id} was interrupted: mnemon ended; what its steps stored is kept, send the"
+            " message again"
+        )
+
+
+class RunWaits(AgentError):
+    """Another run of the agent waits for a person."""
+
+    def __init__(self, run_id: str, tools: Sequence[str]) -> None:
+        self.run_id, self.tools = run_id, tuple(tools)
+        super().__init__(
+            f"the agent waits for a person's approval of {', '.join(tools)} in {run_id}; decide it"
+            " with run_approve or `mnemon approve`, or stop it with run_cancel, then send the"
+            " message again"
+        )
+
+
+class NotWaiting(AgentError):
+    """There is nothing to approve."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        self.run_id, self.status = run_id, status
+        super().__init__(f"{run_id} waits for no approval; it is {status}")

@@ -1,149 +1,234 @@
-"""A turn: from a message to the agent's answer.
+"""A run: from a message to the agent's answer.
 
-think (thinking.py) → run its tool calls and store the step (step.py); again until it replies. Each
-step is one transaction: a step that fails leaves nothing behind, and what earlier steps of the turn
-stored stays.
+think (thinking.py) → run its tool calls and store the step (step.py); again until it replies, a
+tool rule ends it, a person must approve a call, or a limit is reached. Each step is one
+transaction, with the rows that tell of it: a step that fails leaves nothing behind, and what
+earlier steps stored stays. Which runs there are and who waits for them is runs.py's.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import assert_never
-from uuid import uuid4
 
+import anyio
 import anyio.to_thread
 
-from agent.errors import TurnLimitReached
+from agent.approval import Decision, Decisions, Pending, all_of
+from agent.calls import CallBook, StepCalls
+from agent.compiling import Asked, with_view
+from agent.context import new_view, news, stamps, view_of
+from agent.errors import AgentError, TurnLimitReached
+from agent.live_run import LiveRun
+from agent.memory_tools import MemoryTool
 from agent.model import ChatModel, Reply, ToolCalls
+from agent.run_rows import RunRows, stop_reason_of
+from agent.settings import AgentSettings, settings_of
 from agent.step import Step
-from agent.thinking import Thinker, Thought
-from agent.turn_locks import TurnLocks
+from agent.summary import CHARS_PER_TOKEN
+from agent.thinking import Costs, Thinker, Thought
+from agent.tools import offered_tools, tool_specs
 from memory import recall
-from memory.errors import KeyReused
-from memory.limits import check_filled
-from memory.records import Agent, Message, NewMessage
+from memory.errors import KeyReused, MemoryStoreError
+from memory.records import AgentState, Message, NewMessage
 from memory.store import MemoryStore
 
-MAX_STEPS = 50
+APPROVAL_WAIT = timedelta(minutes=10)
+MAX_NEWS_SHARE = 0.25
+"""Of the window, for the note that tells of changes: what is longer is seen in a new head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a turn came to. Tokens are summed over every time the model was asked here.
+class AgentLoop:
+    """Takes runs of all agents on one model to their end."""
 
-    message_id: of the reply, as recall memory has it.
-    """
+    def __init__(self, store: MemoryStore, model: ChatModel) -> None:
+        self._store = store
+        self._thinker = Thinker(store, model)
 
-    turn_id: str
-    message_id: str
-    reply: str
-    steps: int
-    tools_used: tuple[str, ...]
-    prompt_tokens: int
-    completion_tokens: int
+    async def run(self, live: LiveRun, decisions: Decisions | None = None) -> LiveRun:
+        """Take a run to its end, or to where a person must approve a call.
 
-
-Announce = Callable[[int, str], Awaitable[None]]
-"""Called with the number of the step just stored and what happened in it."""
-
-
-class TurnRunner:
-    """Runs turns of all agents on one model; one turn at a time for each agent.
-
-    Args:
-        locks: shared with the runners of other models, when agents may change theirs.
-    """
-
-    def __init__(
-        self,
-        store: MemoryStore,
-        model: ChatModel,
-        max_steps: int = MAX_STEPS,
-        locks: TurnLocks | None = None,
-    ) -> None:
-        self._store, self._max_steps = store, max_steps
-        self._thinker = Thinker(model)
-        self._locks = locks or TurnLocks()
-
-    async def run(
-        self, agent: str, text: str, announce: Announce, turn_id: str | None = None
-    ) -> Turn:
-        """Give the agent a message and return its answer.
+        A run that an earlier attempt left unfinished goes on after its last stored step.
 
         Args:
-            turn_id: of a message that may come again. A turn that has ended returns its reply, one
-                that was broken off goes on after its last stored step.
+            decisions: of the calls that wait, when the run waits.
 
         Raises:
-            MemoryStoreError: the agent does not exist, or the text cannot be stored.
-            AgentError: the model failed, or the turn did not end; see its message for what is kept.
+            MemoryStoreError: the agent does not exist, or something cannot be stored.
+            AgentError: the model failed, or the run did not end; see its message for what is kept.
         """
-        check_filled(text, "message")
-        state = await anyio.to_thread.run_sync(self._store.agent_state, agent)
-        async with self._locks.of(state.agent.id):
-            stored = await anyio.to_thread.run_sync(self._stored, state.agent, turn_id, text)
-            begun = _Begun(turn_id or f"turn-{uuid4()}", tuple(stored))
-            if stored and stored[-1].role == "assistant" and not stored[-1].tool_calls:
-                return begun.turn(stored[-1].id, stored[-1].content, [], [])
-            return await self._run(state.agent.id, text, begun, announce)
+        rows = RunRows(self._store, live)
+        try:
+            await self._run(live, rows, decisions)
+        except (AgentError, MemoryStoreError) as error:
+            if not isinstance(error, KeyReused):
+                await rows.stop(stop_reason_of(error), str(error))
+            raise
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await rows.stop("cancelled", None)
+            raise
+        return live
 
-    def _stored(self, agent: Agent, turn_id: str | None, text: str) -> list[Message]:
-        """What an earlier attempt at this turn has stored."""
-        if turn_id is None:
-            return []
-        with self._store.read() as reader:
-            stored = recall.turn_messages(reader, agent, turn_id)
-        if stored and stored[0].content != text:
-            raise KeyReused("agent_message", "agent_message")
-        return stored
+    async def _run(self, live: LiveRun, rows: "RunRows", decisions: Decisions | None) -> None:
+        at = await anyio.to_thread.run_sync(self._resume, live)
+        live.begin()
+        if at.ended is not None:
+            live.reply, live.tools_used = at.ended.content, at.book.names
+            rows.recovered(at.ended)
+            return
+        if len(at.new) > 1:
+            budget = await self._thinker.compiler.budget(at.settings)
+            at.keep_note_short(int(budget.context_tokens * MAX_NEWS_SHARE * CHARS_PER_TOKEN))
+        if live.run.pending is not None:
+            pending = Pending.from_json(live.run.pending)
+            if await self._store_calls(at, rows, pending.answer, None, decisions or {}):
+                return
+        while live.run.steps < at.settings.max_steps:
+            if await self._step(at, rows):
+                return
+        raise TurnLimitReached(at.settings.max_steps)
 
-    async def _run(self, agent_id: str, text: str, begun: "_Begun", announce: Announce) -> Turn:
-        turn_id, first_doc = begun.turn_id, begun.first_doc
-        new: tuple[NewMessage, ...] = () if begun.stored else (NewMessage("user", text),)
-        used, thoughts = list[str](), list[Thought]()
-        for number in range(begun.steps + 1, self._max_steps + 1):
-            state = await anyio.to_thread.run_sync(self._store.agent_state, agent_id)
-            thought = await self._thinker.think(state, new)
-            thoughts.append(thought)
-            step = Step(self._store, state, thought.window, turn_id, first_doc, new)
-            match thought.answer:
-                case Reply(reply):
-                    message_id = await anyio.to_thread.run_sync(step.store_reply, reply)
-                    return begun.turn(message_id, reply, used, thoughts)
-                case ToolCalls() as calls:
-                    first_doc = await anyio.to_thread.run_sync(
-                        step.store_calls, calls, thought.max_result_chars
-                    )
-                    names = [call.name for call in calls.calls]
-                    used, new = used + names, ()
-                    await announce(number, ", ".join(names))
-                case _ as never:
-                    assert_never(never)
-        raise TurnLimitReached(self._max_steps)
+    async def _step(self, at: "_At", rows: "RunRows") -> bool:
+        """One step; returns whether the run is over, for now at least."""
+        permission = at.book.permission()
+        asked = Asked(at.state, at.new, at.settings, tool_specs(tuple(at.tools.values())), at.rules)
+        costs = Costs()
+        rows.begin_step(await self._thinker.name())
+        try:
+            thought = await self._thinker.think(asked, permission, costs, rows.on_text)
+        except AgentError:
+            rows.failed_step(costs.usage)
+            raise
+        at.state = thought.state
+        match thought.answer:
+            case Reply(reply):
+                await self._store_reply(at, rows, reply, thought)
+                return True
+            case ToolCalls() as calls:
+                waiting = tuple(c.id for c in calls.calls if at.book.rules.needs_approval(c.name))
+                if waiting:
+                    until = datetime.now(UTC) + _approval_wait(at.settings)
+                    await rows.wait(at.state, Pending(calls, waiting, until), thought)
+                    return True
+                return await self._store_calls(at, rows, calls, thought, {})
+            case _ as never:
+                assert_never(never)
 
+    async def _store_reply(self, at: "_At", rows: "RunRows", reply: str, thought: Thought) -> None:
+        live = rows.live
+        live.reply, live.tools_used = reply, at.book.names
+        step = at.step(self._store, live.run.id)
+        write = rows.reply(thought)
+        autoclear = at.settings.autoclear
+        await anyio.to_thread.run_sync(partial(step.store_reply, reply, write, autoclear))
+        rows.committed()
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A turn as it begins here: new, or with the messages that an earlier attempt stored."""
-
-    turn_id: str
-    stored: tuple[Message, ...]
-
-    @property
-    def first_doc(self) -> int | None:
-        return self.stored[0].doc if self.stored else None
-
-    @property
-    def steps(self) -> int:
-        return sum(message.role == "assistant" for message in self.stored)
-
-    def turn(self, message_id: str, reply: str, used: list[str], thoughts: list[Thought]) -> Turn:
-        earlier = [call.name for message in self.stored for call in message.tool_calls]
-        return Turn(
-            self.turn_id,
-            message_id,
-            reply,
-            self.steps + len(thoughts),
-            (*earlier, *used),
-            sum(thought.prompt_tokens for thought in thoughts),
-            sum(thought.completion_tokens for thought in thoughts),
+    async def _store_calls(
+        self,
+        at: "_At",
+        rows: "RunRows",
+        calls: ToolCalls,
+        thought: Thought | None,
+        decisions: Decisions,
+    ) -> bool:
+        """Run and store the calls of a step; returns whether a rule ends the run with it."""
+        live = rows.live
+        step = at.step(self._store, live.run.id)
+        number = live.run.steps + (thought is not None)
+        budget = await self._thinker.compiler.budget(at.settings)
+        judge = StepCalls(at.book, number, decisions)
+        write = rows.calls(calls, thought, lambda: at.book.ends(number))
+        done = await anyio.to_thread.run_sync(
+            partial(step.store_calls, calls, budget.max_result_chars, write, judge)
         )
+        live.tools_used = at.book.names
+        at.first_doc, at.new = done.first_doc, ()
+        rows.committed()
+        if live.run.status == "completed":
+            live.reply = calls.text
+            return True
+        at.state = await anyio.to_thread.run_sync(self._store.agent_state, live.agent_id)
+        return False
+
+    def _resume(self, live: LiveRun) -> "_At":
+        """Where a run begins or goes on."""
+        state = self._store.agent_state(live.agent_id)
+        settings = settings_of(state.agent)
+        with self._store.read() as reader:
+            stored = recall.turn_messages(reader, state.agent, live.run.id)
+        said = next((message for message in stored if message.role == "user"), None)
+        if said is not None and said.content != live.run.message:
+            raise KeyReused("agent_message", "agent_message")
+        tools = offered_tools(settings.tools)
+        at = _At(state, settings, tools, CallBook.of(settings, tuple(tools), stored))
+        if stored:
+            at.first_doc = stored[0].doc
+            at.ended = _end_of(live, stored)
+            if live.run.steps == 0:
+                steps = sum(message.role == "assistant" for message in stored)
+                live.run = replace(live.run, steps=steps)
+        else:
+            at.say(live.run.message)
+        return at
+
+
+@dataclass(slots=True)
+class _At:
+    """Where a run is: the agent as it is now, and what the next step begins with."""
+
+    state: AgentState
+    settings: AgentSettings
+    tools: dict[str, MemoryTool]
+    book: CallBook
+    first_doc: int | None = None
+    new: tuple[NewMessage, ...] = ()
+    ended: Message | None = None
+
+    @property
+    def rules(self) -> str:
+        return self.book.rules.describe()
+
+    def say(self, message: str) -> None:
+        """Begin with what the user says, after a note of what others changed since last time."""
+        agent, blocks = self.state.agent, self.state.blocks
+        view = view_of(agent, blocks, self.rules)
+        note = news(view, blocks)
+        said = NewMessage("user", message)
+        self.new = (NewMessage("system", note), said) if note else (said,)
+        self.state = with_view(self.state, replace(view, seen=stamps(blocks)))
+
+    def keep_note_short(self, max_chars: int) -> None:
+        """Drop the note when it is longer: what it tells stands in a new head then."""
+        if len(self.new[0].content) <= max_chars:
+            return
+        self.new = self.new[-1:]
+        summary = self.state.agent.view.summary
+        view = new_view(self.state.agent, self.state.blocks, self.rules, summary)
+        self.state = with_view(self.state, view)
+
+    def step(self, store: MemoryStore, run_id: str) -> Step:
+        """The step that is to be stored next."""
+        return Step(store, self.state, self.tools, run_id, self.first_doc, self.new)
+
+
+def _approval_wait(settings: AgentSettings) -> timedelta:
+    if settings.approval_minutes is None:
+        return APPROVAL_WAIT
+    return timedelta(minutes=settings.approval_minutes)
+
+
+def expired(pending: Pending) -> Decisions:
+    """What becomes of calls that nobody decided in time."""
+    return all_of(pending.waiting, Decision(False, "nobody answered in time"))
+
+
+def _end_of(live: LiveRun, stored: Sequence[Message]) -> Message | None:
+    """The message that ended a run; None: it goes on."""
+    last = stored[-1]
+    if last.role == "assistant" and not last.tool_calls:
+        return last
+    if live.run.stop_reason != "tool_rule":
+        return None
+    return next(message for message in reversed(stored) if message.role == "assistant")

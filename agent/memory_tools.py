@@ -42,7 +42,7 @@ class Scope:
     """What a call may touch: one agent's memory, through one reader or transaction.
 
     before_doc: messages from this doc on are not searched (the turn that is searching).
-    max_chars: how long a result may be for the model that asked.
+    max_chars: how much of a result is shown to the model that asked; the rest it can read later.
     """
 
     store: "MemoryStore"

@@ -1,71 +1,112 @@
-"""Writing one step of a turn: its messages and its memory edits, in one transaction."""
+"""Writing one step of a run: its messages and its memory edits, in one transaction."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from agent.memory_tools import Scope
+from agent.context import stamps, with_seen
+from agent.memory_tools import MemoryTool, Scope
 from agent.model import ToolCalls
-from agent.tools import MEMORY_TOOLS, run_call
-from agent.window import Window
-from memory import agents, recall
-from memory.records import AgentState, Message, NewMessage, Origin, ToolCall
+from agent.tools import run_call
+from memory import agents, core_memory, recall
+from memory.records import Agent, AgentState, Message, NewMessage, Origin, ToolCall, View
 from memory.store import MemoryStore
-from memory.transaction import Transaction
+from memory.transaction import Reader, Transaction
 
 MAX_CALLS = 8
 """In one step. With 50 steps a turn stays below what a state holds (MAX_WINDOW_MESSAGES)."""
+
+Rows = Callable[[Transaction, Agent, str], None]
+"""Writes what is kept of the run itself; gets the id of the step's last message."""
+
+
+class Judge(Protocol):
+    """Says of each call of a step whether and how it is run, and learns what came of it."""
+
+    def prepare(self, call: ToolCall) -> ToolCall | str:
+        """The call as it is to be run, or what stands in place of its result."""
+
+    def done(self, call: ToolCall, result: str) -> None:
+        """A call has its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsStored:
+    """A step that was stored: its calls, with the results. first_doc: the run's first."""
+
+    first_doc: int
+    calls: tuple[ToolCall, ...]
+    results: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step that was thought and is to be stored.
 
-    first_doc: doc of the turn's first stored message, or None in its first step. new: messages of
-    the turn that are not stored yet.
+    state: what the prompt was made of. tools: those of the agent, by name. first_doc: doc of the
+    run's first stored message, or None in its first step. new: messages of the run that are not
+    stored yet.
     """
 
     store: MemoryStore
     state: AgentState
-    window: Window
-    turn_id: str
+    tools: Mapping[str, MemoryTool]
+    run_id: str
     first_doc: int | None
     new: tuple[NewMessage, ...]
 
-    def store_reply(self, text: str) -> str:
-        """Store the end of the turn; returns the id of its message."""
-        with self.store.write(self._origin("reply")) as transaction:
-            reply = NewMessage("assistant", text)
-            return self._append(transaction, self._now(), [reply])[-1].id
+    def store_reply(self, text: str, rows: Rows, autoclear: bool = False) -> str:
+        """Store the end of the run; returns the id of its message.
 
-    def store_calls(self, answer: ToolCalls, max_chars: int) -> int:
-        """Run the calls and store them with their results; returns the turn's first doc.
+        autoclear: the next run begins with an empty window.
+        """
+        with self.store.write(self._origin("reply")) as transaction:
+            now = self._now()
+            stored = self._append(transaction, now, [NewMessage("assistant", text)])
+            if autoclear:
+                agents.set_view(transaction, now.agent, stored[-1].doc + 1, View())
+            else:
+                self._keep_view(transaction, now, self.state.agent.view)
+            rows(transaction, now.agent, stored[-1].id)
+            return stored[-1].id
+
+    def store_calls(
+        self, answer: ToolCalls, max_chars: int, rows: Rows, judge: Judge
+    ) -> CallsStored:
+        """Run the calls and store them with their results.
 
         Searches before the first edit run outside the transaction: nobody waits for them, and
         texts just written may get their vectors meanwhile.
         """
-        calls = answer.calls[:MAX_CALLS]
-        searches = list(takewhile(_only_reads, calls))
-        results = self._search(searches, max_chars) if searches else []
-        with self.store.write(self._origin(_reason(calls))) as transaction:
+        given = answer.calls[:MAX_CALLS]
+        running = _Running(self.tools, judge)
+        with self.store.read() as reader:
+            scope = self._scope(reader, self.state.agent, max_chars)
+            while len(running.results) < len(given) and running.run_search(
+                scope, given[len(running.results)]
+            ):
+                pass
+        with self.store.write(self._origin(self._reason(given))) as transaction:
             now = self._now()
-            scope = Scope(self.store, transaction, now.agent, self.first_doc, max_chars)
-            results += [run_call(scope, call) for call in calls[len(searches) :]]
-            if len(calls) < len(answer.calls):
-                results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(calls))
+            scope = self._scope(transaction, now.agent, max_chars)
+            for call in given[len(running.results) :]:
+                running.run(scope, call)
+            calls, results = running.calls, running.results
+            if len(given) < len(answer.calls):
+                results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(given))
             said = NewMessage("assistant", answer.text, tuple(map(_as_stored, calls)))
             done = [
-                NewMessage("tool", result, tool_call_id=_unicode(call.id))
+                NewMessage("tool", result, tool_call_id=storable(call.id))
                 for call, result in zip(calls, results, strict=True)
             ]
             stored = self._append(transaction, now, [said, *done])
-            return self.first_doc or stored[0].doc
+            self._keep_view(transaction, now, self._with_edits_seen(transaction, now))
+            rows(transaction, now.agent, stored[-1].id)
+            return CallsStored(self.first_doc or stored[0].doc, tuple(calls), tuple(results))
 
-    def _search(self, calls: Sequence[ToolCall], max_chars: int) -> list[str]:
-        with self.store.read() as reader:
-            scope = Scope(self.store, reader, self.state.agent, self.first_doc, max_chars)
-            return [run_call(scope, call) for call in calls]
+    def _scope(self, reader: Reader, agent: Agent, max_chars: int) -> Scope:
+        return Scope(self.store, reader, agent, self.first_doc, max_chars)
 
     def _now(self) -> AgentState:
         """The agent as it is now: a host may have changed it while the model was thinking.
@@ -77,36 +118,74 @@ class Step:
     def _append(
         self, transaction: Transaction, now: AgentState, messages: Sequence[NewMessage]
     ) -> list[Message]:
-        """Store the step's messages and move the window."""
-        stored = recall.append_messages(
-            transaction, now.agent, self.turn_id, now.total_messages, [*self.new, *messages]
+        return recall.append_messages(
+            transaction, now.agent, self.run_id, now.total_messages, [*self.new, *messages]
         )
-        if self.window.window_start != now.agent.window_start:
-            agents.set_view(transaction, now.agent, self.window.window_start, now.agent.view)
-        return stored
+
+    def _with_edits_seen(self, transaction: Transaction, now: AgentState) -> View:
+        """The view after this step: the model sees its own edits in their results."""
+        view = self.state.agent.view
+        changes = transaction.changes
+        if not changes.blocks and now.agent.key not in changes.stale_agents:
+            return view
+        blocks = core_memory.list_blocks(transaction, now.agent)
+        before, after = stamps(now.blocks), stamps(blocks)
+        edited = [label for label in {**before, **after} if before.get(label) != after.get(label)]
+        return with_seen(view, blocks, edited)
+
+    def _keep_view(self, transaction: Transaction, now: AgentState, view: View) -> None:
+        start = self.state.agent.window_start
+        if (start, view) != (now.agent.window_start, now.agent.view):
+            agents.set_view(transaction, now.agent, start, view)
 
     def _origin(self, reason: str) -> Origin:
-        return Origin(f"agent:{self.state.agent.name}", reason, self.turn_id)
+        return Origin(f"agent:{self.state.agent.name}", reason, self.run_id)
+
+    def _reason(self, calls: Sequence[ToolCall]) -> str:
+        """The tools that are called; names that a model made up are no reason."""
+        return ", ".join(dict.fromkeys(call.name for call in calls if call.name in self.tools))
+
+
+@dataclass(slots=True)
+class _Running:
+    """The calls of a step that have run so far, as they were run, and their results."""
+
+    tools: Mapping[str, MemoryTool]
+    judge: Judge
+    calls: list[ToolCall] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+    def run(self, scope: Scope, call: ToolCall) -> None:
+        """Run one call."""
+        prepared = self.judge.prepare(call)
+        if isinstance(prepared, str):
+            self._done(call, prepared)
+        else:
+            self._done(prepared, run_call(scope, self.tools, prepared))
+
+    def run_search(self, scope: Scope, call: ToolCall) -> bool:
+        """Run one call if it only reads; say whether it does."""
+        tool = self.tools.get(call.name)
+        if tool is None or tool.writes:
+            return False
+        self.run(scope, call)
+        return True
+
+    def _done(self, call: ToolCall, result: str) -> None:
+        self.calls.append(call)
+        self.results.append(result)
+        self.judge.done(call, result)
 
 
 _NOT_RUN = f"\n[{{count}} more calls of this step were not run; make at most {MAX_CALLS} at once]"
 
 
-def _only_reads(call: ToolCall) -> bool:
-    tool = MEMORY_TOOLS.get(call.name)
-    return tool is not None and not tool.writes
-
-
-def _reason(calls: Sequence[ToolCall]) -> str:
-    """The tools that are called; names that a model made up are no reason."""
-    return ", ".join(dict.fromkeys(call.name for call in calls if call.name in MEMORY_TOOLS))
-
-
 def _as_stored(call: ToolCall) -> ToolCall:
     """A call as it can be stored; what is no Unicode in it was refused already."""
-    arguments = json.loads(_unicode(json.dumps(dict(call.arguments), ensure_ascii=False)))
-    return ToolCall(_unicode(call.id), _unicode(call.name), arguments)
+    arguments = json.loads(storable(json.dumps(dict(call.arguments), ensure_ascii=False)))
+    return ToolCall(storable(call.id), storable(call.name), arguments)
 
 
-def _unicode(text: str) -> str:
+def storable(text: str) -> str:
+    """Any text a model made as one that can be stored."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

@@ -1,127 +1,153 @@
 """One step's thinking: compile the prompt, ask the model, and ask again when that can help.
 
 Asked again: once, with a note, when the output was unusable; with fewer messages for as long as the
-template makes more of the prompt than was measured. Nothing here is stored.
+template makes more of the prompt than was measured. Nothing here is stored but what a compaction
+(compiling.py) decides.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from agent.context import chat_message, system_prompt
+from agent.compiling import Asked, Compiled, Compiler
 from agent.errors import ContextTooSmall, InvalidReply, PromptTooLong
 from agent.model import (
     ChatMessage,
     ChatModel,
     Completion,
     Malformed,
+    OnText,
     Parsed,
     Prompt,
     Reply,
     ToolCalls,
 )
 from agent.prompts import render
-from agent.token_counts import Counted, TokenCounts
-from agent.tools import MEMORY_TOOLS, clipped, tool_specs
-from agent.window import Window, fit_window, with_shorter_results
+from agent.tool_rules import Permission
 from memory.errors import InvalidValue
 from memory.limits import check_text
-from memory.records import AgentState, NewMessage
+from memory.records import AgentState
+from memory.runs import Usage
+from memory.store import MemoryStore
 
 MAX_PROBLEM_CHARS = 300
-MIN_SHOWN_CHARS = 100
-"""Of a tool result; when even that much of each does not fit, the window is too small."""
-
-_SPECS = tool_specs(tuple(MEMORY_TOOLS.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """What the model said, the window it was shown, and the tokens of every time it was asked."""
+    """What the model said, to which prompt, and what every time it was asked cost.
+
+    state: the one that the prompt was made of, with its view.
+    """
 
     answer: Reply | ToolCalls
-    window: Window
-    max_result_chars: int
+    state: AgentState
+    prompt: Prompt
     prompt_tokens: int
-    completion_tokens: int
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Costs:
+    """Every completion of a step, also of one that fails in the end."""
+
+    completions: list[Completion] = field(default_factory=list)
+
+    @property
+    def usage(self) -> Usage:
+        """All of them together."""
+        return Usage(
+            sum(done.prompt_tokens for done in self.completions),
+            sum(done.completion_tokens for done in self.completions),
+            sum(done.cached_tokens for done in self.completions),
+        )
 
 
 class Thinker:
     """Thinks steps of all agents on one model."""
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, store: MemoryStore, model: ChatModel) -> None:
         self._model = model
-        self._counts = TokenCounts(model, _SPECS)
+        self.compiler = Compiler(store, model)
 
-    async def think(self, state: AgentState, new: Sequence[NewMessage]) -> Thought:
+    async def name(self) -> str:
+        """The model's name."""
+        return (await self._model.describe()).name
+
+    async def think(
+        self,
+        asked: Asked,
+        permission: Permission,
+        costs: Costs,
+        on_text: OnText | None = None,
+    ) -> Thought:
         """Ask the model what to do next.
 
         Args:
-            new: messages of this turn that are not stored yet.
+            costs: gets what was asked, whatever comes of it.
 
         Raises:
             InvalidReply: the output was unusable twice.
             ContextTooSmall: what must be in the prompt does not fit it.
             ModelError: the model could not do its work.
         """
-        counted, window, completion = await self._ask(state, new, ())
-        asked = [completion]
-        answer = checked(completion.parsed)
+        compiled, prompt = await self._ask(asked, permission, costs, on_text)
+        answer = checked(costs.completions[-1].parsed)
         if isinstance(answer, Malformed):
-            hint = render("retry", problem=answer.problem[:MAX_PROBLEM_CHARS])
+            hint = ChatMessage("user", render("retry", problem=answer.problem[:MAX_PROBLEM_CHARS]))
+            again = replace(asked, state=compiled.state)
             try:
-                counted, window, completion = await self._ask(
-                    state, new, (ChatMessage("user", hint),)
-                )
+                compiled, prompt = await self._ask(again, permission, costs, on_text, hint)
             except ContextTooSmall:  # there was no room for the note
                 raise InvalidReply(answer.problem) from None
-            asked.append(completion)
-            answer = checked(completion.parsed)
+            answer = checked(costs.completions[-1].parsed)
         if isinstance(answer, Malformed):
             raise InvalidReply(answer.problem)
-        return Thought(
-            answer,
-            window,
-            counted.max_result_chars,
-            sum(completion.prompt_tokens for completion in asked),
-            sum(completion.completion_tokens for completion in asked),
-        )
+        return Thought(answer, compiled.state, prompt, compiled.window.tokens, costs.usage)
 
     async def _ask(
-        self, state: AgentState, new: Sequence[NewMessage], hint: tuple[ChatMessage, ...]
-    ) -> tuple[Counted, Window, Completion]:
-        system = ChatMessage("system", system_prompt(state.agent, state.blocks))
-        counted = await self._counts.of(system.content, hint)
-        budget = counted.budget_tokens - sum(map(counted.count, hint))
+        self,
+        asked: Asked,
+        permission: Permission,
+        costs: Costs,
+        on_text: OnText | None,
+        hint: ChatMessage | None = None,
+    ) -> tuple[Compiled, Prompt]:
+        hints = () if hint is None else (hint,)
+        limit = None
+        if hint is not None:
+            counted = await self.compiler.count(asked, hints)
+            budget = await self.compiler.budget(asked.settings)
+            limit = budget.prompt_tokens - counted.count(hint)
         while True:
-            window = await self._fit(state, new, counted, budget)
-            prompt = Prompt((system, *window.messages, *hint), _SPECS)
+            compiled = await self.compiler.compile(asked, limit)
+            costs.completions += compiled.summaries
+            prompt = self._prompt(asked, compiled, permission, hints)
             try:
-                return (
-                    counted,
-                    window,
-                    await self._model.complete(prompt, counted.reply_tokens),
-                )
+                done = await self._model.complete(prompt, compiled.budget.reply_tokens, on_text)
             except PromptTooLong as error:
                 # Below what was sent, so that each time at least one message leaves.
-                budget = window.tokens - max(1, error.prompt_tokens - error.limit_tokens)
+                limit = compiled.window.tokens - max(1, error.prompt_tokens - error.limit_tokens)
+                asked = replace(asked, state=compiled.state)
+            else:
+                costs.completions.append(done)
+                return compiled, prompt
 
-    async def _fit(
-        self, state: AgentState, new: Sequence[NewMessage], counted: Counted, budget_tokens: int
-    ) -> Window:
-        """The window; with shorter results of the newest step when whole ones do not fit."""
-        shown, max_chars = state, counted.max_result_chars
-        while True:
-            messages = [*map(chat_message, shown.messages), *map(chat_message, new)]
-            counted = await self._counts.of(system_prompt(state.agent, state.blocks), messages)
-            try:
-                return fit_window(shown, new, counted.head_tokens, budget_tokens, counted.count)
-            except ContextTooSmall:
-                max_chars //= 2
-                if new or max_chars < MIN_SHOWN_CHARS:
-                    raise
-                shown = with_shorter_results(state, partial(clipped, max_chars=max_chars))
+    def _prompt(
+        self,
+        asked: Asked,
+        compiled: Compiled,
+        permission: Permission,
+        hints: tuple[ChatMessage, ...],
+    ) -> Prompt:
+        every = frozenset(tool.name for tool in asked.tools)
+        return Prompt(
+            (compiled.system, *compiled.window.messages, *hints),
+            asked.tools,
+            None if permission.allowed == every else permission.allowed,
+            permission.may_reply,
+            compiled.state.agent.id,
+            asked.settings.temperature,
+        )
 
 
 def checked(answer: Parsed) -> Parsed:

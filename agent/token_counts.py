@@ -4,40 +4,58 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.model import ChatMessage, ChatModel, ToolSpec
+from agent.model import ChatMessage, ChatModel, ModelInfo, ToolSpec
 from agent.models.transcript import message_text
+from agent.settings import AgentSettings
 
-MAX_REPLY_TOKENS = 1_024
 MAX_REMEMBERED_CHARS = 4_000_000
 """Of counted texts and heads: some 100 agents' windows of 8k tokens."""
 RESULT_SHARE = 0.25
 """Of the window, for one tool result."""
 MIN_RESULT_CHARS = 500
+SUMMARY_SHARE, MIN_SUMMARY_TOKENS, MAX_SUMMARY_TOKENS = 1 / 8, 64, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How a window is shared out, in tokens."""
+
+    context_tokens: int
+    reply_tokens: int
+
+    @classmethod
+    def of(cls, info: ModelInfo, settings: AgentSettings) -> "Budget":
+        """The model's window, or what the agent's settings take of it.
+
+        The reply has at most a quarter of it.
+        """
+        context = min(settings.context_tokens or info.context_tokens, info.context_tokens)
+        return cls(context, min(settings.max_reply_tokens, context // 4))
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Room for the prompt."""
+        return self.context_tokens - self.reply_tokens
+
+    @property
+    def summary_tokens(self) -> int:
+        """Room for the summary of what left."""
+        share = int(self.context_tokens * SUMMARY_SHARE)
+        return max(MIN_SUMMARY_TOKENS, min(MAX_SUMMARY_TOKENS, share))
+
+    @property
+    def max_result_chars(self) -> int:
+        """How much of a tool result is shown, at three characters to a token."""
+        return max(MIN_RESULT_CHARS, int(self.context_tokens * RESULT_SHARE * 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The counts for one prompt. texts: tokens of each message's text by itself."""
 
-    context_tokens: int
     head_tokens: int
     message_tokens: int
     texts: Mapping[str, int]
-
-    @property
-    def reply_tokens(self) -> int:
-        """Room for the reply: at most a quarter of the window."""
-        return min(MAX_REPLY_TOKENS, self.context_tokens // 4)
-
-    @property
-    def budget_tokens(self) -> int:
-        """Room for the prompt."""
-        return self.context_tokens - self.reply_tokens
-
-    @property
-    def max_result_chars(self) -> int:
-        """How long a tool result may be, at three characters to a token."""
-        return max(MIN_RESULT_CHARS, int(self.context_tokens * RESULT_SHARE * 3))
 
     def count(self, message: ChatMessage) -> int:
         """Tokens of a message, with what the template puts around it and around each call."""
@@ -48,28 +66,31 @@ class Counted:
 class TokenCounts:
     """Asks the model for what was not counted before."""
 
-    def __init__(self, model: ChatModel, tools: Sequence[ToolSpec]) -> None:
-        self._model, self._tools = model, tools
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
         self._texts = _Remembered()
         self._heads = _Remembered()
         self._message_tokens = 0
 
-    async def of(self, system: str, messages: Sequence[ChatMessage]) -> Counted:
+    async def of(
+        self, system: str, tools: tuple[ToolSpec, ...], messages: Sequence[ChatMessage]
+    ) -> Counted:
         """Count a prompt's head and every message that may come into it."""
-        info = await self._model.describe()
         texts = dict.fromkeys(message_text(message) for message in messages)
         found = {text: self._texts.get(text) for text in texts}
         missing = [text for text, tokens in found.items() if tokens is None]
-        head = self._heads.get(system)
+        told = hash(tuple((tool.name, tool.description, str(tool.parameters)) for tool in tools))
+        key = f"{system}\0{told}"
+        head = self._heads.get(key)
         if missing or head is None:
-            measure = await self._model.measure(system, self._tools, missing)
+            measure = await self._model.measure(system, tools, missing)
             self._message_tokens, head = measure.message_tokens, measure.head_tokens
-            self._heads.put(system, head)
+            self._heads.put(key, head)
             for text, tokens in zip(missing, measure.text_tokens, strict=True):
                 found[text] = tokens
                 self._texts.put(text, tokens)
         counts = {text: tokens for text, tokens in found.items() if tokens is not None}
-        return Counted(info.context_tokens, head, self._message_tokens, counts)
+        return Counted(head, self._message_tokens, counts)
 
 
 class _Remembered:

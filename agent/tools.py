@@ -12,10 +12,18 @@ from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
 from agent.model import ToolSpec
 from agent.schema import input_schema
 from agent.search_tools import SEARCH_TOOLS
-from memory.errors import MemoryStoreError
+from agent.message_tool import MESSAGE_READ
+from agent.window import MAX_STORED_RESULT_CHARS, clipped
+from memory.errors import InvalidValue, MemoryStoreError
 from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
+"""What an agent is offered by default, in this order."""
+
+ALL_TOOLS: Mapping[str, MemoryTool] = {
+    tool.name: tool for tool in (*MEMORY_TOOLS.values(), MESSAGE_READ)
+}
+"""What an agent can be offered."""
 
 
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
@@ -25,11 +33,14 @@ def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
     )
 
 
-def run_call(scope: Scope, call: ToolCall) -> str:
-    """Run one call and return its result as text, an explanation when it was refused."""
-    tool = MEMORY_TOOLS.get(call.name)
+def run_call(scope: Scope, tools: Mapping[str, MemoryTool], call: ToolCall) -> str:
+    """Run one call and return its result as text, an explanation when it was refused.
+
+    tools: those of the agent, by name.
+    """
+    tool = tools.get(call.name)
     if tool is None:
-        known = ", ".join(MEMORY_TOOLS)
+        known = ", ".join(tools) or "none"
         return _refusal(scope, f"there is no tool {call.name[:80]!r}; use {known}")
     try:
         result = tool.run(scope, tool.arguments.model_validate(dict(call.arguments)))
@@ -38,25 +49,40 @@ def run_call(scope: Scope, call: ToolCall) -> str:
         return _refusal(scope, f"{_problems(error)}; {tool.name} takes {takes}")
     except MemoryStoreError as error:
         return _refusal(scope, str(error))
-    return clipped(tool.text(result), scope.max_chars)
+    return clipped(tool.text(result), MAX_STORED_RESULT_CHARS)
 
 
-def clipped(text: str, max_chars: int) -> str:
-    """A result no longer than the model can take; says what is missing."""
-    if len(text) <= max_chars:
-        return text
-    # The number has no more digits than the text's length: the note never exceeds its room.
-    kept = max(0, max_chars - len(_MISSING.format(count=len(text))))
-    return text[:kept] + _MISSING.format(count=len(text) - kept)
+def offered_tools(names: Sequence[str] | None) -> dict[str, MemoryTool]:
+    """The tools that an agent is offered, by name; None: the default ones.
+
+    Raises:
+        InvalidValue: there is no such tool.
+    """
+    if names is None:
+        return dict(MEMORY_TOOLS)
+    if unknown := [name for name in names if name not in ALL_TOOLS]:
+        known = ", ".join(ALL_TOOLS)
+        raise InvalidValue(f"there is no tool {unknown[0][:80]!a} for agents; there are {known}")
+    return {name: ALL_TOOLS[name] for name in dict.fromkeys(names)}
 
 
-_MISSING = "\n[{count} more characters; ask for fewer results]"
+def refusal(problem: str) -> str:
+    """What a model reads in place of the result of a call that was refused."""
+    return f"{_REFUSED}{problem}"
+
+
+def is_refusal(result: str) -> bool:
+    """Whether a result says that the call was refused."""
+    return result.startswith(_REFUSED)
+
+
+_REFUSED = "Error: "
 
 
 def _refusal(scope: Scope, problem: str) -> str:
     """What a model reads when its call was refused; as text that can be stored."""
     storable = problem.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-    return clipped(f"Error: {storable}", scope.max_chars)
+    return clipped(refusal(storable), scope.max_chars)
 
 
 def _problems(error: ValidationError) -> str:

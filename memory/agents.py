@@ -140,7 +140,8 @@ def delete_agent(transaction: Transaction, agent: Agent) -> Deleted:
     """Delete an agent, its messages, and the blocks and archive that no other agent has."""
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
     deleted_blocks = core_memory.remove_blocks(transaction, agent)
-    transaction.run("delete_messages", agent_key=agent.key)
+    for query in ("delete_messages", "delete_runs", "delete_steps"):
+        transaction.run(query, agent_key=agent.key)
     documents.remove_collection(transaction, agent.key)
     transaction.run("delete_agent", key=agent.key)
     passages = 0

@@ -12,7 +12,8 @@ MemoryStoreError
 │   ├── UnknownAgent
 │   ├── UnknownBlock
 │   ├── UnknownPassage
-│   └── UnknownMessage
+│   ├── UnknownMessage
+│   └── UnknownRun
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
@@ -139,6 +140,14 @@ class UnknownPassage(NotFound):
         super().__init__(
             f"no passage {passage_id!r} in the archive; archival_memory_search shows ids"
         )
+
+
+class UnknownRun(NotFound):
+    """There is no such run, or not for whoever asks."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"there is no run {run_id[:80]!a}; run_list shows an agent's runs")
 
 
 class InvalidValue(MemoryStoreError):

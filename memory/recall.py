@@ -118,6 +118,14 @@ def get_message(reader: Reader, agent: Agent, message_id: str) -> Message:
     return message_of(row)
 
 
+def numbered_message(reader: Reader, agent: Agent, number: int) -> Message:
+    """Return the agent's message with this sequence number, or raise UnknownMessage."""
+    row = reader.row("message_by_sequence", agent_key=agent.key, sequence=number)
+    if row is None:
+        raise UnknownMessage(f"number {number}")
+    return message_of(row)
+
+
 def last_sequence(reader: Reader, agent: Agent) -> int:
     """How many messages the agent has."""
     _, last = reader.rows("count_messages", agent_key=agent.key)[0]

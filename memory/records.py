@@ -21,13 +21,16 @@ DEFAULT_BLOCK_LIMIT_CHARS = 5_000
 class View:
     """What an agent's prompts begin with, the same to the byte until the next compaction.
 
-    head: the rendered system prompt; None: to be rendered anew. summary: of the messages that left
-    the window. seen: versions of the blocks, by id, that the model was last shown.
+    head: the sections of the system prompt by name, in order; empty: to be rendered anew.
+    summary: of the messages that left the window. seen: what the model was last shown of each
+    block, by label (see agent/context.py). steps_from: of the window's first turn, the steps before
+    this doc have left, too; its user message stays.
     """
 
-    head: str | None = None
+    head: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
-    seen: Mapping[str, int] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
+    steps_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from memory import agents, recall, requests
+from memory import agents, recall, requests, runs
 from memory.archival import passage_of
 from memory.database import Database
 from memory.embedder import Embedder
@@ -84,6 +84,7 @@ class MemoryStore:
             )
             opened.callback(self.embedding.close)
             requests.forget_old(self.database)
+            runs.forget_prompts(self.database)
             self._opened = opened.pop_all()
         self._working_set = WorkingSet()
         self._watchers: list[Callable[[Sequence[Change]], None]] = []

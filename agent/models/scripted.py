@@ -46,7 +46,8 @@ def measure(system: str, tools: Sequence[ToolSpec], texts: Sequence[str]) -> Mea
 class ScriptedModel:
     """Answers from a sequence, in order, or by a function of the prompt.
 
-    `prompts` holds every prompt it answered, in order.
+    `prompts` holds every prompt it answered, in order, but those that allow no call, as those for a
+    summary do; a sequence has no answer for them.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class ScriptedModel:
         prompt_tokens = _prompt_tokens(prompt)
         if prompt_tokens > self._context_tokens - max_tokens:
             raise PromptTooLong(prompt_tokens, self._context_tokens - max_tokens)
-        self.prompts.append(prompt)
         parsed = self._answer(prompt)
+        if prompt.allowed != frozenset():
+            self.prompts.append(prompt)
         text = _answer_text(parsed)
         if count_tokens(text) > max_tokens:
             parsed = Malformed(text, f"cut off after {max_tokens} tokens")
@@ -94,8 +96,10 @@ class ScriptedModel:
 def _in_order(answers: Iterator[Parsed]) -> Callable[[Prompt], Parsed]:
     given = 0
 
-    def answer(_prompt: Prompt) -> Parsed:
+    def answer(prompt: Prompt) -> Parsed:
         nonlocal given
+        if prompt.allowed == frozenset():
+            return Malformed("", "the script has no summaries")
         for parsed in answers:
             given += 1
             return parsed

@@ -22,6 +22,10 @@ WHERE agent_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGI
 SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
 FROM messages WHERE agent_key = $agent_key AND id = $id;
 
+-- name: message_by_sequence
+SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
+FROM messages WHERE agent_key = $agent_key AND sequence = $sequence;
+
 -- name: count_messages
 SELECT count(*), coalesce(max(sequence), 0) FROM messages WHERE agent_key = $agent_key;
 

@@ -1,11 +1,14 @@
 """Words the agent's tests share: making agents, saying what a model answers, looking at memory."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from agent.loop import Turn, TurnRunner
+from agent.live_run import LiveRun
+from agent.loop import AgentLoop
 from agent.memory_tools import Scope
 from agent.model import ChatModel, ToolCalls
-from agent.tools import run_call
+from agent.runs import Runs, Said
+from agent.tools import ALL_TOOLS, run_call
 from memory import agents, core_memory, events, recall
 from memory.agents import NewAgent
 from memory.records import Agent, Block, Event, Message, Origin, ToolCall
@@ -37,18 +40,22 @@ def remember(content: str) -> ToolCalls:
     return calls(call("core_memory_append", label="human", content=content))
 
 
-async def silent(_step: int, _what: str) -> None:
-    """Announce nothing."""
+def runs_on(store: MemoryStore, model: ChatModel) -> Runs:
+    """The runs of a process whose agents all think with this model."""
+    loop = AgentLoop(store, model)
+    return Runs(store, lambda _: nullcontext(loop))
 
 
-async def turn(store: MemoryStore, model: ChatModel, text: str, agent: str = "ada") -> Turn:
-    return await TurnRunner(store, model).run(agent, text, silent)
+async def turn(
+    store: MemoryStore, model: ChatModel, text: str, agent: str = "ada", run_id: str | None = None
+) -> LiveRun:
+    return await runs_on(store, model).message(Said(agent, text, "person:test", run_id))
 
 
 def use(store: MemoryStore, agent: Agent, name: str, /, **arguments: object) -> str:
     """Call one tool as a model does, in a transaction of its own."""
     with store.write(Origin(f"agent:{agent.name}", "test")) as transaction:
-        return run_call(Scope(store, transaction, agent), call(name, **arguments))
+        return run_call(Scope(store, transaction, agent), ALL_TOOLS, call(name, **arguments))
 
 
 def block_value(store: MemoryStore, agent: Agent, label: str = "human") -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.containment import ELEMENTS, release
-from agent.context import chat_message, render_blocks, system_prompt
+from agent.context import chat_message, render_blocks, render_head, system_prompt
 from agent.model import ChatMessage
 from memory.records import Block, NewMessage, ToolCall
 from memory.store import MemoryStore
@@ -17,7 +17,9 @@ from tests.agent.harness import new_agent
 
 def test_the_default_instructions_name_the_agent(store: MemoryStore) -> None:
     agent = new_agent(store, "Grace")
-    assert system_prompt(agent, ()).startswith("You are Grace, an agent with memory that lasts")
+    assert system_prompt(render_head(agent, ())).startswith(
+        "You are Grace, an agent with memory that lasts"
+    )
 
 
 def test_instructions_of_the_owner_replace_the_default_ones_and_the_blocks_stay(
@@ -25,14 +27,15 @@ def test_instructions_of_the_owner_replace_the_default_ones_and_the_blocks_stay(
 ) -> None:
     agent = new_agent(store, "Grace")
     state = store.agent_state("Grace")
-    prompt = system_prompt(replace(agent, system="Speak in rhymes."), state.blocks)
+    prompt = system_prompt(render_head(replace(agent, system="Speak in rhymes."), state.blocks))
     assert prompt == f"Speak in rhymes.\n\n{render_blocks(state.blocks)}"
 
 
 def test_an_unchanged_agent_has_the_same_head_to_the_byte(store: MemoryStore) -> None:
     new_agent(store, "Grace")
     first, second = store.agent_state("Grace"), store.agent_state("Grace")
-    assert system_prompt(first.agent, first.blocks) == system_prompt(second.agent, second.blocks)
+    one, other = (render_head(state.agent, state.blocks) for state in (first, second))
+    assert system_prompt(one) == system_prompt(other)
 
 
 def test_a_tool_call_keeps_its_id_name_and_arguments() -> None:

@@ -1,21 +1,24 @@
 """A turn, from a message to the agent's answer."""
 
+import anyio
 import pytest
 
 from agent.errors import TurnLimitReached
-from agent.loop import TurnRunner
+from agent.live_run import LiveRun
 from agent.model import Malformed, Reply
 from agent.models.scripted import ScriptedModel
+from memory import agents
 from memory.records import Agent, Block, ToolCall
 from memory.store import MemoryStore
 from tests.agent.harness import (
+    PERSON,
     add_block,
     block_value,
     call,
     calls,
     remember,
+    runs_on,
     said,
-    silent,
     stored_events,
     stored_messages,
     turn,
@@ -26,19 +29,19 @@ from tests.agent.harness import (
 
 async def test_text_ends_the_turn(store: MemoryStore, agent: Agent) -> None:
     done = await turn(store, ScriptedModel([Reply("Hello, Sam.")]), "Hello!")
-    assert (done.reply, done.steps, done.tools_used) == ("Hello, Sam.", 1, ())
+    assert (done.reply, done.run.steps, done.tools_used) == ("Hello, Sam.", 1, ())
     assert said(store, agent) == [("user", "Hello!"), ("assistant", "Hello, Sam.")]
 
 
-async def test_a_call_continues_it_and_the_model_sees_the_result_and_the_block(
+async def test_a_call_continues_it_and_the_model_sees_the_block_in_its_result(
     store: MemoryStore, agent: Agent
 ) -> None:
     model = ScriptedModel([remember("Likes tea."), Reply("Noted.")])
     done = await turn(store, model, "I like tea.")
-    assert (done.reply, done.steps, done.tools_used) == ("Noted.", 2, ("core_memory_append",))
+    assert (done.reply, done.run.steps, done.tools_used) == ("Noted.", 2, ("core_memory_append",))
     assert block_value(store, agent) == "Name: Sam\nLikes tea."
     system, *_, result = model.prompts[1].messages
-    assert "Name: Sam\nLikes tea." in system.content
+    assert system == model.prompts[0].messages[0]
     assert result.content == "Memory updated. Block human is now:\nName: Sam\nLikes tea."
 
 
@@ -80,15 +83,24 @@ async def test_text_beside_calls_is_stored_with_them_and_can_be_found(
     assert "assistant: Let me see, Darjeeling." in model.prompts[1].messages[-1].content
 
 
-async def test_each_stored_step_is_announced(store: MemoryStore, agent: Agent) -> None:
-    announced = []
-
-    async def announce(step: int, what: str) -> None:
-        announced.append((step, what, len(stored_messages(store, agent))))
-
+async def test_who_watches_a_run_learns_of_each_stored_step(
+    store: MemoryStore, agent: Agent
+) -> None:
     model = ScriptedModel([remember("Likes tea."), remember("Likes mate."), Reply("Noted.")])
-    await TurnRunner(store, model).run("ada", "Both.", announce)
-    assert announced == [(1, "core_memory_append", 3), (2, "core_memory_append", 5)]
+    live = LiveRun.new(agent.id, "run-1", "Both.", "person:test")
+    seen = list[tuple[int, str, int]]()
+
+    async def watch() -> None:
+        while not live.is_finished:
+            await live.change()
+            if live.doing and (live.run.steps, live.doing) not in [s[:2] for s in seen]:
+                seen.append((live.run.steps, live.doing, len(stored_messages(store, agent))))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await runs_on(store, model).take(live)
+    assert [step for step, _, _ in seen][:2] == [1, 2]
+    assert all(stored >= 1 + 2 * step for step, _, stored in seen[:2])
 
 
 async def test_tokens_are_summed_over_every_answer_unusable_ones_too(
@@ -96,9 +108,9 @@ async def test_tokens_are_summed_over_every_answer_unusable_ones_too(
 ) -> None:
     model = ScriptedModel([Malformed("x" * 40, "no call"), remember("Likes tea."), Reply("Noted.")])
     done = await turn(store, model, "I like tea.")
-    assert done.steps == 2
-    assert done.completion_tokens >= 10
-    assert done.prompt_tokens > 3 * 1_000
+    assert done.run.steps == 2
+    assert done.run.usage.completion_tokens >= 10
+    assert done.run.usage.prompt_tokens > 3 * 1_000
 
 
 async def test_a_turn_that_only_calls_ends_at_its_limit_and_keeps_what_it_stored(
@@ -114,9 +126,11 @@ async def test_a_turn_that_only_calls_ends_at_its_limit_and_keeps_what_it_stored
 async def test_after_such_a_turn_the_history_is_whole_and_the_next_turn_works(
     store: MemoryStore, agent: Agent
 ) -> None:
+    with store.write(PERSON) as transaction:
+        agents.update_agent(transaction, agent, {"settings": {"max_steps": 2}})
     endless = ScriptedModel(lambda prompt: remember("Likes tea."))
     with pytest.raises(TurnLimitReached):
-        await TurnRunner(store, endless, max_steps=2).run("ada", "I like tea.", silent)
+        await turn(store, endless, "I like tea.")
     model = ScriptedModel([Reply("Yes.")])
     assert (await turn(store, model, "Are you there?")).reply == "Yes."
     roles = [message.role for message in model.prompts[0].messages]

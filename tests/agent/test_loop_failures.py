@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from agent.errors import ContextTooSmall, InvalidReply
-from agent.loop import TurnRunner
 from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
+from agent.runs import Said
 from memory import agents
 from memory.embedder import Vectors
 from memory.errors import InvalidValue, UnknownAgent
@@ -23,8 +23,8 @@ from tests.agent.harness import (
     calls,
     new_agent,
     remember,
+    runs_on,
     said,
-    silent,
     stored_messages,
     turn,
 )
@@ -109,14 +109,14 @@ async def test_cancelling_while_the_model_thinks_stores_nothing_and_the_next_tur
     store: MemoryStore, agent: Agent
 ) -> None:
     model = Thinking()
-    runner = TurnRunner(store, model)
+    runs = runs_on(store, model)
     async with anyio.create_task_group() as group:
-        group.start_soon(runner.run, "ada", "Hello?", silent)
+        group.start_soon(runs.message, Said("ada", "Hello?", "person:test"))
         await model.asked.wait()
         group.cancel_scope.cancel()
     assert stored_messages(store, agent) == []
     model.answer.set()
-    assert (await runner.run("ada", "Hello?", silent)).reply == "Done."
+    assert (await runs.message(Said("ada", "Hello?", "person:test"))).reply == "Done."
 
 
 class Thinking(ScriptedModel):
@@ -146,10 +146,10 @@ async def test_two_turns_of_one_agent_run_one_after_the_other(
 ) -> None:
     model = Thinking()
     model.answer.set()
-    runner = TurnRunner(store, model)
+    runs = runs_on(store, model)
     async with anyio.create_task_group() as group:
         for number in range(5):
-            group.start_soon(runner.run, "ada", f"Message {number}", silent)
+            group.start_soon(runs.message, Said("ada", f"Message {number}", "person:test"))
     assert model.most_at_once == 1
     assert [role for role, _ in said(store, agent)] == ["user", "assistant"] * 5
     assert [m.sequence for m in stored_messages(store, agent)] == list(range(1, 11))
@@ -158,10 +158,10 @@ async def test_two_turns_of_one_agent_run_one_after_the_other(
 async def test_turns_of_two_agents_run_side_by_side(store: MemoryStore, agent: Agent) -> None:
     new_agent(store, "grace")
     model = Thinking()
-    runner = TurnRunner(store, model)
+    runs = runs_on(store, model)
     async with anyio.create_task_group() as group:
-        group.start_soon(runner.run, "ada", "Hello.", silent)
-        group.start_soon(runner.run, "grace", "Hello.", silent)
+        group.start_soon(runs.message, Said("ada", "Hello.", "person:test"))
+        group.start_soon(runs.message, Said("grace", "Hello.", "person:test"))
         await model.asked.wait()
         while model.at_once < 2:
             await anyio.lowlevel.checkpoint()

@@ -75,7 +75,7 @@ async def test_results_that_overfill_the_window_are_shown_shorter_and_stored_who
     shown = [m.content for m in model.prompts[-1].messages if m.role == "tool"][-6:]
     stored = [m.content for m in stored_messages(store, agent) if m.role == "tool"][-6:]
     assert all(len(short) < len(whole) for short, whole in zip(shown, stored, strict=True))
-    assert all("more characters; ask for fewer results]" in short for short in shown)
+    assert all("more characters; " in short for short in shown)
 
 
 async def test_a_search_inside_a_turn_does_not_find_the_turn_itself(

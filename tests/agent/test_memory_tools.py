@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.memory_tools import Scope
-from agent.tools import MEMORY_TOOLS, run_call
+from agent.tools import ALL_TOOLS, MEMORY_TOOLS, run_call
 from memory.records import Agent, Block
 from memory.store import MemoryStore
 from tests.agent.harness import (
@@ -223,7 +223,9 @@ def test_an_empty_text_where_one_is_needed_is_refused(
 def test_a_tool_that_writes_needs_a_transaction(store: MemoryStore, agent: Agent) -> None:
     with store.read() as reader, pytest.raises(TypeError, match="needs a transaction"):
         run_call(
-            Scope(store, reader, agent), call("core_memory_append", label="human", content="x")
+            Scope(store, reader, agent),
+            ALL_TOOLS,
+            call("core_memory_append", label="human", content="x"),
         )
 
 
@@ -256,7 +258,7 @@ def test_whatever_is_edited_the_block_is_what_the_rules_say_and_never_too_long(
         scope = Scope(shared_store, transaction, agent)
         for tool, one, other, line in edits:
             arguments, value = edited(expected, tool, one, other, line)
-            result = run_call(scope, call(tool, label="note", **arguments))
+            result = run_call(scope, ALL_TOOLS, call(tool, label="note", **arguments))
             if value is not None and len(value) <= 20:
                 expected = value
                 assert result == f"Memory updated. Block note is now:\n{value}"

@@ -2,24 +2,22 @@
 
 import pytest
 
-from agent.loop import TurnRunner
 from agent.model import Reply
 from agent.models.scripted import ScriptedModel
 from memory.errors import KeyReused
 from memory.records import Agent
 from memory.store import MemoryStore
-from tests.agent.harness import block_value, remember, said, silent
+from tests.agent.harness import block_value, remember, said, turn
 
 
 async def test_a_turn_that_has_ended_returns_its_reply_without_thinking(
     store: MemoryStore, agent: Agent
 ) -> None:
     model = ScriptedModel([remember("Ada sails."), Reply("Noted.")])
-    runner = TurnRunner(store, model)
-    first = await runner.run(agent.id, "I sail.", silent, "turn-1")
+    first = await turn(store, model, "I sail.", run_id="run-1")
     stored = said(store, agent)
-    again = await runner.run(agent.id, "I sail.", silent, "turn-1")
-    assert (again.reply, again.steps, again.tools_used) == ("Noted.", 2, first.tools_used)
+    again = await turn(store, model, "I sail.", run_id="run-1")
+    assert (again.reply, again.run.steps, again.tools_used) == ("Noted.", 2, first.tools_used)
     assert said(store, agent) == stored
 
 
@@ -27,13 +25,9 @@ async def test_a_turn_that_was_broken_off_goes_on_after_its_last_stored_step(
     store: MemoryStore, agent: Agent
 ) -> None:
     with pytest.raises(LookupError):  # the model has no more to say, as if its process had died
-        await TurnRunner(store, ScriptedModel([remember("Ada sails.")])).run(
-            agent.id, "I sail.", silent, "turn-1"
-        )
-    turn = await TurnRunner(store, ScriptedModel([Reply("Noted.")])).run(
-        agent.id, "I sail.", silent, "turn-1"
-    )
-    assert (turn.reply, turn.steps, turn.tools_used) == ("Noted.", 2, ("core_memory_append",))
+        await turn(store, ScriptedModel([remember("Ada sails.")]), "I sail.", run_id="run-1")
+    done = await turn(store, ScriptedModel([Reply("Noted.")]), "I sail.", run_id="run-1")
+    assert (done.reply, done.run.steps, done.tools_used) == ("Noted.", 2, ("core_memory_append",))
     assert [role for role, _ in said(store, agent)] == ["user", "assistant", "tool", "assistant"]
     assert block_value(store, agent).count("Ada sails.") == 1
 
@@ -41,7 +35,7 @@ async def test_a_turn_that_was_broken_off_goes_on_after_its_last_stored_step(
 async def test_another_message_under_the_key_of_a_turn_is_refused(
     store: MemoryStore, agent: Agent
 ) -> None:
-    runner = TurnRunner(store, ScriptedModel([Reply("Noted."), Reply("Hm.")]))
-    await runner.run(agent.id, "I sail.", silent, "turn-1")
+    model = ScriptedModel([Reply("Noted."), Reply("Hm.")])
+    await turn(store, model, "I sail.", run_id="run-1")
     with pytest.raises(KeyReused):
-        await runner.run(agent.id, "I row.", silent, "turn-1")
+        await turn(store, model, "I row.", run_id="run-1")

@@ -7,7 +7,7 @@ import pytest
 
 from agent.memory_tools import Scope
 from agent.search_tools import ArchivalSearch, search_archive
-from agent.tools import run_call
+from agent.tools import ALL_TOOLS, run_call
 from memory import agents, archival, recall
 from memory.embedder import Embedder
 from memory.records import Agent, NewMessage, NewPassage
@@ -214,7 +214,7 @@ def test_a_turn_does_not_find_its_own_messages(
     with store.read() as reader:
         own = recall.newest_messages(reader, talked, ["user"], recall.Span(), 1)[0]
         scope = Scope(store, reader, talked, before_doc=own.doc)
-        result = run_call(scope, call("conversation_search", query=query))
+        result = run_call(scope, ALL_TOOLS, call("conversation_search", query=query))
     assert "I planted indigo." in result
     assert "Where is" not in result
 

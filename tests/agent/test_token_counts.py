@@ -28,46 +28,46 @@ def user(text: str) -> ChatMessage:
 
 async def test_a_text_is_measured_once_and_only_what_is_new_is_asked_for() -> None:
     model = Counting()
-    counts = TokenCounts(model, ())
-    await counts.of("head", [user("one"), user("one"), user("two")])
-    counted = await counts.of("head", [user("one"), user("two"), user("three")])
-    await counts.of("head", [user("three"), user("one")])
+    counts = TokenCounts(model)
+    await counts.of("head", (), [user("one"), user("one"), user("two")])
+    counted = await counts.of("head", (), [user("one"), user("two"), user("three")])
+    await counts.of("head", (), [user("three"), user("one")])
     assert model.measured == [("head", ["one", "two"]), ("head", ["three"])]
     assert counted.count(user("three")) == count_tokens("three") + counted.message_tokens
 
 
 async def test_agents_that_alternate_do_not_forget_each_others_heads() -> None:
     model = Counting()
-    counts = TokenCounts(model, ())
+    counts = TokenCounts(model)
     for _ in range(3):
         for head in ("one", "two", "three"):
-            await counts.of(head, [user("hello")])
+            await counts.of(head, (), [user("hello")])
     assert len(model.measured) == 3
 
 
 async def test_what_is_needed_now_is_counted_however_much_was_counted_before() -> None:
-    counts = TokenCounts(Counting(), ())
+    counts = TokenCounts(Counting())
     long = [user(str(number) * 100_000) for number in range(50)]
-    counted = await counts.of("head", long)
+    counted = await counts.of("head", (), long)
     assert all(counted.count(message) > 25_000 for message in long)
 
 
 async def test_what_was_used_last_is_remembered_longest() -> None:
     model = Counting()
-    counts = TokenCounts(model, ())
+    counts = TokenCounts(model)
     for number in range(100):
-        await counts.of("head", [user("asked every time"), user(f"{number}" * 50_000)])
+        await counts.of("head", (), [user("asked every time"), user(f"{number}" * 50_000)])
     measured = [text for _, texts in model.measured for text in texts]
     assert measured.count("asked every time") == 1
     assert [head for head, _ in model.measured] == ["head"] * 100
 
 
 async def test_each_call_counts_with_what_the_template_puts_around_it() -> None:
-    counts = TokenCounts(Counting(), ())
+    counts = TokenCounts(Counting())
     one = ToolCall("1", "conversation_search", {"query": "tea"})
     single = ChatMessage("assistant", "", (one,))
     double = ChatMessage("assistant", "", (one, one))
-    counted = await counts.of("head", [single, double])
+    counted = await counts.of("head", (), [single, double])
     assert counted.count(single) >= counted.message_tokens + count_tokens(
         '{"name": "conversation_search", "arguments": {"query": "tea"}}'
     )

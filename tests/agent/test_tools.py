@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from agent.memory_tools import Scope
 from agent.models.tool_schema import find_violation
-from agent.tools import MEMORY_TOOLS, clipped, run_call, tool_specs
+from agent.tools import ALL_TOOLS, MEMORY_TOOLS, run_call, tool_specs
+from agent.window import clipped
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, call, use
@@ -109,7 +110,9 @@ def test_a_result_is_no_longer_than_the_model_can_take_and_says_what_is_missing(
 ) -> None:
     with store.write(PERSON) as transaction:
         scope = Scope(store, transaction, agent, max_chars=200)
-        result = run_call(scope, call("core_memory_append", label="human", content="x" * 1_000))
+        result = run_call(
+            scope, ALL_TOOLS, call("core_memory_append", label="human", content="x" * 1_000)
+        )
     shown, note = result.split("\n[")
     whole = f"Memory updated. Block human is now:\nName: Sam\n{'x' * 1_000}"
     assert whole.startswith(shown)

@@ -1,0 +1,76 @@
+"""Calls that wait for a person: how they are kept in a run's row, and what is decided of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agent.model import ToolCalls
+from memory.records import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A step that was thought and waits: nothing of it has been done.
+
+    waiting: ids of the calls that a person must approve. until: when silence becomes a no.
+    """
+
+    answer: ToolCalls
+    waiting: tuple[str, ...]
+    until: datetime
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls that a person must approve."""
+        return tuple(call for call in self.answer.calls if call.id in self.waiting)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a run keeps it."""
+        return {
+            "text": self.answer.text,
+            "calls": [
+                {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
+                for call in self.answer.calls
+            ],
+            "waiting": list(self.waiting),
+            "until": self.until.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Pending":
+        """Read what to_json wrote."""
+        calls = tuple(ToolCall(**call) for call in kept["calls"])
+        return cls(
+            ToolCalls(calls, kept["text"]),
+            tuple(kept["waiting"]),
+            datetime.fromisoformat(kept["until"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided of one call, and why."""
+
+    approve: bool
+    reason: str = ""
+
+
+Decisions = Mapping[str, Decision]
+"""By the id of the call."""
+
+
+def denied(decision: Decision) -> str:
+    """What the model reads in place of the result of a call that a person denied."""
+    because = f": {decision.reason}" if decision.reason else ""
+    return f"Denied by the person{because}. The call was not made."
+
+
+def is_denied(result: str) -> bool:
+    """Whether a result says that a person denied the call."""
+    return result.startswith("Denied by the person")
+
+
+def all_of(waiting: Sequence[str], decision: Decision) -> Decisions:
+    """The same decision for every call that waits."""
+    return dict.fromkeys(waiting, decision)
