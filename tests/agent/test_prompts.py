@@ -15,6 +15,7 @@ VALUES = {
         "metadata": "- chars_current=9\n- chars_limit=5000",
         "value": "Name: Sam",
     },
+    "tool_rules": {"rules": "- finish ends your turn."},
     "retry": {"problem": "cut off by the token limit"},
 }
 
@@ -40,6 +41,7 @@ The user.
 Name: Sam
 </value>
 </human>""",
+    "tool_rules": "<tool_usage_rules>\n- finish ends your turn.\n</tool_usage_rules>",
     "retry": "[Your last output could not be used: cut off by the token limit. Answer again,"
     " shorter.]",
 }
