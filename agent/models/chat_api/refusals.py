@@ -22,11 +22,18 @@ _WINDOW: Final = re.compile(
     r"|context (?:size|window|length)(?: is| of)?|\bn_ctx\"?:?)\s*\(?(\d{1,9})",
     re.IGNORECASE,
 )
-_PROMPT: Final = re.compile(
-    r"resulted in (\d{1,9})|(\d{1,9}) in the messages|has (\d{1,9}) input tokens"
-    r"|prompt \(length (\d{1,9})\)|\bn_prompt_tokens\"?:?\s*(\d{1,9})|first (\d{1,9}) tokens"
-    r"|request \((\d{1,9}) tokens\)|you requested (\d{1,9}) tokens",
-    re.IGNORECASE,
+_PROMPT: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\bn_prompt_tokens\"?:?\s*(\d{1,9})",
+        r"resulted in (\d{1,9})",
+        r"(\d{1,9}) in the messages",
+        r"has (\d{1,9}) input tokens",
+        r"prompt \(length (\d{1,9})\)",
+        r"request \((\d{1,9}) tokens\)",
+        r"first (\d{1,9}) tokens",
+        r"requested (\d{1,9}) tokens",  # with the room for the reply, so last
+    )
 )
 
 
@@ -52,7 +59,10 @@ def read_refusal(body: str) -> Refusal:
     message, said = _message(value), json.dumps(value)
     if _TOO_LONG.search(said) is None:
         return Refusal(message)
-    return Refusal(message, True, _number(_WINDOW, said), _number(_PROMPT, said))
+    window = _number(_WINDOW, said)
+    counts = (_number(pattern, said) for pattern in _PROMPT)
+    prompt = next((count for count in counts if count is not None), None)
+    return Refusal(message, True, window, prompt)
 
 
 def _message(value: object) -> str:
@@ -69,6 +79,4 @@ def _message(value: object) -> str:
 
 def _number(pattern: re.Pattern[str], text: str) -> int | None:
     found = pattern.search(text)
-    if found is None:
-        return None
-    return next(int(group) for group in found.groups() if group)
+    return int(found[1]) if found else None

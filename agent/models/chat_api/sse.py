@@ -50,7 +50,7 @@ class SseDecoder:
         if field == "data":
             self._data.append(value)
         elif field == "error":  # llama-server, in this form of its own
-            self._data.append(f'{{"error": {value}}}')
+            return [f'{{"error": {value}}}']
         return []
 
 

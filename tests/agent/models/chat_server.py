@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ChatServer:
     about: dict[str, Any] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
 
     @property
     def url(self) -> str:
@@ -47,15 +48,14 @@ class ChatServer:
         return [request for request in self.requests if request.path.endswith("/completions")]
 
     async def serve(self, stream: SocketStream) -> None:
+        self.connections += 1
         async with stream:
             try:
                 while (request := await read_request(stream)) is not None:
                     self.requests.append(request)
                     await self._reply_to(request)(stream)
-            except (anyio.BrokenResourceError, anyio.EndOfStream):
-                return
-            except anyio.ClosedResourceError:
-                return
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+                return  # one of the two sides has hung up
 
     def _reply_to(self, request: Request) -> Reply:
         if request.path.endswith("/chat/completions"):
@@ -68,9 +68,9 @@ class ChatServer:
 
 @asynccontextmanager
 async def chat_server(*replies: Reply, **about: Any) -> AsyncIterator[ChatServer]:
-    server = ChatServer(replies=list(replies))
+    server = ChatServer(about=about, replies=list(replies))
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        server.port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        server.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no database here
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, server.serve)
             yield server
@@ -143,7 +143,9 @@ def sse(*events: Any) -> bytes:
 
 
 def delta(content: str | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": {"content": content, **more}, "finish_reason": finish}]}
+    return {
+        "choices": [{"index": 0, "delta": {"content": content, **more}, "finish_reason": finish}]
+    }
 
 
 def call_delta(index: int | None, name: str | None, arguments: str, id: str = "") -> dict[str, Any]:
