@@ -4,11 +4,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import anyio
 
-from agent.loop import TurnRunner
 from agent.models.endpoint import EndpointModel
 from agent.models.spec import Endpoint
 
@@ -16,14 +15,17 @@ MAX_KEPT: Final = 16
 """Models that nobody uses now, with what is known of them: window, token counts, connections."""
 
 
+Runner = TypeVar("Runner")
+
+
 @dataclass(slots=True)
-class _Kept:
+class _Kept(Generic[Runner]):
     model: EndpointModel
-    runner: TurnRunner
+    runner: Runner
     users: int = 0
 
 
-class EndpointModels:
+class EndpointModels(Generic[Runner]):
     """Keeps what is known of each endpoint from turn to turn; a local model is not its matter.
 
     Args:
@@ -34,13 +36,13 @@ class EndpointModels:
     def __init__(
         self,
         make_model: Callable[[Endpoint], EndpointModel],
-        make_runner: Callable[[EndpointModel], TurnRunner],
+        make_runner: Callable[[EndpointModel], Runner],
     ) -> None:
         self._make_model, self._make_runner = make_model, make_runner
-        self._kept: OrderedDict[Endpoint, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Endpoint, _Kept[Runner]] = OrderedDict()
 
     @asynccontextmanager
-    async def use(self, endpoint: Endpoint) -> AsyncIterator[TurnRunner]:
+    async def use(self, endpoint: Endpoint) -> AsyncIterator[Runner]:
         """A runner on this endpoint; nobody waits for it."""
         kept = self._kept.get(endpoint)
         if kept is None:

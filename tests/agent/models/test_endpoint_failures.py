@@ -39,7 +39,8 @@ async def failure(server: ChatServer, model: EndpointModel) -> str:
 
 async def test_a_server_that_fails_for_a_moment_is_asked_again() -> None:
     busy = json_reply({"error": {"message": "slow down"}}, 429, "Retry-After: 0")
-    broken = json_reply({"error": {"message": "oops"}}, 500)
+    past = "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"
+    broken = json_reply({"error": {"message": "oops"}}, 500, past)
 
     async def hangs_up(stream: SocketStream) -> None:
         await stream.aclose()
