@@ -4,7 +4,10 @@ AgentError
 ├── ModelError               the chat model could not do its work
 │   ├── ModelNotConfigured   no model is set for this agent
 │   ├── ModelFileInvalid     missing, truncated or not a GGUF file
+│   ├── ModelSpecInvalid     the string that names a model is none
 │   ├── ModelUnavailable     the engine is not installed or cannot load the file
+│   ├── EndpointUnreachable  a model server does not answer
+│   ├── EndpointFailed       it refuses, or answers what cannot be used
 │   ├── ModelCrashed         the worker process died or hung
 │   ├── ToolSchemaInvalid    a tool's JSON schema cannot be offered to a model
 │   └── PromptTooLong        the prompt does not fit the window
@@ -35,8 +38,8 @@ class ModelNotConfigured(ModelError):
     def __init__(self) -> None:
         super().__init__(
             "no language model is configured, so agent_message cannot run; set `model` in"
-            " config.toml, MNEMON_MODEL or --model to the path of a GGUF file (the memory tools"
-            " work without one)"
+            " config.toml, MNEMON_MODEL or --model to the path of a GGUF file or a server's model"
+            " such as ollama:qwen3 (the memory tools work without one)"
         )
 
 
@@ -48,8 +51,32 @@ class ModelFileInvalid(ModelError):
         super().__init__(f"model {str(path)!r} {problem}; set `model` to the path of a GGUF file")
 
 
+class ModelSpecInvalid(ModelError):
+    """The string that names a model is neither a path nor a model of a server we know."""
+
+    def __init__(self, spec: str, problem: str) -> None:
+        self.spec, self.problem = spec, problem
+        super().__init__(f"model {spec[:200]!r} {problem}")
+
+
 class ModelUnavailable(ModelError):
     """The engine is not installed or refused the file."""
+
+
+class EndpointUnreachable(ModelError):
+    """The server of a model cannot be reached, or does not answer in time."""
+
+    def __init__(self, model: str, problem: str, hint: str) -> None:
+        self.model, self.problem, self.hint = model, problem, hint
+        super().__init__(f"the server of model {model} {problem}; {hint}")
+
+
+class EndpointFailed(ModelError):
+    """The server of a model refused, or its answer is of no use; nothing was stored."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        self.model, self.problem = model, problem
+        super().__init__(f"the server of model {model} {problem}; nothing of this step was stored")
 
 
 class ModelCrashed(ModelError):

@@ -39,7 +39,7 @@ class Create(Once):
     description: str = ""
     system: str = ""
     timezone: str = "UTC"
-    model: str | None = Field(None, description="GGUF file.")
+    model: str | None = Field(None, description="GGUF file, or KIND:NAME of a server.")
     tags: list[str] = Field(default_factory=list)
     blocks: list[NewBlock] | None = Field(None, description="Default: persona, human.")
 
@@ -51,7 +51,7 @@ class Update(ChangesAgent):
     description: str | None = Field(None, description="What it is for.")
     system: str | None = Field(None, description="Instructions to its model; empty: the default.")
     timezone: str | None = None
-    model: str | None = Field(None, description="GGUF file.")
+    model: str | None = Field(None, description="GGUF file, or KIND:NAME of a server.")
     tags: list[str] | None = None
     blocks: list[BlockChange] | None = Field(None, description="Blocks to change or add.")
 

@@ -1,9 +1,9 @@
 """The tools for hosts that delegate: managing agents, and giving them a message."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agent.models.spec import GgufFile, parse_spec
 from memory import agents, blocks, core_memory
 from memory.errors import InvalidValue
 from memory.records import Agent, Block
@@ -212,9 +212,14 @@ def new_agent(arguments: Create) -> agents.NewAgent:
 
 
 def _check_model(model: str | None) -> None:
-    """Refuse a path that means another file wherever mnemon is started."""
-    if model and not expanded(Path(model)).is_absolute():
-        raise InvalidValue(f"model {model[:200]!r} is no absolute path; give the whole path")
+    """Refuse what names no model, or a path that means another file wherever mnemon is started.
+
+    Raises:
+        ModelSpecInvalid: says what is wrong with it.
+    """
+    found = parse_spec(model) if model else None
+    if isinstance(found, GgufFile) and not expanded(found.path).is_absolute():
+        raise InvalidValue(f"model {model!r} is no absolute path; give the whole path")
 
 
 def _change_block(transaction: Transaction, agent: Agent, change: BlockChange) -> None:

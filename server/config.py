@@ -10,17 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from agent.errors import ModelSpecInvalid
+from agent.models.spec import Endpoint, GgufFile, ModelSpec, normal_url, origin_of, parse_spec
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
 from server.registry import DEFAULT_TOOLSET, Toolset
 
 PREFIX = "MNEMON_"
 
-OWN_SETTINGS = ("embedder", "model", "context_tokens", "model_threads", "hnsw_threshold")
-"""Settings that an owner has for all its hosts."""
+OWN_SETTINGS = (
+    "embedder",
+    "model",
+    "model_key_url",
+    "context_tokens",
+    "model_threads",
+    "hnsw_threshold",
+)
+"""Settings that an owner has for all its hosts, and tells."""
 
+SECRETS = ("model_key",)
+"""Settings of an owner that nobody is told."""
+
+_KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 _HUB = re.compile(r"sentence-transformers:.+")
 EMBEDDERS = "'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'"
 
@@ -36,7 +49,13 @@ class Settings(BaseModel):
 
     data: str = Field("", description="Directory of the memory; ':memory:' keeps nothing.")
     embedder: str = Field("minilm", description=EMBEDDERS + ".")
-    model: Path | None = Field(None, description="GGUF file of the agents' language model.")
+    model: str | None = Field(
+        None, description="Language model of the agents: a GGUF file, or KIND:NAME of a server."
+    )
+    model_key: SecretStr | None = Field(None, description="Key for that server.")
+    model_key_url: str | None = Field(
+        None, description="Another server that the key is for instead, by its base URL."
+    )
     context_tokens: int | None = Field(
         None, ge=512, le=1_000_000, description="Context window to use; default 8192."
     )
@@ -67,6 +86,48 @@ class Settings(BaseModel):
         if spec in ("minilm", "none") or _HUB.fullmatch(spec):
             return spec
         raise ValueError(f"it can be {EMBEDDERS}")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _check_model(cls, spec: Any) -> Any:
+        if isinstance(spec, str | Path) and str(spec):
+            try:
+                return str(parse_spec(str(spec)))
+            except ModelSpecInvalid as error:
+                raise ValueError(f"it {error.problem}") from None
+        return spec or None
+
+    @field_validator("model_key")
+    @classmethod
+    def _check_model_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not _KEY.fullmatch(key.get_secret_value()):
+            raise ValueError("it has characters that no key has: spaces, line ends or others")
+        return key
+
+    @field_validator("model_key_url")
+    @classmethod
+    def _check_model_key_url(cls, url: str | None) -> str | None:
+        try:
+            return url and normal_url(url, url)
+        except ModelSpecInvalid as error:
+            raise ValueError(f"it {error.problem}") from None
+
+    @property
+    def model_spec(self) -> ModelSpec | None:
+        """The agents' model."""
+        return parse_spec(self.model) if self.model else None
+
+    def key_for(self, endpoint: Endpoint) -> str | None:
+        """The key, if it is for this server.
+
+        An agent's model may be named by a host, and hosts read texts of strangers: no name that
+        they can give may carry the key to a server which the person has not named for it.
+        """
+        model = self.model_spec
+        named = self.model_key_url or (model.base_url if isinstance(model, Endpoint) else None)
+        if self.model_key is None or named is None or origin_of(named) != endpoint.origin:
+            return None
+        return self.model_key.get_secret_value()
 
     @property
     def directory(self) -> Path | None:
@@ -101,7 +162,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         _check(layer)
     merged = {key: value for layer in layers for key, value in layer.values.items()}
     if merged.get("model"):
-        merged["model"] = expanded(Path(merged["model"])).absolute()
+        merged["model"] = located(merged["model"])
     directory = data if data == IN_MEMORY else absolute(data)
     return Settings.model_validate({**merged, "data": directory})
 
@@ -130,8 +191,30 @@ def _from_file(data: str) -> _Layer:
         raise ConfigError(f"{path}: 'data' cannot stand in the directory it would name; remove it")
     model = values.get("model")
     if isinstance(model, str) and model:
-        values["model"] = str(path.parent / expanded(Path(model)))  # relative to the file
+        values["model"] = _beside(path, model)
     return _Layer(str(path), values)
+
+
+def located(spec: str) -> str:
+    """A model's spec that means the same wherever a process runs.
+
+    Raises:
+        ModelSpecInvalid: it names no model.
+    """
+    match parse_spec(spec):
+        case GgufFile(path):
+            return str(expanded(path).absolute())
+        case Endpoint() as endpoint:
+            return str(endpoint)
+
+
+def _beside(config: Path, spec: str) -> str:
+    """A spec in config.toml, where a path is relative to that file."""
+    try:
+        found = parse_spec(spec)
+    except ModelSpecInvalid:
+        return spec  # told about with the other settings
+    return str(config.parent / expanded(found.path)) if isinstance(found, GgufFile) else spec
 
 
 def expanded(path: Path) -> Path:
@@ -155,6 +238,7 @@ def _check(layer: _Layer) -> None:
                 f"{layer.place}: there is no setting {key!r}; known: {known}"
             ) from None
         said = problem["msg"].removeprefix("Value error, ")
+        value = "what it is" if key in SECRETS else repr(problem["input"])
         raise ConfigError(
-            f"{layer.place}: {key} cannot be {problem['input']!r}: {said[:1].lower()}{said[1:]}"
+            f"{layer.place}: {key} cannot be {value}: {said[:1].lower()}{said[1:]}"
         ) from None

@@ -13,7 +13,7 @@ from mcp_types import CLIENT_INFO_META_KEY
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from server.callers import printable_name
-from server.config import OWN_SETTINGS, ConfigError, Settings, load_settings
+from server.config import OWN_SETTINGS, SECRETS, ConfigError, Settings, load_settings
 from server.owner_link import AGREED
 from server.registry import DEFAULT_TOOLSET, Toolset
 
@@ -75,6 +75,7 @@ def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
         for name in OWN_SETTINGS
         if getattr(own, name) != getattr(wanted, name)
     ]
+    others += [f"another {name}" for name in SECRETS if getattr(own, name) != getattr(wanted, name)]
     if not others:
         return Welcome(AGREED, toolset=wanted.toolset)
     note = (

@@ -110,7 +110,9 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embedder", default=absent, help="minilm, none, or sentence-transformers:NAME"
     )
-    parser.add_argument("--model", default=absent, help="GGUF file of the agents' language model")
+    parser.add_argument(
+        "--model", default=absent, help="agents' language model: a GGUF file, or ollama:NAME etc."
+    )
     parser.add_argument(
         "--context-tokens", default=absent, type=int, help="context window to use (8192)"
     )

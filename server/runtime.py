@@ -4,19 +4,21 @@ Imported late, by app.py, so that a host has its first answer before DuckDB is l
 """
 
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
-from typing import Self
+from typing import Self, assert_never
 
 import anyio.to_thread
 
 from agent.errors import ModelNotConfigured
 from agent.loop import TurnRunner
+from agent.models.endpoint import EndpointModel
 from agent.models.llama import LlamaModel
+from agent.models.spec import Endpoint, GgufFile, parse_spec
 from agent.turn_locks import TurnLocks
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
 from server.config import Settings, expanded
+from server.endpoint_models import EndpointModels
 from server.models import LoadedModel
 
 
@@ -42,6 +44,14 @@ class Runtime:
             ),
             lambda model: TurnRunner(self.store, model, locks=locks),
         )
+        self._endpoints = EndpointModels(
+            lambda endpoint: EndpointModel(
+                endpoint,
+                key=settings.key_for(endpoint),
+                context_tokens=settings.context_tokens,
+            ),
+            lambda model: TurnRunner(self.store, model, locks=locks),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,15 +64,23 @@ class Runtime:
 
         Raises:
             ModelNotConfigured: neither is set.
+            ModelSpecInvalid: the agent's is none, as an older version may have stored it.
         """
-        path = Path(agent.model) if agent.model else self._settings.model
-        if path is None:
+        spec = agent.model or self._settings.model
+        if not spec:
             raise ModelNotConfigured
-        return self._model.use(expanded(path))
+        match parse_spec(spec):
+            case GgufFile(path):
+                return self._model.use(expanded(path))
+            case Endpoint() as endpoint:
+                return self._endpoints.use(endpoint)
+            case _ as never:
+                assert_never(never)
 
     async def aclose(self) -> None:
-        """End the model's process, finish the store's work and release the file."""
+        """End the model's process and connections, finish the store's work and release the file."""
         try:
             await self._model.aclose()
+            await self._endpoints.aclose()
         finally:
             await anyio.to_thread.run_sync(self.store.close)

@@ -42,6 +42,28 @@ def read_output(text: str, cut: bool, prompt: Prompt, style: CallStyle) -> Parse
     return held_to(prompt, parsed)
 
 
+def read_calls(calls: Sequence[tuple[str, str]], text: str, cut: bool, prompt: Prompt) -> Parsed:
+    """Read calls that a server has told apart: each a name, and arguments as JSON text.
+
+    Args:
+        text: what was said beside them, reasoning included.
+        cut: whether the token limit ended the answer.
+        prompt: what was asked.
+    """
+    try:
+        read = tuple(_told_call(name, arguments, prompt.tools) for name, arguments in calls)
+    except _Unreadable as problem:
+        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+    return held_to(prompt, ToolCalls(read, _without_reasoning(text)))
+
+
+def _told_call(name: str, arguments: str, tools: Sequence[ToolSpec]) -> ToolCall:
+    value, end = _decode(arguments, 0) if arguments.strip() else ({}, 0)
+    if arguments[end:].strip():
+        raise _Unreadable(f"text after the arguments of {name}: {arguments[end:].strip()[:80]!r}")
+    return _valid_call({"name": name, "arguments": value}, tools)
+
+
 def held_to(prompt: Prompt, parsed: Parsed) -> Parsed:
     """The answer, or Malformed when the prompt does not allow it now."""
     names = ", ".join(tool.name for tool in prompt.callable_tools)

@@ -9,17 +9,25 @@ from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import anyio
+
+from agent.errors import ModelError
+from agent.models.chat_api.http import EndpointOptions
+from agent.models.endpoint import EndpointModel
 from agent.models.model_file import check_model_file
+from agent.models.spec import Endpoint, GgufFile
 from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
 from memory.inspection import Inspection, inspect_file
-from server.config import Settings
+from server.config import Settings, expanded
 from server.console import Console
 from server.errors import describe_operator_error
 from server.owner_questions import ask_owner, describe_owner
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 State = Literal["ok", "note", "problem"]
 
@@ -59,14 +67,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
         settings = settings.model_copy(update=_in_force(status))
     yield _vss()
     yield _embedder(settings.embedder, embedded_by)
-    yield _model(settings.model)
+    yield _model(settings)
 
 
 def _in_force(status: dict[str, Any]) -> dict[str, Any]:
     """The settings of the owner, which are those of all its hosts, whatever was given here."""
-    settings = dict(status["settings"])
-    settings["model"] = Path(settings["model"]) if settings["model"] else None
-    return settings
+    return dict(status["settings"])
 
 
 def _database(path: Path | None) -> Generator[Finding, None, str | None]:
@@ -130,13 +136,41 @@ def _embedder(spec: str, owner: str | None) -> Finding:
     return Finding("ok", "embedder", f"{embedder.name}, {embedder.dimensions} dimensions")
 
 
-def _model(path: Path | None) -> Finding:
-    if path is None:
-        return Finding(
-            "note", "model", "none configured; agent_message needs `model`, the path of a GGUF file"
-        )
+def _model(settings: Settings) -> Finding:
+    match settings.model_spec:
+        case None:
+            return Finding(
+                "note",
+                "model",
+                "none configured; agent_message needs `model`, a GGUF file or a server's model",
+            )
+        case GgufFile(path):
+            return _model_file(expanded(path))
+        case Endpoint() as endpoint:
+            return anyio.run(_endpoint, endpoint, settings)
+
+
+async def _endpoint(endpoint: Endpoint, settings: Settings) -> Finding:
+    """Whether the server answers and has the model; loads nothing."""
+    key = settings.key_for(endpoint)
+    options = EndpointOptions(connect_s=5, tries=1)
+    wanted = settings.context_tokens
+    async with EndpointModel(endpoint, key=key, context_tokens=wanted, options=options) as model:
+        try:
+            window = await model.look()
+        except ModelError as error:
+            return Finding("problem", "model", str(error))
+    said = f"{endpoint} at {endpoint.base_url}"
+    if key and endpoint.origin[0] == "http" and endpoint.origin[1] not in LOOPBACK:
+        return Finding("note", "model", f"{said}; the key goes over the net unencrypted")
+    if window.note:
+        return Finding("note", "model", f"{said}; {window.note}")
+    return Finding("ok", "model", f"{said}, window of {window.tokens} tokens")
+
+
+def _model_file(path: Path) -> Finding:
     try:
-        check_model_file(path.expanduser())
+        check_model_file(path)
     except Exception as error:
         return Finding("problem", "model", _explained(error))
     if importlib.util.find_spec("llama_cpp") is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from server.config import expanded
+from server.config import expanded, located
 from server.data_directory import IN_MEMORY, absolute
 from server.front_flags import NAMES
 from server.hosts.hosts import Host
@@ -69,7 +69,7 @@ def _from_anywhere(name: str, value: Any) -> str:
     if name == "data":
         return text if text == IN_MEMORY else absolute(text)
     if name == "model":
-        return absolute(text)
+        return located(text)
     if name == "embedder" and text.startswith(_HUB_PREFIX):
         path = expanded(Path(text.removeprefix(_HUB_PREFIX)))
         return f"{_HUB_PREFIX}{path.absolute()}" if path.is_dir() else text

@@ -222,7 +222,9 @@ async def test_what_would_tell_of_others_is_refused_to_it(served: Served) -> Non
         created = await client.call_tool("agent_create", {"name": "Theirs"})
         renamed = await client.call_tool("agent_update", {"agent_id": "Mine", "name": "Theirs"})
         model = await client.call_tool("agent_update", {"agent_id": "Mine", "model": "/etc/passwd"})
-    for result in (created, renamed, model):
+        inside = {"agent_id": "Mine", "model": "openai:x@http://169.254.169.254/v1"}
+        request = await client.call_tool("agent_update", inside)
+    for result in (created, renamed, model, request):
         assert result.is_error
         assert "this token is for some agents only" in text_of(result)
 

@@ -61,6 +61,7 @@ def test_paths_become_absolute_and_other_settings_stay(
     assert arguments(data="~/memory") == ["--data", "/home/ada/memory"]
     assert arguments(data=":memory:") == ["--data", ":memory:"]
     assert arguments(model="qwen.gguf") == ["--model", str(tmp_path / "qwen.gguf")]
+    assert arguments(model="ollama:qwen3") == ["--model", "ollama:qwen3"]
     assert arguments(idle_minutes=5.0) == ["--idle-minutes", "5"]
     assert arguments(embedder="none", log_level="info") == [
         "--embedder", "none", "--log-level", "info",
