@@ -3,6 +3,7 @@
 The first that says something wins. Unknown keys are refused, in config.toml and in the environment.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,18 @@ PREFIX = "MNEMON_"
 
 OWN_SETTINGS = ("embedder", "model", "context_tokens", "model_threads", "hnsw_threshold")
 """Settings that an owner has for all its hosts."""
+
+OTHERS_VARIABLES = (
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_HOME",
+    "XDG_CACHE_HOME",
+    "OLLAMA_MODELS",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_HUB_OFFLINE",
+)
+"""Variables of Hugging Face's and Ollama's programs; agent/models/library says what they mean."""
 
 _HUB = re.compile(r"sentence-transformers:.+")
 EMBEDDERS = "'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'"
@@ -132,6 +145,11 @@ def _from_file(data: str) -> _Layer:
     if isinstance(model, str) and model:
         values["model"] = str(path.parent / expanded(Path(model)))  # relative to the file
     return _Layer(str(path), values)
+
+
+def variables_of_others() -> dict[str, str]:
+    """Variables of other programs that mnemon follows: where they keep models, where the hub is."""
+    return {name: os.environ[name] for name in OTHERS_VARIABLES if os.environ.get(name)}
 
 
 def expanded(path: Path) -> Path:

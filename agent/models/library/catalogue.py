@@ -2,7 +2,7 @@
 
 A model is listed once for each program that keeps it; nothing is copied, and mnemon uses the file
 where it lies. A name is as short as can be told apart: the file's (`Qwen3-4B-Q4_K_M`), or the
-repository and the file's, or the program's before that.
+repository and the file's, or the program's before that. Ollama's begin with `ollama/`.
 """
 
 import difflib
@@ -155,8 +155,10 @@ def _found(candidate: Candidate) -> FoundModel:
 def _names(candidate: Candidate, stem: str) -> tuple[str, ...]:
     """What a model may be called, from short to long."""
     if candidate.name:
-        short = [candidate.name.removesuffix(":latest")]
-        return tuple(dict.fromkeys((*short, candidate.name, f"{candidate.origin}/{short[0]}")))
+        # With its program before it: `ollama:NAME` and `NAME:TAG` mean a server's model elsewhere.
+        short = candidate.name.removesuffix(":latest")
+        inside = f"{candidate.origin}/{short}"
+        return tuple(dict.fromkeys((inside, short, candidate.name)))
     inside = f"{candidate.source}/{stem}" if candidate.source else stem
     return tuple(dict.fromkeys((stem, inside, f"{candidate.origin}/{inside}")))
 

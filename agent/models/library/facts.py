@@ -78,9 +78,9 @@ def facts_of(headers: Sequence[Header], stem: str) -> ModelFacts:
     )
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = _SHOWN_CHARS) -> str:
     """A text out of a file as a terminal may have it: one line, no control characters."""
-    cut = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+    cut = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(letter if letter.isprintable() else "�" for letter in cut)
 
 

@@ -17,7 +17,6 @@ from agent.models.library.choice import RemoteFile
 from agent.models.library.errors import HubRefused
 from agent.models.library.wanted import FromHub, is_private
 
-VARIABLES: Final = ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE")
 DEFAULT_ENDPOINT: Final = "https://huggingface.co"
 MAX_ANSWER_BYTES: Final = 32 << 20
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -62,7 +61,7 @@ class Hub:
         """Touches nothing yet.
 
         Args:
-            environ: VARIABLES as far as they are set.
+            environ: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, as far as they are set.
 
         Raises:
             HubRefused: HF_HUB_OFFLINE is set.

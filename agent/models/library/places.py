@@ -10,15 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-VARIABLES: Final = (
-    "HF_HUB_CACHE",
-    "HUGGINGFACE_HUB_CACHE",
-    "HF_HOME",
-    "XDG_CACHE_HOME",
-    "OLLAMA_MODELS",
-)
-"""Variables that move these directories."""
-
 OLLAMA_SERVICE: Final = Path("/usr/share/ollama/.ollama/models")
 """Where Ollama keeps them when its installer made a service of it on Linux."""
 
@@ -37,7 +28,7 @@ def model_places(environ: Mapping[str, str], home: Path, own: Path | None) -> Pl
     """Where to look for models.
 
     Args:
-        environ: VARIABLES as far as they are set.
+        environ: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, OLLAMA_MODELS, as far as they are set.
         home: the person's directory.
         own: where mnemon keeps its own.
     """
