@@ -3,6 +3,7 @@
 The first that says something wins. Unknown keys are refused, in config.toml and in the environment.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -34,6 +35,18 @@ SECRETS = ("model_key",)
 """Settings of an owner that nobody is told."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+OTHERS_VARIABLES = (
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_HOME",
+    "XDG_CACHE_HOME",
+    "OLLAMA_MODELS",
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_HUB_OFFLINE",
+)
+"""Variables of Hugging Face's and Ollama's programs; agent/models/library says what they mean."""
+
 _HUB = re.compile(r"sentence-transformers:.+")
 EMBEDDERS = "'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'"
 
@@ -215,6 +228,9 @@ def _beside(config: Path, spec: str) -> str:
     except ModelSpecInvalid:
         return spec  # told about with the other settings
     return str(config.parent / expanded(found.path)) if isinstance(found, GgufFile) else spec
+def variables_of_others() -> dict[str, str]:
+    """Variables of other programs that mnemon follows: where they keep models, where the hub is."""
+    return {name: os.environ[name] for name in OTHERS_VARIABLES if os.environ.get(name)}
 
 
 def expanded(path: Path) -> Path:

@@ -56,15 +56,24 @@ class Console:
     def progress(self, done: int, total: int, what: str) -> None:
         """Show how far something is: a line that rewrites itself, or one for each tenth."""
         share = 100 * done // max(total, 1)
-        line = f"{what} {done}/{total} ({share} %)"
-        if self.as_json or total == 0:
+        if total:
+            self.rewrite(f"{what} {done}/{total} ({share} %)", share)
+
+    def rewrite(self, line: str, share: int | None) -> None:
+        """Put a line in the place of the last one; without a terminal, one for each tenth.
+
+        Args:
+            share: of a hundred; None: nobody knows.
+        """
+        if self.as_json:
             return
+        tenths = -1 if share is None else share // 10
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{line}")
+            sys.stderr.write(f"\r{line}\x1b[K")
             self._progress_shown = True
-        elif share // 10 > self._tenths:
+        elif tenths > self._tenths:
             sys.stderr.write(f"{line}\n")
-        self._tenths = share // 10
+        self._tenths = max(tenths, self._tenths)
         sys.stderr.flush()
 
     def end_progress(self) -> None:

@@ -30,7 +30,7 @@ class EndpointModels(Generic[Runner]):
 
     Args:
         make_model: a model of an endpoint; asks nothing yet.
-        make_runner: turns on a model.
+        make_runner: a loop on a model.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 
-from agent.loop import TurnRunner
+from agent.loop import AgentLoop
 from agent.models.llama import LlamaModel
 
 
@@ -17,24 +17,24 @@ class LoadedModel:
 
     Args:
         make_model: a model for a file; touches nothing yet.
-        make_runner: turns on a model.
+        make_runner: a loop on a model.
     """
 
     def __init__(
         self,
         make_model: Callable[[Path], LlamaModel],
-        make_runner: Callable[[LlamaModel], TurnRunner],
+        make_runner: Callable[[LlamaModel], AgentLoop],
     ) -> None:
         self._make_model, self._make_runner = make_model, make_runner
         self._path: Path | None = None
         self._model: LlamaModel | None = None
-        self._runner: TurnRunner | None = None
+        self._runner: AgentLoop | None = None
         self._users = 0
         self._changed = anyio.Condition()
 
     @asynccontextmanager
-    async def use(self, path: Path) -> AsyncIterator[TurnRunner]:
-        """A runner on this file, which stays in memory until the block ends."""
+    async def use(self, path: Path) -> AsyncIterator[AgentLoop]:
+        """A loop on this file, which stays in memory until the block ends."""
         async with self._changed:
             while self._path != path and self._users > 0:
                 await self._changed.wait()
@@ -55,7 +55,7 @@ class LoadedModel:
         if model is not None:
             await model.aclose()
 
-    async def _switch(self, path: Path) -> TurnRunner:
+    async def _switch(self, path: Path) -> AgentLoop:
         if self._runner is None or self._path != path:
             await self.aclose()
             self._model = self._make_model(path)

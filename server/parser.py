@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("doctor", "say whether everything works, and what to do if not")
     _add_agents(add("agents", "list, create, show or delete agents"))
     _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
+    _add_models(add("models", "list language models on this machine, get, try or delete one"))
     chat = add("chat", "talk to an agent in the terminal")
     chat.add_argument("agent", help="name or id")
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
@@ -172,6 +173,29 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
                 help="an agent it is for, by name or id; may be repeated",
             )
             action.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, help_text in (
+        ("list", "models that mnemon, Hugging Face, LM Studio and Ollama keep here"),
+        ("pull", "fetch a model from the Hugging Face hub or a URL; may be interrupted"),
+        ("probe", "load a model, see what it can, and keep that"),
+        ("rm", "delete a model that mnemon pulled"),
+    ):
+        action = actions.add_parser(name, help=help_text, allow_abbrev=False)
+        add_shared_flags(action)
+        if name in ("probe", "rm"):
+            action.add_argument("model_name", metavar="NAME", help="a name of the list, or a path")
+        if name == "list":
+            action.add_argument("--all", action="store_true", help="also what is no language model")
+            action.add_argument("--recommended", action="store_true", help="what is worth getting")
+        if name == "pull":
+            action.add_argument("source", help="ORG/REPO[:QUANTISATION or :FILE], a URL, or a name")
+            action.add_argument("--sha256", metavar="DIGEST", help="what the file must have")
+        if name == "rm":
+            action.add_argument("-y", "--yes", action="store_true", help="do not ask")
+            action.add_argument("--force", action="store_true", help="also when it is used")
 
 
 def _add_agents(parser: argparse.ArgumentParser) -> None:

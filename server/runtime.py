@@ -1,4 +1,4 @@
-"""Everything heavy, built at once: the store, the embedder, the model.
+"""Everything heavy, built at once: the store, the embedder, the models, the runs.
 
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
@@ -9,11 +9,11 @@ from typing import Self, assert_never
 import anyio.to_thread
 
 from agent.errors import ModelNotConfigured
-from agent.loop import TurnRunner
+from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
 from agent.models.llama import LlamaModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
-from agent.turn_locks import TurnLocks
+from agent.runs import Runs
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
@@ -23,7 +23,7 @@ from server.models import LoadedModel
 
 
 class Runtime:
-    """The open store, and the model that agents think with.
+    """The open store, and the runs of agents on the models they think with.
 
     Raises:
         DatabaseError: the file is locked, damaged, too new or cannot be opened.
@@ -37,12 +37,11 @@ class Runtime:
             None if embedder == "none" else lambda: load_embedder(embedder),
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
-        locks = TurnLocks()
         self._model = LoadedModel(
             lambda path: LlamaModel(
                 path, context_tokens=settings.context_tokens, threads=settings.model_threads
             ),
-            lambda model: TurnRunner(self.store, model, locks=locks),
+            lambda model: AgentLoop(self.store, model),
         )
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(
@@ -50,8 +49,9 @@ class Runtime:
                 key=settings.key_for(endpoint),
                 context_tokens=settings.context_tokens,
             ),
-            lambda model: TurnRunner(self.store, model, locks=locks),
+            lambda model: AgentLoop(self.store, model),
         )
+        self.runs = Runs(self.store, self.loop_for)
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,8 +59,8 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def runner_for(self, agent: Agent) -> AbstractAsyncContextManager[TurnRunner]:
-        """A runner on the agent's model, or on the configured one; it waits for its turn.
+    def loop_for(self, agent: Agent) -> AbstractAsyncContextManager[AgentLoop]:
+        """A loop on the agent's model, or on the configured one; it waits for its turn.
 
         Raises:
             ModelNotConfigured: neither is set.

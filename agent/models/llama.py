@@ -89,6 +89,11 @@ class LlamaModel:
         worker = self._worker
         return worker.pid if worker and worker.is_running else None
 
+    @property
+    def call_style(self) -> CallStyle | None:
+        """How the loaded model's calls are written; None: it is not loaded."""
+        return self._loaded.style if self._loaded else None
+
     async def __aenter__(self) -> Self:
         """Start nothing: the first call does."""
         return self

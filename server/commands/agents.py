@@ -173,7 +173,7 @@ def _delete(known: Agents, options: dict[str, Any], console: Console) -> int:
         if not sys.stdin.isatty():
             console.fail(f"this deletes {what}; add --yes to do it")
             return 2
-        if _answer(f"Delete {what}? [y/N] ") not in {"y", "yes"}:
+        if answer(f"Delete {what}? [y/N] ") not in {"y", "yes"}:
             console.note("nothing was deleted")
             return 1
     known.delete(agent.id)
@@ -181,7 +181,7 @@ def _delete(known: Agents, options: dict[str, Any], console: Console) -> int:
     return 0
 
 
-def _answer(question: str) -> str:
+def answer(question: str) -> str:
     """What the person types; nothing when the input ends."""
     try:
         return input(question).strip().lower()

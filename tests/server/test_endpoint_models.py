@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 from mcp import Client
 
-from agent.loop import TurnRunner
+from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
 from agent.models.llama import LlamaModel
 from agent.models.spec import Endpoint, parse_spec
@@ -134,9 +134,9 @@ async def test_endpoints_neither_wait_for_a_local_model_nor_take_its_place(
 ) -> None:
     with MemoryStore(None, None) as store:
         local = LoadedModel(
-            lambda path: LlamaModel(path, context_tokens=512), partial(TurnRunner, store)
+            lambda path: LlamaModel(path, context_tokens=512), partial(AgentLoop, store)
         )
-        endpoints = EndpointModels(EndpointModel, partial(TurnRunner, store))
+        endpoints = EndpointModels(EndpointModel, partial(AgentLoop, store))
         with anyio.fail_after(60):
             async with (
                 local.use(model_file) as on_file,
@@ -159,7 +159,7 @@ async def test_what_is_known_of_endpoints_is_kept_within_bounds() -> None:
         return EndpointModel(wanted)
 
     with MemoryStore(None, None) as store:
-        endpoints = EndpointModels(make, partial(TurnRunner, store))
+        endpoints = EndpointModels(make, partial(AgentLoop, store))
         for number in range(MAX_KEPT + 1):
             async with endpoints.use(endpoint(f"ollama:{number}")):
                 pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from agent.loop import TurnRunner
+from agent.loop import AgentLoop
 from agent.models.llama import LlamaModel
 from memory.store import MemoryStore
 from server.models import LoadedModel
@@ -34,7 +34,7 @@ async def test_another_model_takes_the_place_of_the_first_when_nobody_uses_it_an
         return made[-1]
 
     with MemoryStore(None, None) as store, anyio.fail_after(60):
-        loaded = LoadedModel(make, lambda model: TurnRunner(store, model))
+        loaded = LoadedModel(make, lambda model: AgentLoop(store, model))
         in_use, released = anyio.Event(), anyio.Event()
         order: list[str] = []
 

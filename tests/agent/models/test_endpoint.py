@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agent.errors import PromptTooLong, ToolSchemaInvalid
-from agent.loop import TurnRunner
+from agent.loop import AgentLoop
 from agent.model import ChatMessage, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.chat_api.http import EndpointOptions
 from agent.models.endpoint import EndpointModel
@@ -102,7 +102,7 @@ async def test_a_turn_of_an_agent_changes_its_memory(store: MemoryStore, agent: 
         call_delta(0, "core_memory_append", arguments, "x"), delta(finish="tool_calls"), "[DONE]"
     )
     async with chat_server(remembers, says("Noted.")) as server, model_of(server) as model:
-        turn = await TurnRunner(store, model).run("ada", "I like tea.", silent)
+        turn = await AgentLoop(store, model).run("ada", "I like tea.", silent)
     assert (turn.reply, turn.tools_used) == ("Noted.", ("core_memory_append",))
     assert "Likes tea." in block_value(store, agent)
     roles = [message["role"] for message in server.completions[1].json["messages"]]
@@ -198,7 +198,7 @@ async def test_a_turn_goes_on_with_fewer_messages_when_the_server_counts_more(
     refusal = json_reply({"error": "the context length is exceeded"}, 400)
     replies = (says("One."), says("Two."), says("Three."), refusal, says("Four."))
     async with chat_server(*replies) as server, model_of(server) as model:
-        runner = TurnRunner(store, model)
+        runner = AgentLoop(store, model)
         for text in ("first", "second", "third", "fourth"):
             turn = await runner.run("ada", text, silent)
     assert turn.reply == "Four."
