@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import blocks
-from memory.errors import InvalidValue, UnknownBlock
+from memory.errors import InvalidValue, UnknownBlock, UnknownId
 from memory.limits import MAX_BLOCKS, check_label
 from memory.records import Agent, Block
 from memory.transaction import Reader, Transaction
@@ -34,6 +34,18 @@ def get_block(reader: Reader, agent: Agent, label: str) -> Block:
     raise UnknownBlock(agent.name, label, [block.label for block in found])
 
 
+def find_block(reader: Reader, block_id: str) -> Block:
+    """Return the block with this id, whoever has it.
+
+    Raises:
+        UnknownId: there is none, or not for whoever asks.
+    """
+    row = reader.row("find_block", id=block_id, visible=reader.visible_ids)
+    if row is None:
+        raise UnknownId("block", block_id)
+    return Block(*row)
+
+
 def users_of_block(reader: Reader, block_id: str) -> list[tuple[str, str]]:
     """Return id and name of every agent that has a block."""
     return [(id_, name) for id_, name in reader.rows("users_of_block", block_id=block_id)]
@@ -45,11 +57,11 @@ def create_block(transaction: Transaction, agent: Agent, draft: Block) -> Block:
     Raises:
         InvalidValue: the label is taken on this agent, or a value cannot be stored.
     """
-    existing = _with_room(transaction, agent, draft.label)
+    _refuse_without_room(transaction, agent, draft.label)
     block = with_changes(_checked(draft), key=transaction.value("next_key"))
     transaction.run("insert_block", key=block.key, id=block.id, **describe(block))
     transaction.record("block.create", block.id, agent.id, after=describe(block))
-    _attach(transaction, agent, block, len(existing))
+    _attach(transaction, agent, block)
     return block
 
 
@@ -59,8 +71,8 @@ def attach_block(transaction: Transaction, agent: Agent, block: Block) -> None:
     Raises:
         InvalidValue: the label is taken on this agent, or it has as many blocks as it may.
     """
-    existing = _with_room(transaction, agent, block.label)
-    _attach(transaction, agent, block, len(existing))
+    _refuse_without_room(transaction, agent, block.label)
+    _attach(transaction, agent, block)
 
 
 def edit_block(
@@ -83,21 +95,23 @@ def configure_block(
     return _store(transaction, agent, block, edit(block))
 
 
-def remove_blocks(transaction: Transaction, agent: Agent) -> list[str]:
-    """Detach all blocks of an agent that is deleted; those nobody else has are deleted too.
+def detach_block(transaction: Transaction, agent: Agent, label: str) -> Block:
+    """Take a block from an agent; it stays, if nobody else has it as an orphan.
 
-    Returns:
-        The labels of the deleted blocks.
+    Raises:
+        UnknownBlock: naming the labels it has.
     """
-    deleted = []
-    for block in list_blocks(transaction, agent):
-        transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
-        transaction.record("block.detach", block.id, agent.id)
-        if transaction.value("count_block_users", block_key=block.key) == 0:
-            transaction.run("delete_block", block_key=block.key)
-            transaction.record("block.delete", block.id, agent.id, before=describe(block))
-            deleted.append(block.label)
-    return deleted
+    block = get_block(transaction, agent, label)
+    transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
+    transaction.record("block.detach", block.id, agent.id, before={"label": label})
+    transaction.changes.stale_agents.add(agent.key)
+    return block
+
+
+def delete_block(transaction: Transaction, block: Block, agent_id: str | None) -> None:
+    """Delete a block that no agent has any more; its event keeps the text."""
+    transaction.run("delete_block", block_key=block.key)
+    transaction.record("block.delete", block.id, agent_id, before=describe(block))
 
 
 def describe(block: Block) -> dict[str, Any]:
@@ -123,20 +137,19 @@ def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Bl
     return stored
 
 
-def _attach(transaction: Transaction, agent: Agent, block: Block, position: int) -> None:
-    transaction.run("attach_block", agent_key=agent.key, block_key=block.key, position=position)
-    transaction.record("block.attach", block.id, agent.id)
+def _attach(transaction: Transaction, agent: Agent, block: Block) -> None:
+    transaction.run("attach_block", agent_key=agent.key, block_key=block.key)
+    transaction.record("block.attach", block.id, agent.id, after={"label": block.label})
     transaction.changes.stale_agents.add(agent.key)
 
 
-def _with_room(transaction: Transaction, agent: Agent, label: str) -> tuple[Block, ...]:
-    """The agent's blocks, to which one with this label may be added."""
+def _refuse_without_room(transaction: Transaction, agent: Agent, label: str) -> None:
+    """A block with this label must be one that may be added."""
     existing = list_blocks(transaction, agent)
     if len(existing) >= MAX_BLOCKS:
         raise InvalidValue(f"agent {agent.name!r} has {MAX_BLOCKS} blocks, which is the limit")
     if any(block.label == label for block in existing):
         raise InvalidValue(f"agent {agent.name!r} has a block {label!r} already; edit it")
-    return existing
 
 
 def _checked(draft: Block) -> Block:

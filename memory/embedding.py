@@ -65,9 +65,14 @@ class EmbeddingQueue:
         self._thread = threading.Thread(target=self._run, name="mnemon-embedding")
         self._thread.start()
 
-    def add(self, newest_docs: Mapping[int, int]) -> None:
-        """Say which document of each collection was committed last."""
+    def add(self, newest_docs: Mapping[int, int], embedded: int = 0) -> None:
+        """Say which document of each collection was committed last.
+
+        Args:
+            embedded: up to this document all have vectors, because copies came with theirs.
+        """
         with self._changed:
+            self._done = max(embedded, self._done)
             for collection, doc in newest_docs.items():
                 self._newest[collection] = max(doc, self._newest.get(collection, 0))
                 self._known = max(doc, self._known)
@@ -179,7 +184,8 @@ class EmbeddingQueue:
             _log.exception("the embedder failed")
             problem = error
         with self._changed:
-            self._done, self.problem = done, problem
+            # Copies that came with their vectors may have moved it on meanwhile.
+            self._done, self.problem = max(done, self._done), problem
             self._failed_at = until if problem else 0
             self._changed.notify_all()
 

@@ -12,7 +12,8 @@ MemoryStoreError
 │   ├── UnknownAgent
 │   ├── UnknownBlock
 │   ├── UnknownPassage
-│   └── UnknownMessage
+│   ├── UnknownMessage
+│   └── UnknownId            no block or archive has this id
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
@@ -138,6 +139,17 @@ class UnknownPassage(NotFound):
         self.passage_id = passage_id
         super().__init__(
             f"no passage {passage_id!r} in the archive; archival_memory_search shows ids"
+        )
+
+
+class UnknownId(NotFound):
+    """No block or archive has this id."""
+
+    def __init__(self, kind: str, id_: str) -> None:
+        self.kind, self.id = kind, id_
+        super().__init__(
+            f"no {kind} {id_[:80]!r}; agent_get shows the ids of an agent's, orphan_list those that"
+            " no agent has"
         )
 
 
