@@ -10,7 +10,7 @@ from dataclasses import replace as with_changes
 from typing import Any
 
 from memory.errors import BlockOverflow, BlockReadOnly, EditMismatch
-from memory.limits import MAX_DESCRIPTION_CHARS, check_limit, check_text
+from memory.limits import MAX_DESCRIPTION_CHARS, check_label, check_limit, check_text
 from memory.records import Block
 
 
@@ -39,6 +39,15 @@ def configure(block: Block, changes: Mapping[str, Any]) -> Block:
     return rewrite(changed, changed.value)
 
 
+def rename(block: Block, label: str) -> Block:
+    """Return the block with another label.
+
+    Raises:
+        InvalidValue: no block can have this label.
+    """
+    return with_changes(block, label=check_label(label))
+
+
 def editable(block: Block) -> Block:
     """Return the block, or raise BlockReadOnly."""
     if block.read_only:
@@ -64,7 +73,7 @@ def replace_once(block: Block, old: str, new: str) -> Block:
     """Replace old, which must occur exactly once."""
     if not old:
         raise EditMismatch("the text to replace is empty; give text that the block holds")
-    lines = _lines_with(block.value, old)
+    lines = lines_with(block.value, old)
     if not lines:
         raise EditMismatch(f"block {block.label!r} does not hold {_shown(old)}; copy it exactly")
     if len(lines) > 1:
@@ -89,7 +98,7 @@ def insert(block: Block, text: str, line: int = -1) -> Block:
     return rewrite(block, "\n".join([*lines[:line], text, *lines[line:]]))
 
 
-def _lines_with(value: str, part: str) -> list[int]:
+def lines_with(value: str, part: str) -> list[int]:
     """Line numbers, from 1, where each occurrence (overlaps included) of part begins."""
     found, start = [], value.find(part)
     while start >= 0:

@@ -4,7 +4,7 @@ The edits themselves are pure (blocks.py); here they are checked against what is
 with compare-and-set on the block's version, and recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_changes
 from typing import Any
 from uuid import uuid4
@@ -57,12 +57,8 @@ def create_block(transaction: Transaction, agent: Agent, draft: Block) -> Block:
     Raises:
         InvalidValue: the label is taken on this agent, or a value cannot be stored.
     """
-    _refuse_without_room(transaction, agent, draft.label)
-    block = with_changes(_checked(draft), key=transaction.value("next_key"))
-    transaction.run("insert_block", key=block.key, id=block.id, **describe(block))
-    transaction.record("block.create", block.id, agent.id, after=describe(block))
-    _attach(transaction, agent, block)
-    return block
+    _check_room(transaction, agent, draft.label)
+    return _insert(transaction, agent, _checked(draft))
 
 
 def attach_block(transaction: Transaction, agent: Agent, block: Block) -> None:
@@ -71,7 +67,7 @@ def attach_block(transaction: Transaction, agent: Agent, block: Block) -> None:
     Raises:
         InvalidValue: the label is taken on this agent, or it has as many blocks as it may.
     """
-    _refuse_without_room(transaction, agent, block.label)
+    _check_room(transaction, agent, block.label)
     _attach(transaction, agent, block)
 
 
@@ -93,6 +89,42 @@ def configure_block(
     """Apply a pure edit as the person who owns the agent: read-only blocks too."""
     block = get_block(transaction, agent, label)
     return _store(transaction, agent, block, edit(block))
+
+
+def edit_blocks(
+    transaction: Transaction, agent: Agent, edit: Callable[[tuple[Block, ...]], Sequence[Block]]
+) -> tuple[Block, ...]:
+    """Apply a pure edit to all of an agent's blocks at once, as an agent or host may.
+
+    A block that the edit leaves out is detached, and deleted when no other agent has it. One
+    without a key is new and comes last. Labels may change: those of shared blocks for all who share
+    them. Everything is checked before anything is written.
+
+    Returns:
+        The agent's blocks as they are now.
+
+    Raises:
+        BlockReadOnly: a block that would change or go may not.
+        InvalidValue: a label is taken, here or on an agent that shares the block; there are too
+            many blocks; or a value cannot be stored.
+    """
+    before = list_blocks(transaction, agent)
+    wanted = [_checked_edit(before, block) for block in edit(before)]
+    kept = {block.key: block for block in wanted if block.key}
+    removed = [blocks.editable(block) for block in before if block.key not in kept]
+    _check_labels(agent, before, wanted)
+    for old in before:
+        if old.key in kept and kept[old.key].label != old.label:
+            _check_label_elsewhere(transaction, agent, old, kept)
+    for block in removed:
+        _remove(transaction, agent, block)
+    for old in before:
+        if old.key in kept:
+            _store(transaction, agent, old, kept[old.key])
+    for block in wanted:
+        if not block.key:
+            _insert(transaction, agent, block)
+    return list_blocks(transaction, agent)
 
 
 def detach_block(transaction: Transaction, agent: Agent, label: str) -> Block:
@@ -128,8 +160,7 @@ def describe(block: Block) -> dict[str, Any]:
 def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Block:
     if new == old:
         return old
-    columns = {k: v for k, v in describe(new).items() if k != "label"}
-    version = transaction.value("update_block", key=old.key, version=old.version, **columns)
+    version = transaction.value("update_block", key=old.key, version=old.version, **describe(new))
     # One writer at a time: the version read in this transaction cannot have moved.
     stored = with_changes(new, version=version)
     transaction.record("block.update", old.id, agent.id, describe(old), describe(stored))
@@ -137,19 +168,67 @@ def _store(transaction: Transaction, agent: Agent, old: Block, new: Block) -> Bl
     return stored
 
 
+def _insert(transaction: Transaction, agent: Agent, draft: Block) -> Block:
+    block = with_changes(draft, key=transaction.value("next_key"))
+    transaction.run("insert_block", key=block.key, id=block.id, **describe(block))
+    transaction.record("block.create", block.id, agent.id, after=describe(block))
+    _attach(transaction, agent, block)
+    return block
+
+
 def _attach(transaction: Transaction, agent: Agent, block: Block) -> None:
-    transaction.run("attach_block", agent_key=agent.key, block_key=block.key)
-    transaction.record("block.attach", block.id, agent.id, after={"label": block.label})
+    position = transaction.value("next_position", agent_key=agent.key)
+    transaction.run("attach_block", agent_key=agent.key, block_key=block.key, position=position)
+    transaction.record("block.attach", block.id, agent.id)
     transaction.changes.stale_agents.add(agent.key)
 
 
-def _refuse_without_room(transaction: Transaction, agent: Agent, label: str) -> None:
-    """A block with this label must be one that may be added."""
-    existing = list_blocks(transaction, agent)
-    if len(existing) >= MAX_BLOCKS:
+def _remove(transaction: Transaction, agent: Agent, block: Block) -> None:
+    """Detach a block, and delete it when nobody else has it."""
+    detach_block(transaction, agent, block.label)
+    if transaction.value("count_block_users", block_key=block.key) == 0:
+        delete_block(transaction, block, agent.id)
+
+
+def _check_room(reader: Reader, agent: Agent, label: str) -> None:
+    """Refuse one more block with this label when the agent cannot have it."""
+    existing = list_blocks(reader, agent)
+    _check_labels(agent, existing, [*existing, Block(label)])
+
+
+def _check_labels(agent: Agent, before: Sequence[Block], wanted: Sequence[Block]) -> None:
+    if len(wanted) > max(len(before), MAX_BLOCKS):
         raise InvalidValue(f"agent {agent.name!r} has {MAX_BLOCKS} blocks, which is the limit")
-    if any(block.label == label for block in existing):
-        raise InvalidValue(f"agent {agent.name!r} has a block {label!r} already; edit it")
+    seen = set[str]()
+    for block in wanted:
+        if block.label in seen:
+            raise InvalidValue(f"agent {agent.name!r} has a block {block.label!r} already; edit it")
+        seen.add(block.label)
+
+
+def _check_label_elsewhere(
+    reader: Reader, agent: Agent, old: Block, kept: Mapping[int, Block]
+) -> None:
+    """Refuse a new label that another agent with this block uses for another block."""
+    new = kept[old.key].label
+    rows = reader.rows("blocks_of_other_users", agent_key=agent.key, block_key=old.key)
+    for _, key, label in rows:
+        if key != old.key and (kept[key].label if key in kept else label) == new:
+            raise InvalidValue(
+                f"an agent that shares block {old.label!r} has a block {new!r} already; choose"
+                " another label"
+            )
+
+
+def _checked_edit(before: Sequence[Block], block: Block) -> Block:
+    """A block as an edit of several wants it, when an agent may have it so."""
+    if not block.key:
+        return _checked(block)
+    (old,) = [held for held in before if held.key == block.key]
+    if block == old:
+        return old
+    blocks.editable(old)
+    return blocks.configure(blocks.rename(block, block.label), {})
 
 
 def _checked(draft: Block) -> Block:

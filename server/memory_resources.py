@@ -126,14 +126,19 @@ def events_of(changes: Sequence[Change], reader: Reader) -> list[Event]:
                 if change.action == "passage.delete":
                     uris.append(passage_uri(agent, change.subject))
                 found |= {Updated(uri, agent_id): None for uri in uris}
-            if change.action in _CHANGES_LIST:
+            if _changes_list(change):
                 found[Listed(agent_id)] = None
     return list(found)
 
 
 def changes_a_list(changes: Sequence[Change]) -> bool:
     """Whether other resources are listed now."""
-    return any(change.action in _CHANGES_LIST for change in changes)
+    return any(_changes_list(change) for change in changes)
+
+
+def _changes_list(change: Change) -> bool:
+    renamed = change.action == "block.update" and len(change.values_of("label")) > 1
+    return renamed or change.action in _CHANGES_LIST
 
 
 _CHANGES_LIST: Final = {

@@ -2,10 +2,7 @@
 INSERT INTO blocks VALUES ($key, $id, $label, $value, $limit_chars, $description, $read_only, 1);
 
 -- name: attach_block
--- As the last: after one was detached, the number of blocks may be a position that is taken.
-INSERT INTO agent_blocks
-SELECT $agent_key, $block_key, coalesce(max(position) + 1, 0)
-FROM agent_blocks WHERE agent_key = $agent_key;
+INSERT INTO agent_blocks VALUES ($agent_key, $block_key, $position);
 
 -- name: find_block
 -- One that no visible agent has is absent to who may not see all.
@@ -20,13 +17,16 @@ FROM blocks b WHERE b.id = $id
 SELECT block_key FROM agent_blocks WHERE agent_key = $agent_key
   AND block_key IN (SELECT block_key FROM agent_blocks WHERE agent_key <> $agent_key);
 
+-- name: next_position
+SELECT coalesce(max(position) + 1, 0) FROM agent_blocks WHERE agent_key = $agent_key;
+
 -- name: blocks_of_agent
 SELECT b.label, b.value, b.limit_chars, b.description, b.read_only, b.key, b.id, b.version
 FROM agent_blocks a JOIN blocks b ON b.key = a.block_key
 WHERE a.agent_key = $agent_key ORDER BY a.position;
 
 -- name: update_block
-UPDATE blocks SET value = $value, limit_chars = $limit_chars, description = $description,
+UPDATE blocks SET label = $label, value = $value, limit_chars = $limit_chars, description = $description,
     read_only = $read_only, version = version + 1
 WHERE key = $key AND version = $version RETURNING version;
 
@@ -40,6 +40,11 @@ SELECT count(*) FROM agent_blocks WHERE block_key = $block_key;
 SELECT g.id, g.name FROM blocks b
 JOIN agent_blocks a ON a.block_key = b.key JOIN agents g ON g.key = a.agent_key
 WHERE b.id = $block_id ORDER BY g.key;
+
+-- name: blocks_of_other_users
+SELECT a.agent_key, b.key, b.label FROM agent_blocks a JOIN blocks b ON b.key = a.block_key
+WHERE a.agent_key <> $agent_key
+    AND a.agent_key IN (SELECT agent_key FROM agent_blocks WHERE block_key = $block_key);
 
 -- name: delete_block
 DELETE FROM blocks WHERE key = $block_key;

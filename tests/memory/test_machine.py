@@ -31,7 +31,7 @@ from memory.transaction import Transaction
 from memory.working_set import load_state
 from tests.memory.given import TEST, filled_texts, texts, words_only_store
 
-LABELS = ["persona", "human", "notes"]
+LABELS = ["persona", "human", "notes", "notes/old"]
 notes = st.none() | filled_texts(10)
 messages = st.tuples(st.sampled_from(["user", "assistant", "tool"]), texts(0))
 
@@ -115,6 +115,32 @@ class StoreMachine(RuleBasedStateMachine):
                 self.values[block_id] = block.value
             except BlockOverflow as error:
                 assert error.excess_chars > 0
+
+    @rule(of=known, label=st.sampled_from(LABELS))
+    def delete_block(self, of: str, label: str) -> None:
+        def without(held: tuple[Block, ...]) -> list[Block]:
+            return [block for block in held if block.label != label]
+
+        expected = self.expected[of]
+        self.write(lambda t: core_memory.edit_blocks(t, expected.agent, without))
+        expected.blocks.pop(label, None)
+
+    @rule(of=known, old=st.sampled_from(LABELS), new=st.sampled_from(LABELS))
+    def rename_block(self, of: str, old: str, new: str) -> None:
+        def renamed(held: tuple[Block, ...]) -> list[Block]:
+            return [blocks.rename(b, new) if b.label == old else b for b in held]
+
+        expected = self.expected[of]
+        block_id = expected.blocks.get(old)
+        sharing = [e for e in self.expected.values() if e.blocks.get(old) == block_id]
+        try:
+            self.write(lambda t: core_memory.edit_blocks(t, expected.agent, renamed))
+        except InvalidValue:
+            assert any(new in e.blocks for e in sharing)
+            return
+        if block_id is not None:
+            for e in sharing:
+                e.blocks[new] = e.blocks.pop(old)
 
     @rule(
         of=known,

@@ -11,8 +11,8 @@ from mcp.client.subscriptions import Subscription
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
 from mcp_types import ResourceListChangedNotification, ResourceUpdatedNotification
 
-from memory import agents, core_memory
-from memory.records import Origin
+from memory import agents, blocks, core_memory
+from memory.records import Block, Origin
 from server.app import App, open_app
 from server.config import Settings
 
@@ -121,6 +121,30 @@ async def test_a_shared_block_is_told_to_subscribers_of_every_agent_that_has_it(
     async with listening(app, era, "memory://agents/Eva/blocks/human") as listener:
         await call(app, "core_memory_append", agent_id="Sam", label="human", content="Ada.")
         assert await listener.next() == "memory://agents/Eva/blocks/human"
+
+
+@pytest.mark.parametrize("of", ["alone", "shared"])
+@pytest.mark.parametrize("labels", [{}, {"human": "user"}])
+async def test_a_block_that_goes_or_gets_another_label_is_told_and_changes_the_list(
+    app: App, of: str, labels: dict[str, str]
+) -> None:
+    await call(app, "agent_create", name="Eva", blocks=[])
+    store = (await app.runtime()).store
+
+    def edit(held: tuple[Block, ...]) -> list[Block]:
+        kept = [block for block in held if labels or block.label != "human"]
+        return [blocks.rename(block, labels.get(block.label, block.label)) for block in kept]
+
+    async with listening(app, "modern", HUMAN) as listener:
+        with store.write(Origin("person:test", "edit")) as transaction:
+            sam, eva = (agents.find_agent(transaction, name) for name in ("Sam", "Eva"))
+            if of == "shared":
+                shared = core_memory.get_block(transaction, sam, "human")
+                core_memory.attach_block(transaction, eva, shared)
+            core_memory.edit_blocks(transaction, sam, edit)
+        heard = set[str]()
+        while not {HUMAN, "list"} <= heard:
+            heard.add(await listener.next())
 
 
 async def test_an_agent_is_told_whatever_of_it_changes(app: App, era: Era) -> None:
