@@ -16,7 +16,7 @@ from memory.embedder import Embedder
 from memory.errors import EmbedderMismatch, MemoryStoreError
 from memory.new_vectors import BATCH_DOCUMENTS, read_pending, store_vectors
 from memory.records import Origin
-from memory.transaction import Reader, to_json
+from memory.transaction import to_json
 from memory.vectors import vector_text
 
 if TYPE_CHECKING:
@@ -188,12 +188,6 @@ class EmbeddingQueue:
             self._done, self.problem = max(done, self._done), problem
             self._failed_at = until if problem else 0
             self._changed.notify_all()
-
-
-def stored_embedder(reader: Reader) -> str | None:
-    """Return the name of the embedder that owns the vectors, or None for a new file."""
-    stored = reader.value("read_meta", name="embedder")
-    return None if stored is None else str(json.loads(stored)["name"])
 
 
 def claim_vectors(database: "Database", embedder: Embedder) -> None:

@@ -29,6 +29,7 @@ from server.prompts import memory_prompts
 from server.protocol import RegistryServer, build_server
 from server.registry import Registry
 from server.search_tools import search_tools
+from server.templates import FOLDER as TEMPLATES
 
 if TYPE_CHECKING:
     from memory.transaction import Change
@@ -76,6 +77,7 @@ class App:
         """Everything the server offers, backed by this app."""
         access = MemoryAccess(self.runtime)
         resources = MemoryResources(access)
+        directory = self.settings.directory
         return Registry(
             name="mnemon",
             version=version("mnemon"),
@@ -84,7 +86,7 @@ class App:
             tools=(
                 *memory_tools(access),
                 *search_tools(access),
-                *agent_tools(access, self._approvals),
+                *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
             ),
             resources=resources,
             prompts=memory_prompts(access),
