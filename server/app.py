@@ -95,6 +95,7 @@ class App:
             on_second_message=self.warm_up,
             icon=_icon(),
             toolset=self.settings.toolset,
+            agent=self.settings.agent or None,
         )
 
     def _open(self) -> "Runtime":

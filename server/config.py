@@ -57,6 +57,9 @@ class Settings(BaseModel):
     toolset: Toolset = Field(
         DEFAULT_TOOLSET, description="Tools that hosts list: 'memory', 'agents' or 'full'."
     )
+    agent: str = Field(
+        "", max_length=200, description="Agent that is meant where a tool is told of none."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."
     )

@@ -11,6 +11,7 @@ from server.hosts.hosts import HOSTS
 
 _TOOLSETS = ["memory", "agents", "full"]
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
+_AGENT_HELP = "agent that is meant where a tool is told of none"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
     )
     mcp.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+    mcp.add_argument("--agent", help=_AGENT_HELP)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument(
         "--http",
@@ -43,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="name clients use; needed beyond loopback",
     )
     serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+    serve.add_argument("--agent", help=_AGENT_HELP)
     serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
     # What Windows always does; for tests. With --background.
@@ -53,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_agents(add("agents", "list, create, show or delete agents"))
     _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
     chat = add("chat", "talk to an agent in the terminal")
-    chat.add_argument("agent", help="name or id")
+    chat.add_argument("agent_id", metavar="agent", help="name or id")
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
