@@ -7,6 +7,7 @@ import argparse
 from importlib.metadata import version
 from typing import Any, Literal
 
+from server.agents_parser import add_agents
 from server.hosts.hosts import HOSTS
 
 _TOOLSETS = ["memory", "agents", "full"]
@@ -53,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("status", "say which process holds the memory, and which hosts use it")
     add("stop", "end the process that holds the memory, in order")
     add("doctor", "say whether everything works, and what to do if not")
-    _add_agents(add("agents", "list, create, show or delete agents"))
+    add_agents(add("agents", "list, create, change, clone or delete agents"), add_shared_flags)
     _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
     chat = add("chat", "talk to an agent in the terminal")
     chat.add_argument("agent_id", metavar="agent", help="name or id")
@@ -173,24 +174,3 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
                 help="an agent it is for, by name or id; may be repeated",
             )
             action.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
-
-
-def _add_agents(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, help_text in (
-        ("list", "agents in the order of their creation"),
-        ("create", "create an agent with the blocks persona and human"),
-        ("show", "an agent's settings and blocks"),
-        ("delete", "delete an agent and its memory"),
-    ):
-        action = actions.add_parser(name, help=help_text, allow_abbrev=False)
-        add_shared_flags(action)
-        if name != "list":
-            action.add_argument("agent", help="name" if name == "create" else "name or id")
-        if name == "create":
-            action.add_argument("--description", default="", help="what the agent is for")
-            action.add_argument("--persona", default="", help="text of its persona block")
-            action.add_argument("--human", default="", help="text of its human block")
-            action.add_argument("--timezone", default="UTC", help="e.g. Europe/Berlin")
-        if name == "delete":
-            action.add_argument("-y", "--yes", action="store_true", help="do not ask")

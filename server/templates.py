@@ -15,7 +15,9 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 
 from agent.memory_tools import Arguments
+from agent.settings import merged
 from memory.errors import InvalidValue
+from memory.limits import check_object
 from memory.records import DEFAULT_BLOCK_LIMIT_CHARS
 from server.agent_models import AgentShown, Create, NewBlock
 from server.toml_text import to_toml
@@ -142,9 +144,16 @@ def template_of(agent: AgentShown) -> AgentTemplate:
 
 
 def fill(given: Create, template: AgentTemplate) -> Create:
-    """What is to be created: what was given, and the rest as in the template."""
+    """What is to be created: what was given, and the rest as in the template.
+
+    Settings and metadata are merged, as when an agent is changed.
+    """
     values = template.model_dump(exclude_unset=True)
     own = given.model_dump(include=given.model_fields_set - {"template"})
+    for name in ("settings", "metadata"):
+        if name in values and name in own:
+            check_object(own[name], name)
+            own[name] = merged(check_object(values[name], name), own[name])
     return Create.model_validate({**values, **own})
 
 
