@@ -1,14 +1,17 @@
 """Clones: what they have of another agent, and that nothing has to be embedded again for them."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
+import duckdb
 import pytest
 
 from memory import agents, core_memory
 from memory.clones import Parts, clone_agent
 from memory.embedder import Embedder, Vectors
-from memory.errors import NameTaken
+from memory.errors import InvalidValue, NameTaken
 from memory.records import NewPassage, View
 from memory.store import MemoryStore
 from tests.memory.given import TEST, MemoryOf, labels
@@ -167,3 +170,33 @@ def test_a_detached_block_stays_and_one_attached_comes_last(words_only: MemorySt
         core_memory.attach_block(transaction, ada.agent, persona)
     assert labels(ada.state().blocks) == ["human", "persona"]
     assert labels(bob.state().blocks) == ["persona", "human"]
+
+
+def test_messages_are_not_forgotten_under_a_run_and_the_runs_go_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "mnemon.duckdb"
+    with MemoryStore(path, None) as opened:
+        ada = MemoryOf.new_agent(opened, "Ada")
+        ada.say("hello")
+
+    def change(statement: str, **values: object) -> list[tuple[object, ...]]:
+        with duckdb.connect(path) as connection:
+            return connection.execute(statement, values or None).fetchall()
+
+    change(RUN, id="run-1", key=ada.agent.key, started=datetime.now())
+    with (
+        MemoryStore(path, None) as opened,
+        pytest.raises(InvalidValue, match=r"has a run in progress \(run-1\)"),
+        opened.write(TEST) as transaction,
+    ):
+        agents.reset_messages(transaction, ada.agent)
+    change("UPDATE runs SET ended_at = now()")
+    change(RUN, id="run-2", key=ada.agent.key, started=None)
+    with MemoryStore(path, None) as opened, opened.write(TEST) as transaction:
+        assert agents.reset_messages(transaction, ada.agent) == 1
+    assert change("SELECT id FROM runs") == [("run-2",)]  # waits in the queue
+
+
+RUN = """
+INSERT INTO runs VALUES ($id, $key, 'running', NULL, false, 'host:test', 'hello', NULL, NULL,
+                         0, 0, 0, 0, NULL, now(), $started, NULL)
+"""
