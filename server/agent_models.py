@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, Result
-from memory.records import DEFAULT_BLOCK_LIMIT_CHARS
 from server.memory_tools import ChangesAgent, ForAgent
 from server.once import Once
 
@@ -25,7 +24,7 @@ class NewBlock(Arguments):
 
     label: str
     value: str = ""
-    limit_chars: Limit = DEFAULT_BLOCK_LIMIT_CHARS
+    limit_chars: Limit | None = None
     description: str = ""
     read_only: bool = False
 
@@ -46,7 +45,7 @@ class Create(Once):
     name: str
     description: str = ""
     system: str = ""
-    timezone: str = "UTC"
+    timezone: str | None = None
     model: str | None = Field(None, description="GGUF file.")
     tags: list[str] = Field(default_factory=list)
     blocks: list[NewBlock] | None = Field(None, description="Default: persona, human.")

@@ -253,10 +253,12 @@ def new_agent(arguments: Create) -> agents.NewAgent:
         name=arguments.name,
         description=arguments.description,
         system=arguments.system,
-        timezone=arguments.timezone,
+        timezone=arguments.timezone or "UTC",
         model=arguments.model,
         tags=tuple(arguments.tags),
-        blocks=DEFAULT_BLOCKS if given is None else tuple(Block(**b.model_dump()) for b in given),
+        blocks=DEFAULT_BLOCKS
+        if given is None
+        else tuple(Block(**block.model_dump(exclude_none=True)) for block in given),
         metadata=merged({}, check_object(arguments.metadata, "metadata")),
         settings=changed_settings({}, arguments.settings),
     )

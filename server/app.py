@@ -20,7 +20,7 @@ import anyio.to_thread
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.config import Settings
-from server.errors import describe_error
+from server.errors import describe_error, explain_for
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
 from server.memory_tools import memory_tools
@@ -92,6 +92,7 @@ class App:
             prompts=memory_prompts(access),
             complete=resources.complete,
             describe_error=describe_error,
+            explain_for=explain_for,
             on_second_message=self.warm_up,
             icon=_icon(),
             toolset=self.settings.toolset,

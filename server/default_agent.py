@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from mcp_types import Tool as WireTool
 
-from memory.errors import UnknownAgent
 from server.arguments import InvalidArguments
 from server.registry import Caller, Tool
 
@@ -29,16 +28,6 @@ def filled(tool: Tool, caller: Caller, given: Mapping[str, Any]) -> Mapping[str,
 def left_out(error: InvalidArguments) -> str:
     """What to add to a complaint: how to have an agent filled in, if none was."""
     return _HOW if f"'{ARGUMENT}' is missing" in error.problems else ""
-
-
-def explain(error: Exception, caller: Caller) -> str:
-    """What to add to an error: that the agent is the connection's own, and how to make it."""
-    if not isinstance(error, UnknownAgent) or error.agent != caller.agent:
-        return ""
-    told = f"; {error.agent!r} is the agent this connection is for"
-    if caller.agents is None:
-        told += f": create it with `mnemon agents create {error.agent!r}` or agent_create"
-    return told
 
 
 def described(tool: WireTool, caller: Caller) -> WireTool:

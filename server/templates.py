@@ -45,7 +45,7 @@ class AgentTemplate(Arguments):
     name: str | None = None
     description: str = ""
     system: str = ""
-    timezone: str = "UTC"
+    timezone: str | None = None
     model: str | None = None
     tags: list[str] = Field(default_factory=list)
     blocks: list[NewBlock] | None = None
@@ -135,7 +135,7 @@ def template_of(agent: AgentShown) -> AgentTemplate:
         name=agent.name,
         description=agent.description,
         system=agent.system,
-        timezone=agent.timezone,
+        timezone=None if agent.timezone == "UTC" else agent.timezone,
         tags=agent.tags,
         blocks=[NewBlock(**_block(block.model_dump())) for block in agent.blocks],
         settings=agent.settings,

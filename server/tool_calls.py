@@ -123,7 +123,7 @@ class ToolTable:
     def _failure(self, tool: Tool, error: Exception, caller: Caller) -> CallToolResult:
         message = self._registry.describe_error(error)
         if message is not None:
-            return _failed(f"{message}{default_agent.explain(error, caller)}")
+            return _failed(f"{message}{self._registry.explain_for(error, caller)}")
         logger.error("bug in tool %s", tool.name, exc_info=error)
         return _failed(f"internal error in {tool.name}; see the server's log")
 
