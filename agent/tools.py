@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
+from agent.message_tool import MESSAGE_READ
 from agent.model import ToolSpec
 from agent.schema import input_schema
 from agent.search_tools import SEARCH_TOOLS
-from agent.message_tool import MESSAGE_READ
 from agent.window import MAX_STORED_RESULT_CHARS, clipped
 from memory.errors import InvalidValue, MemoryStoreError
 from memory.records import ToolCall

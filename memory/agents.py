@@ -1,4 +1,7 @@
-"""Agents: creating, finding, updating and deleting them, with what hangs on them."""
+"""Agents: creating, finding, updating and deleting them, with what hangs on them.
+
+Copies of them are in clones.py, what a deleted one may leave behind in orphans.py.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +11,17 @@ from datetime import UTC
 from typing import Any
 from uuid import uuid4
 
-from memory import core_memory, documents
-from memory.errors import NameTaken, UnknownAgent
-from memory.limits import MAX_DESCRIPTION_CHARS, check_name, check_tags, check_text, check_timezone
-from memory.records import Agent, Block, Holdings, View
+from memory import archives, core_memory, documents
+from memory.errors import InvalidValue, NameTaken, UnknownAgent
+from memory.limits import (
+    MAX_DESCRIPTION_CHARS,
+    check_name,
+    check_object,
+    check_tags,
+    check_text,
+    check_timezone,
+)
+from memory.records import Agent, Belongings, Block, Holdings, View
 from memory.transaction import Reader, Row, Transaction, to_json
 
 MAX_NAMES_SHOWN = 20
@@ -33,12 +43,16 @@ class NewAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
-    """What went with a deleted agent; shared blocks and archives stay."""
+class Where:
+    """Which agents are wanted; what is not given excludes none.
 
-    messages: int
-    passages: int
-    blocks: tuple[str, ...]
+    name: part of the name. text: part of the name or the description. Both without regard to case.
+    """
+
+    name: str | None = None
+    text: str | None = None
+    tags_any: tuple[str, ...] = ()
+    tags_all: tuple[str, ...] = ()
 
 
 def create_agent(transaction: Transaction, new: NewAgent) -> Agent:
@@ -96,17 +110,27 @@ def find_agent(reader: Reader, agent: str) -> Agent:
     return found
 
 
-def list_agents(reader: Reader, after: int = 0, limit: int = 50) -> list[Agent]:
+def list_agents(
+    reader: Reader, after: int = 0, limit: int = 50, where: Where | None = None
+) -> list[Agent]:
     """Return agents in the order of their creation, those after a given key."""
-    visible = _visible(reader)
-    rows = reader.rows("list_agents", after=after, limit=limit, visible=visible)
+    where = where or Where()
+    rows = reader.rows(
+        "list_agents",
+        after=after,
+        limit=limit,
+        visible=reader.visible_ids,
+        name=where.name,
+        text=where.text,
+        tags_any=to_json(where.tags_any) if where.tags_any else None,
+        tags_all=to_json(where.tags_all) if where.tags_all else None,
+    )
     return [_agent(row) for row in rows]
 
 
 def list_names(reader: Reader, prefix: str = "", limit: int = 100) -> list[str]:
     """Return names that begin with a prefix, without regard to case, oldest agents first."""
-    visible = _visible(reader)
-    rows = reader.rows("agent_names", prefix=prefix, limit=limit, visible=visible)
+    rows = reader.rows("agent_names", prefix=prefix, limit=limit, visible=reader.visible_ids)
     return [name for (name,) in rows]
 
 
@@ -136,24 +160,70 @@ def set_view(transaction: Transaction, agent: Agent, window_start: int, view: Vi
     )
 
 
-def delete_agent(transaction: Transaction, agent: Agent) -> Deleted:
-    """Delete an agent, its messages, and the blocks and archive that no other agent has."""
+def reset_messages(transaction: Transaction, agent: Agent) -> int:
+    """Forget an agent's messages, with the summary of them; blocks and archive stay.
+
+    Returns:
+        How many there were; no event keeps them.
+
+    Raises:
+        InvalidValue: a run is in progress.
+    """
+    run = transaction.value("active_run", agent_key=agent.key)
+    if run is not None:
+        raise InvalidValue(
+            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
+            " run_cancel, then reset the messages"
+        )
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
-    deleted_blocks = core_memory.remove_blocks(transaction, agent)
-    for query in ("delete_messages", "delete_runs", "delete_steps"):
-        transaction.run(query, agent_key=agent.key)
-    documents.remove_collection(transaction, agent.key)
+    _forget_messages(transaction, agent, only_ended=True)
+    set_view(transaction, agent, 0, View())
+    transaction.changes.stale_agents.add(agent.key)
+    transaction.record(
+        "agent.reset_messages", agent.id, agent.id, before={"messages": messages}, after={}
+    )
+    return int(messages)
+
+
+def belongings(reader: Reader, agent: Agent) -> Belongings:
+    """What would go with an agent, or be orphaned by its end."""
+    messages, _ = reader.rows("count_messages", agent_key=agent.key)[0]
+    blocks = core_memory.list_blocks(reader, agent)
+    shared = {key for (key,) in reader.rows("blocks_of_others_too", agent_key=agent.key)}
+    alone = reader.value("count_archive_users", archive_key=agent.archive_key) == 1
+    passages = reader.value("count_passages", archive_key=agent.archive_key) if alone else 0
+    return Belongings(
+        messages=messages,
+        passages=passages,
+        archive=archives.archive_id(reader, agent) if alone else None,
+        blocks=tuple(block for block in blocks if block.key not in shared),
+        shared_blocks=tuple(block for block in blocks if block.key in shared),
+    )
+
+
+def delete_agent(transaction: Transaction, agent: Agent, delete_orphans: bool = True) -> Belongings:
+    """Delete an agent, its messages, and the blocks and archive that no other agent has.
+
+    Args:
+        delete_orphans: False: those blocks, and an archive that holds something, stay as orphans.
+
+    Returns:
+        What hung on it alone.
+    """
+    own = belongings(transaction, agent)
+    for block in (*own.blocks, *own.shared_blocks):
+        core_memory.detach_block(transaction, agent, block.label)
+    if delete_orphans:
+        for block in own.blocks:
+            core_memory.delete_block(transaction, block, agent.id)
+    _forget_messages(transaction, agent, only_ended=False)
     transaction.run("delete_agent", key=agent.key)
-    passages = 0
-    if transaction.value("count_archive_users", archive_key=agent.archive_key) == 0:
-        passages = transaction.value("count_passages", archive_key=agent.archive_key)
-        transaction.run("delete_passages", archive_key=agent.archive_key)
-        documents.remove_collection(transaction, agent.archive_key)
-        transaction.run("delete_archive", key=agent.archive_key)
-    held = {"messages": messages, "passages": passages}
+    if own.archive is not None and (delete_orphans or own.passages == 0):
+        archives.delete_archive(transaction, agent.archive_key)
+    held = {"messages": own.messages, "passages": own.passages}
     transaction.record("agent.delete", agent.id, agent.id, before={**describe(agent), **held})
     transaction.changes.stale_agents.add(agent.key)
-    return Deleted(messages, passages, tuple(deleted_blocks))
+    return own
 
 
 def holdings(reader: Reader, agent: Agent, max_tags: int = 30) -> Holdings:
@@ -184,8 +254,12 @@ def describe(agent: Agent) -> dict[str, Any]:
     }
 
 
-def _visible(reader: Reader) -> str | None:
-    return None if reader.visible is None else " ".join(sorted(reader.visible))
+def _forget_messages(transaction: Transaction, agent: Agent, only_ended: bool) -> None:
+    """Forget what was said, in messages and in runs."""
+    transaction.run("delete_messages", agent_key=agent.key)
+    documents.remove_collection(transaction, agent.key)
+    transaction.run("forget_steps", agent_key=agent.key)
+    transaction.run("forget_runs", agent_key=agent.key, only_ended=only_ended)
 
 
 def _refuse_taken_name(transaction: Transaction, agent: Agent) -> None:
@@ -200,6 +274,8 @@ def _checked(agent: Agent) -> Agent:
     check_timezone(agent.timezone)
     if agent.model is not None:
         check_text(agent.model, "model", 4_000)
+    check_object(agent.metadata, "metadata")
+    check_object(agent.settings, "settings")
     return with_changes(agent, name=check_name(agent.name), tags=check_tags(agent.tags))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import blocks
-from memory.errors import InvalidValue, UnknownBlock
+from memory.errors import InvalidValue, UnknownBlock, UnknownId
 from memory.limits import MAX_BLOCKS, check_label
 from memory.records import Agent, Block
 from memory.transaction import Reader, Transaction
@@ -32,6 +32,18 @@ def get_block(reader: Reader, agent: Agent, label: str) -> Block:
         if block.label == label:
             return block
     raise UnknownBlock(agent.name, label, [block.label for block in found])
+
+
+def find_block(reader: Reader, block_id: str) -> Block:
+    """Return the block with this id, whoever has it.
+
+    Raises:
+        UnknownId: there is none, or not for whoever asks.
+    """
+    row = reader.row("find_block", id=block_id, visible=reader.visible_ids)
+    if row is None:
+        raise UnknownId("block", block_id)
+    return Block(*row)
 
 
 def users_of_block(reader: Reader, block_id: str) -> list[tuple[str, str]]:
@@ -115,14 +127,23 @@ def edit_blocks(
     return list_blocks(transaction, agent)
 
 
-def remove_blocks(transaction: Transaction, agent: Agent) -> list[str]:
-    """Detach all blocks of an agent that is deleted; those nobody else has are deleted too.
+def detach_block(transaction: Transaction, agent: Agent, label: str) -> Block:
+    """Take a block from an agent; it stays, if nobody else has it as an orphan.
 
-    Returns:
-        The labels of the deleted blocks.
+    Raises:
+        UnknownBlock: naming the labels it has.
     """
-    held = list_blocks(transaction, agent)
-    return [block.label for block in held if _remove(transaction, agent, block)]
+    block = get_block(transaction, agent, label)
+    transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
+    transaction.record("block.detach", block.id, agent.id, before={"label": label})
+    transaction.changes.stale_agents.add(agent.key)
+    return block
+
+
+def delete_block(transaction: Transaction, block: Block, agent_id: str | None) -> None:
+    """Delete a block that no agent has any more; its event keeps the text."""
+    transaction.run("delete_block", block_key=block.key)
+    transaction.record("block.delete", block.id, agent_id, before=describe(block))
 
 
 def describe(block: Block) -> dict[str, Any]:
@@ -162,16 +183,11 @@ def _attach(transaction: Transaction, agent: Agent, block: Block) -> None:
     transaction.changes.stale_agents.add(agent.key)
 
 
-def _remove(transaction: Transaction, agent: Agent, block: Block) -> bool:
-    """Detach a block, and delete it when nobody else has it; returns whether it was deleted."""
-    transaction.run("detach_block", agent_key=agent.key, block_key=block.key)
-    transaction.record("block.detach", block.id, agent.id, before={"label": block.label})
-    transaction.changes.stale_agents.add(agent.key)
-    if transaction.value("count_block_users", block_key=block.key) > 0:
-        return False
-    transaction.run("delete_block", block_key=block.key)
-    transaction.record("block.delete", block.id, agent.id, before=describe(block))
-    return True
+def _remove(transaction: Transaction, agent: Agent, block: Block) -> None:
+    """Detach a block, and delete it when nobody else has it."""
+    detach_block(transaction, agent, block.label)
+    if transaction.value("count_block_users", block_key=block.key) == 0:
+        delete_block(transaction, block, agent.id)
 
 
 def _check_room(reader: Reader, agent: Agent, label: str) -> None:

@@ -16,7 +16,7 @@ from memory.embedder import Embedder
 from memory.errors import EmbedderMismatch, MemoryStoreError
 from memory.new_vectors import BATCH_DOCUMENTS, read_pending, store_vectors
 from memory.records import Origin
-from memory.transaction import Reader, to_json
+from memory.transaction import to_json
 from memory.vectors import vector_text
 
 if TYPE_CHECKING:
@@ -65,9 +65,14 @@ class EmbeddingQueue:
         self._thread = threading.Thread(target=self._run, name="mnemon-embedding")
         self._thread.start()
 
-    def add(self, newest_docs: Mapping[int, int]) -> None:
-        """Say which document of each collection was committed last."""
+    def add(self, newest_docs: Mapping[int, int], embedded: int = 0) -> None:
+        """Say which document of each collection was committed last.
+
+        Args:
+            embedded: up to this document all have vectors, because copies came with theirs.
+        """
         with self._changed:
+            self._done = max(embedded, self._done)
             for collection, doc in newest_docs.items():
                 self._newest[collection] = max(doc, self._newest.get(collection, 0))
                 self._known = max(doc, self._known)
@@ -179,15 +184,10 @@ class EmbeddingQueue:
             _log.exception("the embedder failed")
             problem = error
         with self._changed:
-            self._done, self.problem = done, problem
+            # Copies that came with their vectors may have moved it on meanwhile.
+            self._done, self.problem = max(done, self._done), problem
             self._failed_at = until if problem else 0
             self._changed.notify_all()
-
-
-def stored_embedder(reader: Reader) -> str | None:
-    """Return the name of the embedder that owns the vectors, or None for a new file."""
-    stored = reader.value("read_meta", name="embedder")
-    return None if stored is None else str(json.loads(stored)["name"])
 
 
 def claim_vectors(database: "Database", embedder: Embedder) -> None:

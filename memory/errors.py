@@ -13,7 +13,8 @@ MemoryStoreError
 │   ├── UnknownBlock
 │   ├── UnknownPassage
 │   ├── UnknownMessage
-│   └── UnknownRun
+│   ├── UnknownRun
+│   └── UnknownId            no block or archive has this id
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
@@ -148,6 +149,17 @@ class UnknownRun(NotFound):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"there is no run {run_id[:80]!a}; run_list shows an agent's runs")
+
+
+class UnknownId(NotFound):
+    """No block or archive has this id."""
+
+    def __init__(self, kind: str, id_: str) -> None:
+        self.kind, self.id = kind, id_
+        super().__init__(
+            f"no {kind} {id_[:80]!r}; agent_get shows the ids of an agent's, orphan_list those that"
+            " no agent has"
+        )
 
 
 class InvalidValue(MemoryStoreError):

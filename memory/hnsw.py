@@ -102,9 +102,10 @@ class HnswIndex:
             self._work.put(collection)
 
     def follow(self, changes: Changes) -> None:
-        """Take note of documents and collections that were removed."""
+        """Take note of what was removed, and of what was copied with its vectors."""
         for collection in changes.removed_collections:
             self._forget(collection)
+        self.vectors_written(changes.copied_vectors)
         with self._lock:
             for collection, _ in changes.removed_docs:
                 if collection in self._indexes:

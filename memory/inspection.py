@@ -7,8 +7,8 @@ import duckdb
 
 from memory import database_file
 from memory.database import DEFAULT_DIMENSIONS, stored_schema_version
-from memory.embedding import stored_embedder
 from memory.errors import DatabaseTooNew
+from memory.meta import stored_embedder
 from memory.queries import load_migrations, load_queries
 from memory.transaction import Reader
 

@@ -1,7 +1,9 @@
 """What may be stored: lengths, labels, names, clean text. Pure checks that raise InvalidValue."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from memory.errors import InvalidValue
@@ -15,6 +17,8 @@ MAX_DESCRIPTION_CHARS = 2_000
 MAX_NOTE_CHARS = 500
 MAX_TAGS = 50
 MAX_BLOCKS = 50
+MAX_OBJECT_BYTES = 16_000
+MAX_OBJECT_DEPTH = 20
 
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,62}")
 
@@ -80,6 +84,41 @@ def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     if len(tags) > MAX_TAGS:
         raise InvalidValue(f"{len(tags)} tags are given; the limit is {MAX_TAGS}")
     return tuple(dict.fromkeys(check_filled(tag, "a tag", MAX_NAME_CHARS).strip() for tag in tags))
+
+
+def check_object(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """A JSON object of an agent's, metadata or settings: at most 16,000 bytes, 20 levels deep."""
+    if _depth(value) > MAX_OBJECT_DEPTH:
+        raise InvalidValue(
+            f"{field} is nested more than {MAX_OBJECT_DEPTH} levels deep; flatten it"
+        )
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
+        raise InvalidValue(f"{field} cannot be written as JSON: {error}") from None
+    if size > MAX_OBJECT_BYTES:
+        raise InvalidValue(
+            f"{field} takes {size} bytes as JSON, {size - MAX_OBJECT_BYTES} over the limit of"
+            f" {MAX_OBJECT_BYTES}; put texts into blocks or the archive"
+        )
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How deep a value is nested, without recursion: it may be of any depth."""
+    level, depth = [value], 0
+    while level and depth <= MAX_OBJECT_DEPTH:
+        nested = [item for item in level if isinstance(item, Mapping | list)]
+        level = [
+            inner
+            for item in nested
+            for inner in (item.values() if isinstance(item, Mapping) else item)
+        ]
+        depth += bool(nested)
+        if not nested:
+            break
+    return depth
 
 
 def check_timezone(name: str) -> str:

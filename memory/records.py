@@ -170,6 +170,34 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
+class Belongings:
+    """What hangs on an agent alone, and would be orphaned without it; and what others share.
+
+    passages: in its archive. archive: its id; None, and 0 passages, when others have it too.
+    """
+
+    messages: int
+    passages: int
+    archive: str | None
+    blocks: tuple[Block, ...]
+    shared_blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A block or an archive that no agent has. size: a block's characters, an archive's passages.
+
+    name: a block's label, or that of the agent for which the archive was made.
+    """
+
+    kind: Literal["block", "archive"]
+    key: int
+    id: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Who changes memory, why, and in answer to which request; stored with every event.
 

@@ -120,7 +120,7 @@ class MemoryStore:
                 yield transaction
             self._working_set.follow(transaction.changes)
             self.index.follow(transaction.changes)
-            self.embedding.add(transaction.changes.newest_docs)
+            self.embedding.add(transaction.changes.newest_docs, transaction.changes.newest_embedded)
         for watcher in self._watchers:
             try:
                 watcher(transaction.changes.all)

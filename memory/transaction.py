@@ -53,6 +53,8 @@ class Changes:
     """What a transaction did, for the caches and indexes that follow it once it is committed.
 
     newest_docs: the last document written to each collection. all: in order, for the watchers.
+    copied_vectors: collections whose documents came with their vectors; then all documents up to
+    newest_embedded have theirs.
     """
 
     all: list[Change] = field(default_factory=list)
@@ -64,6 +66,8 @@ class Changes:
     newest_docs: dict[int, int] = field(default_factory=dict)
     removed_docs: list[tuple[int, int]] = field(default_factory=list)
     removed_collections: list[int] = field(default_factory=list)
+    copied_vectors: list[int] = field(default_factory=list)
+    newest_embedded: int = 0
 
 
 class Reader:
@@ -77,6 +81,11 @@ class Reader:
     ) -> None:
         self._cursor, self._queries = cursor, queries
         self.visible = visible
+
+    @property
+    def visible_ids(self) -> str | None:
+        """`visible` as queries take it: the ids in one text; None: all."""
+        return None if self.visible is None else " ".join(sorted(self.visible))
 
     def rows(self, query: str, **parameters: object) -> list[Row]:
         """Run a query and return all its rows."""

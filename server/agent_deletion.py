@@ -1,138 +1,188 @@
-"""Deleting agents: what a person must agree to, asked at the host or passed on by a tool."""
+"""Deleting agents, their messages, and what no agent has: each once a person agrees."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from memory import agents, core_memory
-from memory.records import Agent
-from memory.requests import keep_result
+from memory import agents, orphans
+from memory.records import Agent, Belongings, Orphan
 from memory.transaction import Reader, Transaction
-from server.agent_models import AgentDeleted, Decide, Decided
-from server.approvals import Approvals, ask_person
-from server.memory_access import MemoryAccess
-from server.memory_tools import DELEGATING, ChangesAgent
-from server.once import request_of
+from server.consent import Act, Consent
+from server.consent_models import (
+    AgentDeleted,
+    Delete,
+    DeleteOrphans,
+    ListOrphans,
+    MessagesReset,
+    OrphanPage,
+    OrphansDeleted,
+    OrphanShown,
+    orphan_line,
+)
+from server.cursors import key_after
+from server.memory_tools import DELEGATING, ChangesAgent, with_cursor
 from server.registry import Call, Tool
 from server.reply_size import first_of
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import MemoryStore
 
-_NAMES_BYTES: Final = 2_000
-
-
-def deletion_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
-    """agent_delete, and approval_decide for hosts that cannot ask."""
-    do = AgentDeletion(access, approvals)
-    return (
-        Tool(
-            name="agent_delete",
-            title="Delete an agent",
-            description="Delete an agent with all its memory, if a person agrees.",
-            arguments=ChangesAgent,
-            result=AgentDeleted,
-            run=do.delete,
-            text=_deleted_text,
-            destructive=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="approval_decide",
-            title="Pass on a decision",
-            description="Tell what the person decided about something that waits for approval.",
-            arguments=Decide,
-            result=Decided,
-            run=do.decide,
-            text=lambda result: str(result.text),
-            destructive=True,
-            toolsets=DELEGATING,
-        ),
-    )
+_NAMES_BYTES: Final = 1_500
 
 
 @dataclass(frozen=True, slots=True)
-class AgentDeletion:
-    """What the two tools do."""
+class Deletion:
+    """What the tools do."""
 
-    access: MemoryAccess
-    approvals: Approvals
+    consent: Consent
 
-    async def delete(self, call: Call, a: ChangesAgent) -> AgentDeleted:
-        """agent_delete: once a person agrees."""
-        name = "agent_delete"
-        before = await self.access.first_result(call, name, a, AgentDeleted)
-        if before is not None:
-            return before
-        would = await self.access.read(
-            call.caller, lambda _, reader: _would_go(reader, agents.find_agent(reader, a.agent_id))
-        )
+    async def delete(self, call: Call, a: Delete) -> AgentDeleted:
+        """agent_delete."""
 
-        request = request_of(call, name, a)
+        def would(reader: Reader) -> AgentDeleted:
+            agent = agents.find_agent(reader, a.agent_id)
+            own = agents.belongings(reader, agent)
+            return _deleted(agent, own, a.delete_orphans).model_copy(update={"status": "waiting"})
 
-        def act(transaction: Transaction) -> AgentDeleted:
-            # By its id: another agent may have the name by now.
-            done = _delete(transaction, agents.find_agent(transaction, would.id))
-            if request is not None:  # so that a repeat of the call that asked finds it done
-                keep_result(transaction, request, done.model_dump_json())
-            return done
+        def do(transaction: Transaction, lost: AgentDeleted) -> AgentDeleted:
+            agent = agents.find_agent(transaction, lost.id)
+            own = agents.delete_agent(transaction, agent, a.delete_orphans)
+            return _deleted(agent, own, a.delete_orphans)
 
-        if await ask_person(call, f"Delete {_lost(would)}? This cannot be undone."):
-            return await self.access.write(call, name, a, AgentDeleted, lambda _, t: act(t))
-        return would.model_copy(update={"approval_id": self.approvals.keep(call.caller, act)})
+        return await self.consent.once_agreed(call, a, Act("agent_delete", AgentDeleted, would, do))
 
-    async def decide(self, call: Call, a: Decide) -> Decided:
-        """approval_decide."""
-        name = "approval_decide"
-        before = await self.access.first_result(call, name, a, Decided)
-        if before is not None:
-            return before
-        waiting = self.approvals.take(call.caller, a.approval_id)
+    async def reset(self, call: Call, a: ChangesAgent) -> MessagesReset:
+        """agent_reset_messages."""
 
-        def work(_: "MemoryStore", transaction: Transaction) -> Decided:
-            if not a.approve:
-                return Decided(approved=False, text="Declined; nothing was changed.")
-            done = waiting.act(transaction)
-            text = _deleted_text(done) if isinstance(done, AgentDeleted) else "Done."
-            return Decided(approved=True, text=text)
+        def would(reader: Reader) -> MessagesReset:
+            agent = agents.find_agent(reader, a.agent_id)
+            count = agents.holdings(reader, agent).messages
+            return MessagesReset(status="waiting", id=agent.id, name=agent.name, messages=count)
 
-        return await self.access.write(call, name, a, Decided, work)
+        def do(transaction: Transaction, lost: MessagesReset) -> MessagesReset:
+            agent = agents.find_agent(transaction, lost.id)
+            count = agents.reset_messages(transaction, agent)
+            return MessagesReset(id=agent.id, name=agent.name, messages=count)
+
+        act = Act("agent_reset_messages", MessagesReset, would, do)
+        return await self.consent.once_agreed(call, a, act)
+
+    async def list_orphans(self, call: Call, a: ListOrphans) -> OrphanPage:
+        """orphan_list."""
+        after = key_after(a.cursor)
+
+        def work(_: "MemoryStore", reader: Reader) -> OrphanPage:
+            # A page of them is at most 100 short lines: within a reply.
+            found = orphans.list_orphans(reader, after, min(a.limit, _ORPHANS) + 1)
+            shown = found[: min(a.limit, _ORPHANS)]
+            return OrphanPage(
+                orphans=[_orphan_shown(orphan) for orphan in shown],
+                next_cursor=str(shown[-1].key) if len(shown) < len(found) else None,
+            )
+
+        return await self.consent.access.read(call.caller, work)
+
+    async def delete_orphans(self, call: Call, a: DeleteOrphans) -> OrphansDeleted:
+        """orphan_delete."""
+
+        def would(reader: Reader) -> OrphansDeleted:
+            found = [orphans.find_orphan(reader, id_) for id_ in dict.fromkeys(a.ids)]
+            return OrphansDeleted(status="waiting", orphans=[_orphan_shown(o) for o in found])
+
+        def do(transaction: Transaction, lost: OrphansDeleted) -> OrphansDeleted:
+            found = [orphans.find_orphan(transaction, shown.id) for shown in lost.orphans]
+            for orphan in found:
+                orphans.delete_orphan(transaction, orphan)
+            return OrphansDeleted(orphans=[_orphan_shown(orphan) for orphan in found])
+
+        act = Act("orphan_delete", OrphansDeleted, would, do)
+        return await self.consent.once_agreed(call, a, act)
 
 
-def _would_go(reader: Reader, agent: Agent) -> AgentDeleted:
-    held = agents.holdings(reader, agent)
-    labels = [block.label for block in core_memory.list_blocks(reader, agent)]
+def deletion_tool(consent: Consent) -> Tool:
+    """agent_delete."""
+    return Tool(
+        name="agent_delete",
+        title="Delete an agent",
+        description="Delete an agent with all its memory, if a person agrees.",
+        arguments=Delete,
+        result=AgentDeleted,
+        run=Deletion(consent).delete,
+        text=_said,
+        destructive=True,
+        toolsets=DELEGATING,
+    )
+
+
+def forgetting_tools(consent: Consent) -> tuple[Tool, ...]:
+    """What else can be deleted, in the order hosts list it."""
+    do = Deletion(consent)
+    return (
+        Tool(
+            name="agent_reset_messages",
+            title="Forget an agent's messages",
+            description="Forget all messages of an agent, if a person agrees; it keeps its memory.",
+            arguments=ChangesAgent,
+            result=MessagesReset,
+            run=do.reset,
+            text=_said,
+            destructive=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="orphan_list",
+            title="List what no agent has",
+            description="Blocks and archives that no agent has; agent_update takes their ids.",
+            arguments=ListOrphans,
+            result=OrphanPage,
+            run=do.list_orphans,
+            text=_page_text,
+            read_only=True,
+            toolsets=DELEGATING,
+            for_all=True,
+        ),
+        Tool(
+            name="orphan_delete",
+            title="Delete what no agent has",
+            description="Delete blocks and archives that no agent has, if a person agrees.",
+            arguments=DeleteOrphans,
+            result=OrphansDeleted,
+            run=do.delete_orphans,
+            text=_said,
+            destructive=True,
+            toolsets=DELEGATING,
+            for_all=True,
+        ),
+    )
+
+
+_ORPHANS: Final = 40
+"""On a page: a name has at most 100 characters, of up to four bytes each."""
+
+
+def _said(result: AgentDeleted | MessagesReset | OrphansDeleted) -> str:
+    return result.said()
+
+
+def _page_text(page: OrphanPage) -> str:
+    lines = [f"- {orphan_line(orphan)}" for orphan in page.orphans]
+    return with_cursor(
+        "\n".join(lines) or "Every block and archive has an agent.", page.next_cursor
+    )
+
+
+def _deleted(agent: Agent, own: Belongings, delete_orphans: bool) -> AgentDeleted:
+    ids = [block.id for block in own.blocks]
+    ids += [own.archive] if own.archive is not None and own.passages else []
     return AgentDeleted(
-        status="waiting",
         id=agent.id,
         name=agent.name,
-        messages=held.messages,
-        passages=held.passages,
-        blocks=first_of(labels, _NAMES_BYTES),
+        messages=own.messages,
+        passages=own.passages,
+        blocks=first_of([block.label for block in own.blocks], _NAMES_BYTES),
+        shared_blocks=first_of([block.label for block in own.shared_blocks], _NAMES_BYTES),
+        orphans=[] if delete_orphans else first_of(ids, _NAMES_BYTES),
     )
 
 
-def _delete(transaction: Transaction, agent: Agent) -> AgentDeleted:
-    gone = agents.delete_agent(transaction, agent)
-    return AgentDeleted(
-        id=agent.id,
-        name=agent.name,
-        messages=gone.messages,
-        passages=gone.passages,
-        blocks=first_of(gone.blocks, _NAMES_BYTES),
-    )
-
-
-def _lost(deleted: AgentDeleted) -> str:
-    return (
-        f"agent {deleted.name} ({deleted.id}) with {deleted.messages} messages,"
-        f" {deleted.passages} passages and the blocks {', '.join(deleted.blocks) or '(none)'}"
-    )
-
-
-def _deleted_text(result: AgentDeleted) -> str:
-    if result.status == "deleted":
-        return f"Deleted {_lost(result)}."
-    return (
-        f"Nothing is deleted yet: {_lost(result)} would be lost. Ask the person; then call"
-        f" approval_decide with approval_id {result.approval_id}."
-    )
+def _orphan_shown(orphan: Orphan) -> OrphanShown:
+    return OrphanShown(kind=orphan.kind, id=orphan.id, name=orphan.name, size=orphan.size)

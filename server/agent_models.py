@@ -1,23 +1,30 @@
 """Arguments and results of the tools that manage agents and talk to them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, Result
-from memory.records import DEFAULT_BLOCK_LIMIT_CHARS
 from server.memory_tools import ChangesAgent, ForAgent
 from server.once import Once
 
 Limit = Annotated[int, Field(ge=1, le=100_000), WithJsonSchema({"type": "integer"})]
+JsonObject = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+"""Checked where it is stored: its schema would be longer than that of all else."""
+
+_Limit = Annotated[int, Field(ge=1, le=100), WithJsonSchema({"type": "integer"})]
+_Bounded = Annotated[list[str], Field(max_length=50)]
 
 
 class NewBlock(Arguments):
     """A block of a new agent."""
 
+    # Every host is sent the schema, which says as much.
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("description", None))
+
     label: str
     value: str = ""
-    limit_chars: Limit = DEFAULT_BLOCK_LIMIT_CHARS
+    limit_chars: Limit | None = None
     description: str = ""
     read_only: bool = False
 
@@ -38,10 +45,13 @@ class Create(Once):
     name: str
     description: str = ""
     system: str = ""
-    timezone: str = "UTC"
+    timezone: str | None = None
     model: str | None = Field(None, description="GGUF file, or KIND:NAME of a server.")
     tags: list[str] = Field(default_factory=list)
     blocks: list[NewBlock] | None = Field(None, description="Default: persona, human.")
+    metadata: JsonObject = Field(default_factory=dict)
+    settings: JsonObject = Field(default_factory=dict)
+    template: str | None = None
 
 
 class Update(ChangesAgent):
@@ -54,12 +64,34 @@ class Update(ChangesAgent):
     model: str | None = Field(None, description="GGUF file, or KIND:NAME of a server.")
     tags: list[str] | None = None
     blocks: list[BlockChange] | None = Field(None, description="Blocks to change or add.")
+    metadata: JsonObject | None = Field(None, description="Merged; null removes a key.")
+    settings: JsonObject | None = Field(
+        None, description="Merged; null resets: max_steps, temperature, tools, compaction..."
+    )
+    attach_blocks: _Bounded | None = Field(None, description="Ids of blocks to share or take.")
+    detach_blocks: _Bounded | None = Field(None, description="Labels; the blocks stay.")
+    archive_id: str | None = Field(None, description="Archive to use in place of its own.")
+    embedder: str | None = Field(None, description="One for all agents: mnemon reindex.")
+
+
+class Clone(ChangesAgent):
+    """Arguments of agent_clone."""
+
+    name: str = Field(description="Of the new agent.")
+    include: list[Literal["blocks", "passages", "messages"]] | None = Field(
+        None, description="Default: blocks, passages."
+    )
+    share_blocks: bool = Field(False, description="Both edit the same blocks.")
 
 
 class ListAgents(Arguments):
     """Arguments of agent_list."""
 
-    limit: Annotated[int, Field(ge=1, le=100), WithJsonSchema({"type": "integer"})] = 50
+    name: str | None = None
+    tags: list[str] | None = None
+    tag_match_mode: Literal["any", "all"] | None = None
+    query: str | None = None
+    limit: _Limit | None = None
     cursor: str | None = None
 
 
@@ -101,6 +133,7 @@ class AgentPage(Result):
 class BlockShown(Result):
     """A block with its settings. cut: value or description is not whole; memory_read is."""
 
+    id: str
     label: str
     value: str
     limit_chars: int
@@ -111,7 +144,11 @@ class BlockShown(Result):
 
 
 class AgentShown(Result):
-    """An agent with its settings and blocks, or the next of its blocks."""
+    """An agent with its settings and blocks, or the next of its blocks.
+
+    settings: those that are set, the others have their defaults. problems: settings that cannot be
+    read. embedder: of all agents; None: no text has been embedded yet.
+    """
 
     id: str
     name: str
@@ -120,23 +157,16 @@ class AgentShown(Result):
     timezone: str
     model: str | None
     tags: list[str]
+    metadata: JsonObject
+    settings: JsonObject
+    problems: list[str] = Field(default_factory=list)
     blocks: list[BlockShown]
     messages: int
     passages: int
+    archive_id: str
+    embedder: str | None
     created_at: str
     next_cursor: str | None = None
-
-
-class AgentDeleted(Result):
-    """What went with a deleted agent, or what would: it waits for approval_id to be decided."""
-
-    status: Literal["deleted", "waiting"] = "deleted"
-    id: str
-    name: str
-    messages: int
-    passages: int
-    blocks: list[str]
-    approval_id: str | None = None
 
 
 class Decided(Result):

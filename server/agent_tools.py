@@ -1,20 +1,23 @@
 """The tools for hosts that delegate: managing agents, and giving them a message."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from agent.models.spec import GgufFile, parse_spec
-from memory import agents, blocks, core_memory
+from agent.settings import merged
+from memory import agents
 from memory.errors import InvalidValue
-from memory.records import Agent, Block
+from memory.limits import check_object, check_tags
+from memory.records import Block
 from memory.transaction import Reader, Transaction
-from server.agent_deletion import deletion_tools
+from server.agent_changes import change_agent, changed_settings, make_clone
+from server.agent_deletion import deletion_tool, forgetting_tools
 from server.agent_models import (
     AgentPage,
     AgentReply,
     AgentShown,
     AgentSummary,
-    BlockChange,
+    Clone,
     Create,
     GetAgent,
     ListAgents,
@@ -24,6 +27,7 @@ from server.agent_models import (
 from server.agent_views import agent_text, page_of, page_text, show_agent, summary_of
 from server.approvals import Approvals
 from server.config import expanded
+from server.consent import Consent, approval_tool
 from server.cursors import key_after
 from server.errors import NotAllowed
 from server.memory_access import MemoryAccess
@@ -32,6 +36,7 @@ from server.memory_uris import message_uri
 from server.once import request_of, turn_of
 from server.registry import Call, Tool
 from server.reply_size import PAGE_BYTES, first_of, shortened
+from server.templates import fill, find_template
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from agent.loop import Turn
@@ -43,6 +48,8 @@ DEFAULT_BLOCKS: Final = (
 )
 
 _NAMES_BYTES: Final = 2_000
+_SETTLE_S: Final = 10.0
+_LISTED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,10 @@ class AgentTools:
     """What the tools do."""
 
     access: MemoryAccess
+    templates: Path | None
+
+    def _filled(self, a: Create) -> Create:
+        return a if a.template is None else fill(a, find_template(self.templates, a.template))
 
     async def create(self, call: Call, a: Create) -> AgentSummary:
         """agent_create."""
@@ -57,16 +68,19 @@ class AgentTools:
             raise NotAllowed("create agents")
 
         def work(_: "MemoryStore", transaction: Transaction) -> AgentSummary:
-            return summary_of(agents.create_agent(transaction, new_agent(a)))
+            return summary_of(agents.create_agent(transaction, new_agent(self._filled(a))))
 
         return await self.access.write(call, "agent_create", a, AgentSummary, work)
 
     async def list(self, call: Call, a: ListAgents) -> AgentPage:
         """agent_list."""
         after = key_after(a.cursor)
+        tags = check_tags(a.tags or ())
+        every, limit = a.tag_match_mode == "all", a.limit or _LISTED
+        where = agents.Where(a.name, a.query, () if every else tags, tags if every else ())
 
         def work(_: "MemoryStore", reader: Reader) -> AgentPage:
-            return page_of(agents.list_agents(reader, after, a.limit + 1), a.limit)
+            return page_of(agents.list_agents(reader, after, limit + 1, where), limit)
 
         return await self.access.read(call.caller, work)
 
@@ -86,17 +100,24 @@ class AgentTools:
             raise NotAllowed("change an agent's name or model")
 
         def work(_: "MemoryStore", transaction: Transaction) -> AgentShown:
-            agent = agents.find_agent(transaction, a.agent_id)
-            kept = {"agent_id", "blocks", "idempotency_key"}
-            changes: dict[str, Any] = a.model_dump(exclude=kept, exclude_none=True)
             _check_model(a.model)
-            if changes:
-                agent = agents.update_agent(transaction, agent, changes)
-            for change in a.blocks or ():
-                _change_block(transaction, agent, change)
-            return show_agent(transaction, agent)
+            return show_agent(transaction, change_agent(transaction, a))
 
         return await self.access.write(call, "agent_update", a, AgentShown, work)
+
+    async def clone(self, call: Call, a: Clone) -> AgentSummary:
+        """agent_clone."""
+        if call.caller.agents is not None:
+            raise NotAllowed("create agents")
+        # So that vectors come along: what is not embedded yet is embedded once for each copy.
+        await self.access.read(
+            call.caller, lambda store, _: store.embedding.settle(None, _SETTLE_S)
+        )
+
+        def work(_: "MemoryStore", transaction: Transaction) -> AgentSummary:
+            return summary_of(make_clone(transaction, a))
+
+        return await self.access.write(call, "agent_clone", a, AgentSummary, work)
 
     async def message(self, call: Call, a: SendMessage) -> AgentReply:
         """agent_message."""
@@ -124,10 +145,23 @@ class AgentTools:
         )
 
 
-def agent_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
-    """The table of agent tools, in the order hosts list them."""
-    do = AgentTools(access)
-    return (*_finding(do), _updating(do), *deletion_tools(access, approvals))
+def agent_tools(
+    access: MemoryAccess, approvals: Approvals, templates: Path | None
+) -> tuple[Tool, ...]:
+    """The table of agent tools, in the order hosts list them.
+
+    Args:
+        templates: the folder of the templates that a caller can name.
+    """
+    do, consent = AgentTools(access, templates), Consent(access, approvals)
+    return (
+        *_finding(do),
+        _updating(do),
+        deletion_tool(consent),
+        approval_tool(consent),
+        _cloning(do),
+        *forgetting_tools(consent),
+    )
 
 
 def _finding(do: AgentTools) -> tuple[Tool, ...]:
@@ -196,6 +230,21 @@ def _updating(do: AgentTools) -> Tool:
     )
 
 
+def _cloning(do: AgentTools) -> Tool:
+    """What makes an agent from another."""
+    return Tool(
+        name="agent_clone",
+        title="Clone an agent",
+        description="Create an agent with the settings of another and copies of its memory.",
+        arguments=Clone,
+        result=AgentSummary,
+        run=do.clone,
+        text=lambda agent: f"Created agent {agent.name} ({agent.id}).",
+        toolsets=DELEGATING,
+        for_all=True,
+    )
+
+
 def new_agent(arguments: Create) -> agents.NewAgent:
     """What the store is asked to create."""
     given = arguments.blocks
@@ -204,10 +253,14 @@ def new_agent(arguments: Create) -> agents.NewAgent:
         name=arguments.name,
         description=arguments.description,
         system=arguments.system,
-        timezone=arguments.timezone,
+        timezone=arguments.timezone or "UTC",
         model=arguments.model,
         tags=tuple(arguments.tags),
-        blocks=DEFAULT_BLOCKS if given is None else tuple(Block(**b.model_dump()) for b in given),
+        blocks=DEFAULT_BLOCKS
+        if given is None
+        else tuple(Block(**block.model_dump(exclude_none=True)) for block in given),
+        metadata=merged({}, check_object(arguments.metadata, "metadata")),
+        settings=changed_settings({}, arguments.settings),
     )
 
 
@@ -220,14 +273,3 @@ def _check_model(model: str | None) -> None:
     found = parse_spec(model) if model else None
     if isinstance(found, GgufFile) and not expanded(found.path).is_absolute():
         raise InvalidValue(f"model {model!r} is no absolute path; give the whole path")
-
-
-def _change_block(transaction: Transaction, agent: Agent, change: BlockChange) -> None:
-    known = {block.label for block in core_memory.list_blocks(transaction, agent)}
-    given = change.model_dump(exclude={"label"}, exclude_none=True)
-    if change.label not in known:
-        core_memory.create_block(transaction, agent, Block(change.label, **given))
-        return
-    core_memory.configure_block(
-        transaction, agent, change.label, lambda block: blocks.configure(block, given)
-    )

@@ -1,14 +1,14 @@
 """Agents as hosts and the command line show them; for hosts within what a reply may hold."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from memory import core_memory
 from memory.records import Agent, Block
-from memory.transaction import Reader
+from memory.transaction import Reader, to_json
 from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown
 from server.memory_tools import with_cursor
-from server.memory_uris import agent_record, agent_uri, block_uri
+from server.memory_uris import agent_record, agent_uri, block_uri, settings_uri
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
 
 # Of an agent's page: its own settings and its blocks share PAGE_BYTES.
@@ -16,7 +16,9 @@ _SYSTEM_BYTES: Final = 1_000
 _DESCRIPTION_BYTES: Final = 300
 _TAGS_BYTES: Final = 500
 _VALUE_BYTES: Final = 2_000
-_BLOCKS_BYTES: Final = PAGE_BYTES - 2_000
+_OBJECT_BYTES: Final = 1_000
+_PROBLEMS_BYTES: Final = 600
+_BLOCKS_BYTES: Final = PAGE_BYTES - 2_200
 
 
 def summary_of(agent: Agent) -> AgentSummary:
@@ -44,10 +46,18 @@ def show_agent(reader: Reader, agent: Agent, after: int = 0) -> AgentShown:
     """An agent with as many of its blocks, from the `after`-th on, as fit a page."""
     stored = core_memory.list_blocks(reader, agent)
     shown = [_show_block(agent, block) for block in stored[after:]]
-    count = fitting([json_bytes(block.model_dump()) + 1 for block in shown], _BLOCKS_BYTES)
     where = f"memory_read {agent_uri(agent.id)}"
-    return show_whole(reader, agent).model_copy(
+    whole = show_whole(reader, agent)
+    bounded = {
+        "metadata": _short_object(agent.metadata, settings_uri(agent.id)),
+        "settings": _short_object(agent.settings, settings_uri(agent.id)),
+        "problems": first_of(whole.problems, _PROBLEMS_BYTES),
+    }
+    room = _BLOCKS_BYTES - sum(map(json_bytes, bounded.values()))
+    count = fitting([json_bytes(block.model_dump()) + 1 for block in shown], room)
+    return whole.model_copy(
         update={
+            **bounded,
             "description": shortened(agent.description, _DESCRIPTION_BYTES, where),
             "system": shortened(agent.system, _SYSTEM_BYTES, where),
             "tags": first_of(agent.tags, _TAGS_BYTES),
@@ -72,6 +82,9 @@ def agent_text(shown: AgentShown) -> str:
     lines += [f"Labels: {', '.join(shown.tags)}."] if shown.tags else []
     lines += [f"Description: {shown.description}"] if shown.description else []
     lines += [f"Instructions to its model: {shown.system}"] if shown.system else []
+    lines += [f"Settings: {to_json(shown.settings)}"] if shown.settings else []
+    lines += [f"Metadata: {to_json(shown.metadata)}"] if shown.metadata else []
+    lines += shown.problems
     for block in shown.blocks:
         about = ", read-only" if block.read_only else ""
         lines.append(
@@ -92,6 +105,12 @@ def page_text(page: AgentPage) -> str:
     return with_cursor("\n".join(lines) or "There are no agents.", page.next_cursor)
 
 
+def _short_object(value: Mapping[str, Any], uri: str) -> dict[str, Any]:
+    """An object that fits a page, or where to read it: half of one would pass for the whole."""
+    size = json_bytes(value)
+    return dict(value) if size <= _OBJECT_BYTES else {"…": f"{size} bytes: memory_read {uri}"}
+
+
 def _show_block(agent: Agent, block: Block) -> BlockShown:
     where = f"memory_read {block_uri(agent.id, block.label)}"
     value = shortened(block.value, _VALUE_BYTES, where)
@@ -99,6 +118,7 @@ def _show_block(agent: Agent, block: Block) -> BlockShown:
         block.description, _DESCRIPTION_BYTES, f"memory_read {agent_uri(agent.id)}"
     )
     return BlockShown(
+        id=block.id,
         label=block.label,
         value=value,
         limit_chars=block.limit_chars,

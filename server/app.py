@@ -20,7 +20,7 @@ import anyio.to_thread
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.config import Settings
-from server.errors import describe_error
+from server.errors import describe_error, explain_for
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
 from server.memory_tools import memory_tools
@@ -29,6 +29,7 @@ from server.prompts import memory_prompts
 from server.protocol import RegistryServer, build_server
 from server.registry import Registry
 from server.search_tools import search_tools
+from server.templates import FOLDER as TEMPLATES
 
 if TYPE_CHECKING:
     from memory.transaction import Change
@@ -76,6 +77,7 @@ class App:
         """Everything the server offers, backed by this app."""
         access = MemoryAccess(self.runtime)
         resources = MemoryResources(access)
+        directory = self.settings.directory
         return Registry(
             name="mnemon",
             version=version("mnemon"),
@@ -84,15 +86,17 @@ class App:
             tools=(
                 *memory_tools(access),
                 *search_tools(access),
-                *agent_tools(access, self._approvals),
+                *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
             ),
             resources=resources,
             prompts=memory_prompts(access),
             complete=resources.complete,
             describe_error=describe_error,
+            explain_for=explain_for,
             on_second_message=self.warm_up,
             icon=_icon(),
             toolset=self.settings.toolset,
+            agent=self.settings.agent or None,
         )
 
     def _open(self) -> "Runtime":

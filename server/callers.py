@@ -25,6 +25,7 @@ class Peer:
     pid: int
     since: str
     toolset: Toolset = DEFAULT_TOOLSET
+    agent: str | None = None
     host: str = "unknown"
 
 
@@ -41,22 +42,38 @@ class Principal:
     agents: frozenset[str] | None = None
     toolset: Toolset | None = None
 
+    @property
+    def agent(self) -> str | None:
+        """The one it means where it names none, because there is no other for it."""
+        return next(iter(self.agents)) if self.agents and len(self.agents) == 1 else None
+
 
 current_peer: ContextVar[Peer | None] = ContextVar("current_peer", default=None)
 """The peer whose request is being answered; None over HTTP and in one process."""
 
 
-def caller_of(ctx: ServerRequestContext[Any, Any], toolset: Toolset = DEFAULT_TOOLSET) -> Caller:
-    """Who sent a message; toolset: for those who have chosen none."""
+def caller_of(
+    ctx: ServerRequestContext[Any, Any],
+    toolset: Toolset = DEFAULT_TOOLSET,
+    agent: str | None = None,
+) -> Caller:
+    """Who sent a message; toolset and agent: for those who have chosen none."""
     client = ctx.session.client_params
     host = printable_name(client.client_info.name if client is not None else "")
     peer = current_peer.get()
     if peer is not None:
-        return Caller(host, toolset=peer.toolset)
+        return Caller(host, toolset=peer.toolset, agent=peer.agent)
     if ctx.request is None:  # lines, not HTTP: whoever can start this process has its memory
-        return Caller(host, toolset=toolset)
+        return Caller(host, toolset=toolset, agent=agent)
     principal: Principal = ctx.request.scope[PRINCIPAL_KEY]
-    return Caller(host, principal.id, principal.agents, principal.toolset or toolset)
+    return Caller(
+        host,
+        principal.id,
+        principal.agents,
+        principal.toolset or toolset,
+        # The server's own may be one that does not exist for this token.
+        agent if principal.agents is None else principal.agent,
+    )
 
 
 def printable_name(name: object) -> str:

@@ -89,6 +89,9 @@ class Settings(BaseModel):
     toolset: Toolset = Field(
         DEFAULT_TOOLSET, description="Tools that hosts list: 'memory', 'agents' or 'full'."
     )
+    agent: str = Field(
+        "", max_length=200, description="Agent that is meant where a tool is told of none."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."
     )
@@ -228,6 +231,8 @@ def _beside(config: Path, spec: str) -> str:
     except ModelSpecInvalid:
         return spec  # told about with the other settings
     return str(config.parent / expanded(found.path)) if isinstance(found, GgufFile) else spec
+
+
 def variables_of_others() -> dict[str, str]:
     """Variables of other programs that mnemon follows: where they keep models, where the hub is."""
     return {name: os.environ[name] for name in OTHERS_VARIABLES if os.environ.get(name)}

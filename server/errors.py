@@ -5,8 +5,9 @@ OperatorError are for whoever typed a command; all others are bugs and fly.
 """
 
 from agent.errors import AgentError
-from memory.errors import MemoryStoreError
+from memory.errors import MemoryStoreError, UnknownAgent
 from sandbox.protocol import SandboxError
+from server.registry import Caller
 
 
 class OperatorError(Exception):
@@ -25,6 +26,16 @@ def describe_error(error: Exception) -> str | None:
     if isinstance(error, MemoryStoreError | AgentError | SandboxError | NotAllowed):
         return str(error)
     return None
+
+
+def explain_for(error: Exception, caller: Caller) -> str:
+    """What to add for this caller: that its own agent does not exist, and how to make it."""
+    if not isinstance(error, UnknownAgent) or error.agent != caller.agent:
+        return ""
+    told = f"; {error.agent!r} is the agent this connection is for"
+    if caller.agents is None:
+        told += f": create it with `mnemon agents create {error.agent!r}` or agent_create"
+    return told
 
 
 def describe_operator_error(error: Exception) -> str | None:

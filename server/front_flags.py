@@ -19,6 +19,7 @@ NAMES = (
     "hnsw-threshold",
     "idle-minutes",
     "toolset",
+    "agent",
     "log-level",
 )
 """Settings that `mnemon mcp` takes as flags."""

@@ -49,6 +49,7 @@ class Welcome:
     refused: bool = False
     others: bool = False
     toolset: Toolset = DEFAULT_TOOLSET
+    agent: str | None = None
 
 
 def read_greeting(line: bytes) -> Greeting | None:
@@ -77,12 +78,13 @@ def welcome(greeting: Greeting, own: Settings, pid: int) -> Welcome:
     ]
     others += [f"another {name}" for name in SECRETS if getattr(own, name) != getattr(wanted, name)]
     if not others:
-        return Welcome(AGREED, toolset=wanted.toolset)
+        return Welcome(AGREED, toolset=wanted.toolset, agent=wanted.agent or None)
     note = (
         f"this memory is served by process {pid} with other settings ({'; '.join(others)});"
         " `mnemon stop` ends it, the next host starts it with new ones"
     )
-    return Welcome(_line({"note": note}), others=True, toolset=wanted.toolset)
+    line = _line({"note": note})
+    return Welcome(line, others=True, toolset=wanted.toolset, agent=wanted.agent or None)
 
 
 def client_name(line: bytes) -> str:

@@ -12,8 +12,10 @@ from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from agent.context import render_blocks
-from memory import agents, archival, core_memory, recall
+from agent.settings import problems_of
+from memory import agents, archival, archives, core_memory, recall
 from memory.errors import InvalidValue, NotFound
+from memory.meta import stored_embedder
 from memory.records import Agent, Holdings
 from memory.transaction import Reader, to_json
 from server.registry import ResourceTemplate
@@ -119,12 +121,15 @@ def agent_record(reader: Reader, agent: Agent) -> dict[str, Any]:
     return {
         "id": agent.id,
         **agents.describe(agent),
+        "problems": problems_of(agent),
         "blocks": [
-            {**core_memory.describe(block), "version": block.version}
+            {"id": block.id, **core_memory.describe(block), "version": block.version}
             for block in core_memory.list_blocks(reader, agent)
         ],
         "messages": held.messages,
         "passages": held.passages,
+        "archive_id": archives.archive_id(reader, agent),
+        "embedder": stored_embedder(reader),
         "created_at": agent.created_at.isoformat("T", "seconds"),
     }
 
@@ -139,6 +144,10 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
         lines.append(f"Labels: {', '.join(agent.tags)}.")
     if agent.description:
         lines.append(f"Description: {agent.description}")
+    if agent.settings:
+        lines.append(f"Settings: {to_json(agent.settings)}")
+    if agent.metadata:
+        lines.append(f"Metadata: {to_json(agent.metadata)}")
     if agent.system:
         lines.append(f"Instructions to its model:\n{agent.system}")
     return "\n".join([*lines, describe_memory(reader, agent)])

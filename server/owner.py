@@ -147,7 +147,7 @@ class Owner:
         await _write(connection, answer.line + b"\n")
         if answer.refused or greeting.front is None:
             return
-        peer = Peer(greeting.front, greeting.pid, _now(), answer.toolset)
+        peer = Peer(greeting.front, greeting.pid, _now(), answer.toolset, answer.agent)
         self._note(connection, peer)
         current_peer.set(peer)
 

@@ -7,10 +7,12 @@ import argparse
 from importlib.metadata import version
 from typing import Any, Literal
 
+from server.agents_parser import add_agents
 from server.hosts.hosts import HOSTS
 
 _TOOLSETS = ["memory", "agents", "full"]
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
+_AGENT_HELP = "agent that is meant where a tool is told of none"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--idle-minutes", type=float, help="how long the owner outlives its last host (10)"
     )
     mcp.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+    mcp.add_argument("--agent", help=_AGENT_HELP)
     serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     serve.add_argument(
         "--http",
@@ -43,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="name clients use; needed beyond loopback",
     )
     serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+    serve.add_argument("--agent", help=_AGENT_HELP)
     serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
     serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
     # What Windows always does; for tests. With --background.
@@ -50,11 +54,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("status", "say which process holds the memory, and which hosts use it")
     add("stop", "end the process that holds the memory, in order")
     add("doctor", "say whether everything works, and what to do if not")
-    _add_agents(add("agents", "list, create, show or delete agents"))
+    add_agents(add("agents", "list, create, change, clone or delete agents"), add_shared_flags)
     _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
     _add_models(add("models", "list language models on this machine, get, try or delete one"))
     chat = add("chat", "talk to an agent in the terminal")
-    chat.add_argument("agent", help="name or id")
+    chat.add_argument("agent_id", metavar="agent", help="name or id")
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
@@ -196,24 +200,3 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         if name == "rm":
             action.add_argument("-y", "--yes", action="store_true", help="do not ask")
             action.add_argument("--force", action="store_true", help="also when it is used")
-
-
-def _add_agents(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, help_text in (
-        ("list", "agents in the order of their creation"),
-        ("create", "create an agent with the blocks persona and human"),
-        ("show", "an agent's settings and blocks"),
-        ("delete", "delete an agent and its memory"),
-    ):
-        action = actions.add_parser(name, help=help_text, allow_abbrev=False)
-        add_shared_flags(action)
-        if name != "list":
-            action.add_argument("agent", help="name" if name == "create" else "name or id")
-        if name == "create":
-            action.add_argument("--description", default="", help="what the agent is for")
-            action.add_argument("--persona", default="", help="text of its persona block")
-            action.add_argument("--human", default="", help="text of its human block")
-            action.add_argument("--timezone", default="UTC", help="e.g. Europe/Berlin")
-        if name == "delete":
-            action.add_argument("-y", "--yes", action="store_true", help="do not ask")

@@ -24,12 +24,14 @@ class Caller:
     principal: whom its token stands for; "local" for whoever reaches the owner without one.
     agents: ids of the agents that exist for it; None: all, and new ones may be made.
     toolset: which tools are listed to it; others may be called by name.
+    agent: name or id of the one that is meant where it names none; None: it must name one.
     """
 
     host: str = "unknown"
     principal: str = "local"
     agents: frozenset[str] | None = None
     toolset: Toolset = DEFAULT_TOOLSET
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +178,11 @@ class Registry:
 
     describe_error: turns an exception that the caller can act on into one clear message, or None
         for a bug (which is logged with its traceback and reported without detail).
+    explain_for: what to add to that message for whoever called.
     on_second_message: called once, when the client sends anything after its first message was
         answered; heavy imports start there.
     complete: returns values that begin as the one being typed does, best first.
-    icon: an image as a data URI. toolset: of callers who have chosen none.
+    icon: an image as a data URI. toolset, agent: of callers who have chosen none.
     """
 
     name: str
@@ -190,7 +193,9 @@ class Registry:
     resources: Resources | None
     describe_error: Callable[[Exception], str | None]
     on_second_message: Callable[[], None]
+    explain_for: Callable[[Exception, Caller], str] = lambda error, caller: ""
     prompts: tuple[Prompt, ...] = ()
     complete: Callable[[Caller, Completing], Awaitable[Sequence[str]]] | None = None
     icon: str | None = None
     toolset: Toolset = DEFAULT_TOOLSET
+    agent: str | None = None

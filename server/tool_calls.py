@@ -27,6 +27,7 @@ from mcp_types import Tool as WireTool
 from pydantic import BaseModel, RootModel
 
 from agent.schema import Schema, input_schema, output_schema
+from server import default_agent
 from server.arguments import InvalidArguments, parse_arguments
 from server.callers import caller_of, current_peer
 from server.failures import QUOTED_CHARS
@@ -74,9 +75,11 @@ class ToolTable:
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """Answer tools/list: the caller's toolset, in the order of the table, on one page."""
         refuse_cursor(params)
-        caller = caller_of(ctx, self._registry.toolset)
+        caller = self._caller(ctx)
         listed = [tool.name for tool in self._registry.tools if _is_listed(tool, caller)]
-        return ListToolsResult(tools=[self._described[name] for name in listed])
+        return ListToolsResult(
+            tools=[default_agent.described(self._described[name], caller) for name in listed]
+        )
 
     async def call(
         self, ctx: Context, params: CallToolRequestParams
@@ -92,31 +95,35 @@ class ToolTable:
             known = ", ".join(self._tools) or "none"
             name = params.name[:QUOTED_CHARS]
             raise MCPError(INVALID_PARAMS, f"unknown tool {name!a}; known: {known}")
+        given = default_agent.filled(tool, self._caller(ctx), params.arguments or {})
         try:
-            arguments = parse_arguments(tool.name, tool.arguments, params.arguments or {})
+            arguments = parse_arguments(tool.name, tool.arguments, given)
         except InvalidArguments as error:
-            return _failed(str(error))
+            return _failed(f"{error}{default_agent.left_out(error)}")
         try:
             return _succeeded(tool, await tool.run(self._call(ctx, params), arguments))
         except Unanswered as question:
             return question.result
         except Exception as error:
-            return self._failure(tool, error)
+            return self._failure(tool, error, self._caller(ctx))
 
     def _call(self, ctx: Context, params: CallToolRequestParams) -> Call:
         peer = current_peer.get()
         return Call(
-            caller=caller_of(ctx, self._registry.toolset),
+            caller=self._caller(ctx),
             request_id=str(ctx.request_id),
             request_key=None if peer is None else f"{peer.front}:{json.dumps(ctx.request_id)}",
             progress=ctx.session.report_progress,
             ask=ask_of(ctx, params),
         )
 
-    def _failure(self, tool: Tool, error: Exception) -> CallToolResult:
+    def _caller(self, ctx: Context) -> Caller:
+        return caller_of(ctx, self._registry.toolset, self._registry.agent)
+
+    def _failure(self, tool: Tool, error: Exception, caller: Caller) -> CallToolResult:
         message = self._registry.describe_error(error)
         if message is not None:
-            return _failed(message)
+            return _failed(f"{message}{self._registry.explain_for(error, caller)}")
         logger.error("bug in tool %s", tool.name, exc_info=error)
         return _failed(f"internal error in {tool.name}; see the server's log")
 

@@ -30,6 +30,11 @@ SELECT key, id, name, description, system, timezone, model, tags, archive_key, w
 FROM agents
 WHERE key > $after
   AND ($visible IS NULL OR position(id IN $visible) > 0)
+  AND ($name IS NULL OR contains(lower(name), lower($name)))
+  AND ($text IS NULL OR contains(lower(name), lower($text))
+       OR contains(lower(description), lower($text)))
+  AND ($tags_any IS NULL OR list_has_any(tags, from_json($tags_any, '["VARCHAR"]')))
+  AND ($tags_all IS NULL OR list_has_all(tags, from_json($tags_all, '["VARCHAR"]')))
 ORDER BY key LIMIT $limit;
 
 -- name: agent_names
@@ -46,6 +51,30 @@ DELETE FROM archives WHERE key = $key;
 
 -- name: count_archive_users
 SELECT count(*) FROM agents WHERE archive_key = $archive_key;
+
+-- name: archive_id
+SELECT id FROM archives WHERE key = $key;
+
+-- name: find_archive
+-- One that no visible agent has is absent to who may not see all.
+SELECT key FROM archives a WHERE id = $id
+  AND ($visible IS NULL OR EXISTS (
+    SELECT 1 FROM agents g WHERE g.archive_key = a.key AND position(g.id IN $visible) > 0));
+
+-- name: set_archive
+UPDATE agents SET archive_key = $archive_key WHERE key = $key;
+
+-- name: active_run
+-- One that has begun and not ended, as while it waits for an approval.
+SELECT id FROM runs WHERE agent_key = $agent_key AND started_at IS NOT NULL AND ended_at IS NULL
+LIMIT 1;
+
+-- name: forget_runs
+-- only_ended: those in the queue stay.
+DELETE FROM runs WHERE agent_key = $agent_key AND (NOT $only_ended OR ended_at IS NOT NULL);
+
+-- name: forget_steps
+DELETE FROM steps WHERE agent_key = $agent_key;
 
 -- name: next_key
 SELECT nextval('keys');

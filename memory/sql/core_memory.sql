@@ -4,6 +4,19 @@ INSERT INTO blocks VALUES ($key, $id, $label, $value, $limit_chars, $description
 -- name: attach_block
 INSERT INTO agent_blocks VALUES ($agent_key, $block_key, $position);
 
+-- name: find_block
+-- One that no visible agent has is absent to who may not see all.
+SELECT b.label, b.value, b.limit_chars, b.description, b.read_only, b.key, b.id, b.version
+FROM blocks b WHERE b.id = $id
+  AND ($visible IS NULL OR EXISTS (
+    SELECT 1 FROM agent_blocks a JOIN agents g ON g.key = a.agent_key
+    WHERE a.block_key = b.key AND position(g.id IN $visible) > 0));
+
+-- name: blocks_of_others_too
+-- Those of an agent's blocks that another agent has too.
+SELECT block_key FROM agent_blocks WHERE agent_key = $agent_key
+  AND block_key IN (SELECT block_key FROM agent_blocks WHERE agent_key <> $agent_key);
+
 -- name: next_position
 SELECT coalesce(max(position) + 1, 0) FROM agent_blocks WHERE agent_key = $agent_key;
 

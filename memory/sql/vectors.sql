@@ -13,7 +13,9 @@ INSERT INTO vectors
 SELECT r.collection, r.doc, r.embedding::VARCHAR::FLOAT[{dimensions}]
 FROM (SELECT unnest(from_json($rows, '[{"collection": "INTEGER", "doc": "BIGINT",
     "embedding": "VARCHAR"}]')) AS r)
-WHERE r.doc IN (SELECT doc FROM documents WHERE doc BETWEEN $first AND $last);
+WHERE r.doc IN (SELECT doc FROM documents WHERE doc BETWEEN $first AND $last)
+  -- A copy that came with its vectors since it was read has them.
+  AND r.doc > (SELECT coalesce(max(doc), 0) FROM vectors);
 
 -- name: vector_leg
 -- Exact cosine (rows have length 1) over the documents that pass the filter; a long document has

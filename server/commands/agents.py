@@ -1,184 +1,239 @@
-"""`mnemon agents list | create | show | delete`, through the owner when there is one."""
+"""`mnemon agents`: what hosts do with tools, for people: list, create, change, copy, delete.
 
+Flags are in agents_parser.py; everything is done by the tools of the same names (tool_session.py).
+"""
+
+import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from memory import agents
-from memory.records import Origin
-from memory.store import MemoryStore
-from server.agent_models import AgentPage, AgentShown, AgentSummary, Create, NewBlock
-from server.agent_tools import new_agent
-from server.agent_views import show_whole, summary_of
-from server.config import Settings
+from server.agent_models import AgentPage, AgentShown, AgentSummary, Create
+from server.agent_tools import DEFAULT_BLOCKS
+from server.config import ConfigError, Settings, expanded
+from server.consent_models import (
+    AgentDeleted,
+    Awaited,
+    MessagesReset,
+    OrphanPage,
+    OrphansDeleted,
+    orphan_line,
+)
 from server.console import Console
 from server.memory_uris import settings_uri
-from server.owner_session import OwnerSession
-
-MAX_LISTED = 1_000_000  # all there can be
-
-
-class Agents(Protocol):
-    """The agents of a memory."""
-
-    def list(self) -> Sequence[AgentSummary]:
-        """All of them."""
-
-    def create(self, wanted: Create) -> AgentSummary:
-        """Create one."""
-
-    def show(self, agent: str) -> AgentShown:
-        """One, by name or id."""
-
-    def delete(self, agent_id: str) -> None:
-        """Delete one with its memory."""
+from server.templates import (
+    AgentTemplate,
+    BadTemplate,
+    fill,
+    read_template,
+    template_of,
+    template_text,
+)
+from server.tool_session import ToolSession, open_tools
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
-    with agents_of(settings, creates=options["action"] == "create") as known:
-        return _act(known, options, console)
+    if "model" in options["given"]:
+        options["model"] = str(settings.model)
+    with open_tools(settings, creates=options["action"] == "create") as tools:
+        return _ACTIONS[options["action"]](tools, options, console)
 
 
-@contextmanager
-def agents_of(settings: Settings, creates: bool = False) -> Iterator[Agents]:
-    """The agents in the file, or through the process that has it open.
-
-    Args:
-        creates: whether a memory may come to be here; looking for one makes none.
-    """
-    session = OwnerSession.open(settings.data) if settings.directory else None
-    if session is not None:
-        with session:
-            yield ServedAgents(session)
-    else:
-        directory, path = settings.directory, settings.database
-        usable = directory is None or directory.is_dir() or not directory.exists()
-        if usable and path is not None and not path.exists() and not creates:
-            path = None
-        with MemoryStore(path, None) as store:
-            yield StoredAgents(store)
+def show_agent(tools: ToolSession, agent: str) -> AgentShown:
+    """An agent by name or id, with all its blocks."""
+    arguments: dict[str, Any] = {"uri": settings_uri(agent)}
+    text = ""
+    while True:
+        piece = tools.call("memory_read", arguments)
+        text += piece["text"]
+        if piece["next_cursor"] is None:
+            return AgentShown.model_validate_json(text)
+        arguments["cursor"] = piece["next_cursor"]
 
 
-def _act(known: Agents, options: dict[str, Any], console: Console) -> int:
-    match options["action"]:
-        case "list":
-            return _list(known, console)
-        case "create":
-            return _create(known, options, console)
-        case "show":
-            shown = known.show(options["agent"])
-            console.show(shown, _as_text(shown))
-            return 0
-        case _:
-            return _delete(known, options, console)
-
-
-class StoredAgents:
-    """Agents in a file that this process has open."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    def list(self) -> Sequence[AgentSummary]:
-        """All of them."""
-        with self._store.read() as reader:
-            found = agents.list_agents(reader, limit=MAX_LISTED)
-        return [summary_of(agent) for agent in found]
-
-    def create(self, wanted: Create) -> AgentSummary:
-        """Create one."""
-        with self._store.write(_origin("create")) as transaction:
-            return summary_of(agents.create_agent(transaction, new_agent(wanted)))
-
-    def show(self, agent: str) -> AgentShown:
-        """One, by name or id."""
-        with self._store.read() as reader:
-            return show_whole(reader, agents.find_agent(reader, agent))
-
-    def delete(self, agent_id: str) -> None:
-        """Delete one with its memory."""
-        with self._store.write(_origin("delete")) as transaction:
-            agents.delete_agent(transaction, agents.find_agent(transaction, agent_id))
-
-
-class ServedAgents:
-    """Agents in a file that the owner has open."""
-
-    def __init__(self, session: OwnerSession) -> None:
-        self._session = session
-
-    def list(self) -> Sequence[AgentSummary]:
-        """All of them."""
-        found = list[AgentSummary]()
-        arguments: dict[str, Any] = {"limit": 100}
-        while True:
-            page = AgentPage.model_validate(self._session.call("agent_list", arguments))
-            found += page.agents
-            if page.next_cursor is None:
-                return found
-            arguments["cursor"] = page.next_cursor
-
-    def create(self, wanted: Create) -> AgentSummary:
-        """Create one."""
-        return AgentSummary.model_validate(self._session.call("agent_create", wanted.model_dump()))
-
-    def show(self, agent: str) -> AgentShown:
-        """One, by name or id."""
-        arguments: dict[str, Any] = {"uri": settings_uri(agent)}
-        text = ""
-        while True:
-            piece = self._session.call("memory_read", arguments)
-            text += piece["text"]
-            if piece["next_cursor"] is None:
-                return AgentShown.model_validate_json(text)
-            arguments["cursor"] = piece["next_cursor"]
-
-    def delete(self, agent_id: str) -> None:
-        """Delete one with its memory; the person has agreed at the terminal."""
-        waiting = self._session.call("agent_delete", {"agent_id": agent_id})
-        decided = {"approval_id": waiting["approval_id"], "approve": True}
-        self._session.call("approval_decide", decided)
-
-
-def _list(known: Agents, console: Console) -> int:
-    shown = known.list()
-    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in shown]
+def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = _given(options, "name", "tags", "query")
+    arguments |= {"limit": 100, "tag_match_mode": "all" if options["all_tags"] else "any"}
+    found = list[AgentSummary]()
+    while True:
+        page = AgentPage.model_validate(tools.call("agent_list", arguments))
+        found += page.agents
+        if page.next_cursor is None:
+            break
+        arguments["cursor"] = page.next_cursor
+    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in found]
     if not lines:
-        lines = ["no agents yet; create one with: mnemon agents create NAME"]
-    console.show([agent.model_dump() for agent in shown], "\n".join(lines))
+        chosen = _given(options, "name", "tags", "query")
+        none = "no agents yet; create one with: mnemon agents create NAME"
+        lines = ["no agent is like that" if chosen else none]
+    console.show([agent.model_dump() for agent in found], "\n".join(lines))
     return 0
 
 
-def _create(known: Agents, options: dict[str, Any], console: Console) -> int:
-    wanted = Create(
-        name=options["agent"],
-        description=options["description"],
-        timezone=options["timezone"],
-        blocks=[
-            NewBlock(label="persona", value=options["persona"]),
-            NewBlock(label="human", value=options["human"]),
-        ],
-    )
-    shown = known.create(wanted)
-    console.show(shown, f"created {shown.name} ({shown.id})")
+def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    shown = show_agent(tools, options["agent_id"])
+    console.show(shown, _as_text(shown))
     return 0
 
 
-def _delete(known: Agents, options: dict[str, Any], console: Console) -> int:
-    agent = known.show(options["agent"])
-    what = f"{agent.name} with {agent.messages} messages and {agent.passages} passages"
-    if not options["yes"]:
-        if not sys.stdin.isatty():
-            console.fail(f"this deletes {what}; add --yes to do it")
-            return 2
-        if answer(f"Delete {what}? [y/N] ") not in {"y", "yes"}:
-            console.note("nothing was deleted")
-            return 1
-    known.delete(agent.id)
-    console.show({"deleted": agent.id, "name": agent.name}, f"deleted {what}")
+def _create(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    template = AgentTemplate()
+    if options["template"] is not None:
+        template = read_template(expanded(Path(options["template"])))
+    given = _given(options, "name", "description", "system", "timezone", "tags", "model")
+    given |= _objects(options)
+    if "name" not in given and template.name is None:
+        raise ConfigError("an agent needs a name: give one, or a template that has one")
+    wanted = fill(Create.model_validate({"name": template.name, **given}), template)
+    values = {label: options[label] for label in ("persona", "human") if options[label] is not None}
+    if values:
+        wanted = wanted.model_copy(update={"blocks": _blocks_with(wanted, values)})
+    created = AgentSummary.model_validate(tools.call("agent_create", wanted.model_dump()))
+    console.show(created, f"created {created.name} ({created.id})")
     return 0
+
+
+def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    names = ("description", "system", "timezone", "tags", "model", "archive_id")
+    changes = _given(options, *names, "attach_blocks", "detach_blocks") | _objects(options)
+    if options["new_name"] is not None:
+        changes["name"] = options["new_name"]
+    if options["no_tags"]:
+        changes["tags"] = []
+    if options["blocks"]:
+        changes["blocks"] = [
+            {"label": label, "value": value} for label, value in map(_pair, options["blocks"])
+        ]
+    if not changes:
+        raise ConfigError("nothing to change; `mnemon agents update --help` lists what can be")
+    tools.call("agent_update", {"agent_id": options["agent_id"], **changes})
+    shown = show_agent(tools, changes.get("name", options["agent_id"]))
+    console.show(shown, _as_text(shown))
+    return 0
+
+
+def _clone(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = _given(options, "agent_id", "name", "include", "share_blocks")
+    created = AgentSummary.model_validate(tools.call("agent_clone", arguments))
+    console.show(created, f"created {created.name} ({created.id})")
+    return 0
+
+
+def _reset(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    return _agreed(tools, "agent_reset_messages", _given(options, "agent_id"), options, console)
+
+
+def _delete(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {**_given(options, "agent_id"), "delete_orphans": not options["keep_orphans"]}
+    return _agreed(tools, "agent_delete", arguments, options, console)
+
+
+def _orphans(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    if options["ids"]:
+        return _agreed(tools, "orphan_delete", {"ids": options["ids"]}, options, console)
+    arguments: dict[str, Any] = {"limit": 100}
+    page = OrphanPage.model_validate(tools.call("orphan_list", arguments))
+    found = page.orphans
+    while page.next_cursor is not None:
+        arguments["cursor"] = page.next_cursor
+        page = OrphanPage.model_validate(tools.call("orphan_list", arguments))
+        found += page.orphans
+    text = "\n".join(map(orphan_line, found)) or "every block and archive has an agent"
+    console.show([orphan.model_dump() for orphan in found], text)
+    return 0
+
+
+def _export(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    template = template_of(show_agent(tools, options["agent_id"]))
+    if options["output"] is None:
+        console.show(template.model_dump(exclude_defaults=True), template_text(template, ".toml"))
+        return 0
+    path = expanded(Path(options["output"]))
+    text = template_text(template, path.suffix.lower())
+    try:
+        with path.open("xb") as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise BadTemplate(f"{path} cannot be written: {error.strerror}") from error
+    console.show({"template": str(path)}, f"wrote {path}")
+    return 0
+
+
+def _agreed(
+    tools: ToolSession,
+    tool: str,
+    arguments: dict[str, Any],
+    options: dict[str, Any],
+    console: Console,
+) -> int:
+    """Do what needs a yes, once it was given at the terminal or with --yes."""
+    waiting = _RESULTS[tool].model_validate(tools.call(tool, arguments))
+    question = waiting.question()
+    yes = options["yes"]
+    if not yes and not sys.stdin.isatty():
+        console.fail(f"not done: {question} To do it, add --yes")
+        return 2
+    yes = yes or answer(f"{question} [y/N] ") in {"y", "yes"}
+    decided = tools.call("approval_decide", {"approval_id": waiting.approval_id, "approve": yes})
+    if not yes:
+        console.note("nothing was changed")
+        return 1
+    done = waiting.model_copy(update={"status": "done", "approval_id": None})
+    console.show(done, decided["text"])
+    return 0
+
+
+def _given(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Those of the arguments of a tool that were given as flags."""
+    return {name: options[name] for name in names if options.get(name) not in (None, [], False)}
+
+
+def _objects(options: dict[str, Any]) -> dict[str, Any]:
+    """Metadata and settings from flags: one JSON object; KEY=VALUE with dots in KEY."""
+    found: dict[str, Any] = {}
+    if options["metadata"] is not None:
+        found["metadata"] = _json(options["metadata"])
+        if not isinstance(found["metadata"], dict):
+            raise ConfigError(f"--metadata takes a JSON object, not {options['metadata'][:80]!r}")
+    for key, value in map(_pair, options["settings"]):
+        *path, last = key.split(".")
+        inside = found.setdefault("settings", {})
+        for name in path:
+            inside = inside.setdefault(name, {})
+            if not isinstance(inside, dict):
+                raise ConfigError(f"--set {key}: {name} was set to a plain value before")
+        inside[last] = _json(value)
+    return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ConfigError(f"{text[:80]!r} is not KEY=VALUE")
+    return key, value
+
+
+def _json(text: str) -> Any:
+    """The JSON in a text; what is none is a text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _blocks_with(wanted: Create, values: dict[str, str]) -> list[dict[str, Any]]:
+    """The blocks of a new agent, with the values given for some."""
+    if wanted.blocks is None:
+        blocks = [{"label": b.label, "description": b.description} for b in DEFAULT_BLOCKS]
+    else:
+        blocks = [block.model_dump() for block in wanted.blocks]
+    labels = [block["label"] for block in blocks]
+    blocks += [{"label": label} for label in values if label not in labels]
+    return [
+        {**block, "value": values.get(block["label"], block.get("value", ""))} for block in blocks
+    ]
 
 
 def answer(question: str) -> str:
@@ -193,14 +248,36 @@ def answer(question: str) -> str:
 def _as_text(agent: AgentShown) -> str:
     lines = [
         f"{agent.name}  {agent.id}",
-        f"created {agent.created_at}, time zone {agent.timezone}, model {agent.model or 'default'}",
-        f"{agent.messages} messages, {agent.passages} passages",
+        f"created {agent.created_at}, time zone {agent.timezone}, model {agent.model or 'default'},"
+        f" embedder {agent.embedder or 'none yet'}",
+        f"{agent.messages} messages, {agent.passages} passages in {agent.archive_id}",
     ]
+    lines += [agent.description] if agent.description else []
+    lines += [f"tags {', '.join(agent.tags)}"] if agent.tags else []
+    for name, value in (("settings", agent.settings), ("metadata", agent.metadata)):
+        lines += [f"{name} {json.dumps(value, ensure_ascii=False)}"] if value else []
+    lines += agent.problems
     for block in agent.blocks:
         used = f"{len(block.value)}/{block.limit_chars}"
-        lines += [f"\n[{block.label}] {used} characters, version {block.version}", block.value]
+        about = f"{used} characters, version {block.version}, {block.id}"
+        lines += [f"\n[{block.label}] {about}", block.value]
     return "\n".join(lines)
 
 
-def _origin(action: str) -> Origin:
-    return Origin("person:cli", f"agents {action}")
+_RESULTS: dict[str, type[Awaited]] = {
+    "agent_reset_messages": MessagesReset,
+    "agent_delete": AgentDeleted,
+    "orphan_delete": OrphansDeleted,
+}
+
+_ACTIONS: dict[str, Callable[[ToolSession, dict[str, Any], Console], int]] = {
+    "list": _list,
+    "create": _create,
+    "show": _show,
+    "update": _update,
+    "clone": _clone,
+    "reset": _reset,
+    "delete": _delete,
+    "orphans": _orphans,
+    "export-template": _export,
+}

@@ -83,7 +83,7 @@ def _server(settings: Settings, given: dict[str, Any]) -> StdioServerParameters:
 async def _chat(server: StdioServerParameters, options: dict[str, Any], console: Console) -> int:
     me = Implementation(name="mnemon chat", version="1")
     async with Client(server, mode="legacy", client_info=me) as client:
-        shown = await _call(client, console, "agent_get", {"agent_id": options["agent"]})
+        shown = await _call(client, console, "agent_get", {"agent_id": options["agent_id"]})
         answer = partial(_answer, client, shown["id"], console)
         if options["message"] is not None:
             await answer(options["message"])

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from server.commands.agents import agents_of
+from server.commands.agents import show_agent
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.principals import TokenGrant, create_token, list_tokens, revoke_token
+from server.tool_session import open_tools
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -38,8 +39,8 @@ def _list(directory: Path, console: Console) -> int:
 
 
 def _create(settings: Settings, directory: Path, options: dict[str, Any], console: Console) -> int:
-    with agents_of(settings) as known:
-        agents = [known.show(agent).id for agent in options["agents"]]
+    with open_tools(settings) as tools:
+        agents = [show_agent(tools, agent).id for agent in options["agents"]]
     toolset = options["given"].get("toolset")
     token, grant = create_token(directory, options["name"], agents, toolset)
     console.show({**_shown(grant), "token": token}, token)

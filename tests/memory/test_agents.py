@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from memory import agents, core_memory
-from memory.agents import NewAgent
+from memory.agents import NewAgent, Where
 from memory.errors import InvalidValue, MemoryStoreError, NameTaken, UnknownAgent
 from memory.limits import MAX_BLOCKS
 from memory.records import Block
@@ -99,7 +99,8 @@ def test_a_deleted_agent_takes_its_memory_and_leaves_what_others_share(
     ada.archive("one", "two")
     with ada.write() as transaction:
         gone = agents.delete_agent(transaction, ada.agent)
-    assert (gone.messages, gone.passages, gone.blocks) == (1, 2, ("persona",))
+    assert (gone.messages, gone.passages) == (1, 2)
+    assert (labels(gone.blocks), labels(gone.shared_blocks)) == (["persona"], ["human"])
     assert labels(bob.state().blocks) == ["human"]
     assert bob.append("human", "is kept").value == "Ada\nis kept"
     assert ada.found("one") == [] and ada.said("hello") == []
@@ -190,3 +191,29 @@ def test_a_watcher_that_fails_undoes_nothing(
     ada.append("persona", "Kind.")
     assert ada.block("persona").value.endswith("Kind.")
     assert "a watcher of memory failed" in caplog.text
+
+
+def test_agents_are_found_by_part_of_the_name_by_text_and_by_tags(words_only: MemoryStore) -> None:
+    made = {
+        "Ada": {"description": "Writes verse.", "tags": ("poet", "de")},
+        "Adam": {"description": "Counts beans.", "tags": ("analyst", "de")},
+        "Bob": {"description": "Helps Ada with VERSE.", "tags": ("poet",)},
+    }
+    for name, settings in made.items():
+        MemoryOf.new_agent(words_only, name, **settings)
+    wanted = {
+        Where(): ["Ada", "Adam", "Bob"],
+        Where(name="aDA"): ["Ada", "Adam"],
+        Where(name="%"): [],
+        Where(text="verse"): ["Ada", "Bob"],
+        Where(text="bob"): ["Bob"],
+        Where(tags_any=("poet", "analyst")): ["Ada", "Adam", "Bob"],
+        Where(tags_all=("poet", "de")): ["Ada"],
+        Where(name="ada", text="beans", tags_any=("de",)): ["Adam"],
+    }
+    with words_only.read() as reader:
+        for where, names in wanted.items():
+            assert [agent.name for agent in agents.list_agents(reader, where=where)] == names
+        first = agents.list_agents(reader, limit=1, where=Where(text="verse"))
+        rest = agents.list_agents(reader, first[0].key, where=Where(text="verse"))
+        assert [agent.name for agent in (*first, *rest)] == ["Ada", "Bob"]

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from memory import agents, archival, blocks, core_memory, events, recall
+from memory import agents, archival, blocks, core_memory, events, orphans, recall
 from memory.agents import NewAgent
+from memory.clones import Parts, clone_agent
 from memory.errors import BlockOverflow, InvalidValue
 from memory.records import Agent, Block, NewMessage, NewPassage, View
 from memory.terms import indexed_text, term_counts
@@ -46,13 +47,14 @@ class Expected:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Agents, blocks (also shared), messages, passages and deletions, in any order."""
+    """Agents and their clones, blocks (also shared and orphaned), messages, passages, deletions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.store = words_only_store()
         self.expected: dict[str, Expected] = {}
         self.values: dict[str, str] = {}
+        self.orphans: set[str] = set()
         self.names = 0
 
     def teardown(self) -> None:
@@ -161,7 +163,8 @@ class StoreMachine(RuleBasedStateMachine):
         expected = self.expected[of]
         shown = self.store.agent_state(of).messages[-keep:]
         if shown:
-            self.write(lambda t: agents.set_view(t, expected.agent, shown[0].doc, View()))
+            view = View(summary="Earlier.")
+            self.write(lambda t: agents.set_view(t, expected.agent, shown[0].doc, view))
 
     @rule(
         of=known,
@@ -194,13 +197,81 @@ class StoreMachine(RuleBasedStateMachine):
             self.write(lambda t: archival.delete_passage(t, expected.agent, passage_id))
             del expected.passages[passage_id]
 
-    @rule(of=consumes(known))
-    def delete_agent(self, of: str) -> None:
+    @rule(target=known, of=known, what=st.builds(Parts))
+    def clone_agent(self, of: str, what: Parts) -> str:
+        self.names += 1
+        source, name = self.expected[of], f"agent {self.names}"
+        agent: Agent = self.write(lambda t: clone_agent(t, source.agent, name, what))
+        clone = self.expected[agent.id] = Expected(agent)
+        if what.blocks:
+            with self.store.read() as reader:
+                found = core_memory.list_blocks(reader, agent)
+            clone.blocks = {block.label: block.id for block in found}
+            assert list(clone.blocks) == list(source.blocks)
+            for label, block_id in source.blocks.items():
+                assert (clone.blocks[label] == block_id) == what.share_blocks
+                self.values[clone.blocks[label]] = self.values[block_id]
+        if what.messages:
+            clone.messages = list(source.messages)
+        if what.passages:
+            with self.store.read() as reader:
+                told = events.list_events(reader, agent.id, limit=100_000)
+            clone.passages = {
+                event.subject: dict(event.after or {})
+                for event in told
+                if event.action == "passage.insert"
+            }
+            copied, originals = clone.passages.values(), source.passages.values()
+            assert sorted(map(repr, copied)) == sorted(map(repr, originals))
+        return agent.id
+
+    @rule(of=known)
+    def reset_messages(self, of: str) -> None:
+        expected = self.expected[of]
+        forgotten = self.write(lambda t: agents.reset_messages(t, expected.agent))
+        assert forgotten == len(expected.messages)
+        expected.messages = []
+
+    @precondition(lambda self: any(e.blocks for e in self.expected.values()))
+    @rule(of=known, label=st.sampled_from(LABELS))
+    def detach_block(self, of: str, label: str) -> None:
+        expected = self.expected[of]
+        if label in expected.blocks:
+            self.write(lambda t: core_memory.detach_block(t, expected.agent, label))
+            block_id = expected.blocks.pop(label)
+            if block_id not in self.held():
+                self.orphans.add(block_id)
+
+    @precondition(lambda self: self.orphans)
+    @rule(of=known, attach=st.booleans())
+    def take_or_delete_an_orphan(self, of: str, attach: bool) -> None:
+        expected, block_id = self.expected[of], min(self.orphans)
+        with self.store.write(TEST) as transaction:
+            block = core_memory.find_block(transaction, block_id)
+            if not attach:
+                orphans.delete_orphan(transaction, orphans.find_orphan(transaction, block_id))
+                del self.values[block_id]
+            elif block.label in expected.blocks:
+                return
+            else:
+                core_memory.attach_block(transaction, expected.agent, block)
+                expected.blocks[block.label] = block_id
+        self.orphans.remove(block_id)
+
+    def held(self) -> set[str]:
+        return {block for known in self.expected.values() for block in known.blocks.values()}
+
+    @rule(of=consumes(known), delete_orphans=st.booleans())
+    def delete_agent(self, of: str, delete_orphans: bool) -> None:
         expected = self.expected.pop(of)
-        gone = self.write(lambda t: agents.delete_agent(t, expected.agent))
-        held = {block for other in self.expected.values() for block in other.blocks.values()}
+        gone = self.write(lambda t: agents.delete_agent(t, expected.agent, delete_orphans))
+        held = self.held()
+        if not delete_orphans:
+            self.orphans |= set(expected.blocks.values()) - held
         assert (gone.messages, gone.passages) == (len(expected.messages), len(expected.passages))
-        assert set(gone.blocks) == {k for k, v in expected.blocks.items() if v not in held}
+        assert {block.label for block in gone.blocks} == {
+            k for k, v in expected.blocks.items() if v not in held
+        }
 
     @rule(of=known)
     def fail(self, of: str) -> None:
@@ -237,6 +308,8 @@ class StoreMachine(RuleBasedStateMachine):
                     assert archival.describe(found) == passage
                 held = agents.holdings(reader, expected.agent)
                 assert held.passages == len(expected.passages)
+            left = orphans.list_orphans(reader, limit=1_000)
+            assert {orphan.id for orphan in left if orphan.kind == "block"} == self.orphans
 
     @invariant()
     def the_events_replayed_give_the_present(self) -> None:
@@ -258,7 +331,7 @@ class StoreMachine(RuleBasedStateMachine):
                     assert passages[str(event.agent_id)].pop(event.subject) == event.before
                 case "agent.delete":
                     passages.pop(str(event.agent_id), None)
-        held = {b for expected in self.expected.values() for b in expected.blocks.values()}
+        held = self.held() | self.orphans
         assert values == {id_: value for id_, value in self.values.items() if id_ in held}
         assert {k: v for k, v in passages.items() if v} == {
             id_: expected.passages for id_, expected in self.expected.items() if expected.passages

@@ -8,7 +8,7 @@ import pytest
 
 from memory.database import Database
 from memory.embedder import Embedder, TextKind, Vectors
-from memory.embedding import stored_embedder
+from memory.meta import stored_embedder
 from memory.reindex import reindex
 from memory.store import MemoryStore
 from tests.memory.given import MemoryOf

@@ -83,7 +83,7 @@ async def test_a_person_who_does_not_agree_loses_nothing(era: str, action: Actio
 async def test_where_nobody_can_be_asked_the_decision_is_passed_on_by_a_tool(era: str) -> None:
     async with host(era) as client:
         asked = await client.call_tool("agent_delete", {"agent_id": "Sam"})
-        assert text_of(asked).startswith("Nothing is deleted yet: agent Sam")
+        assert text_of(asked).startswith("Nothing is changed yet: Delete agent Sam")
         assert asked.structured_content is not None
         assert asked.structured_content["status"] == "waiting"
         assert await names(client) == ["Sam"]

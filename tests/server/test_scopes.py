@@ -124,13 +124,15 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_get": {},
     "agent_update": {"description": "x"},
     "agent_delete": {},
+    "agent_reset_messages": {},
     "agent_message": {"message": "Hi"},
 }
 
 
 def test_no_tool_that_names_an_agent_is_left_out() -> None:
     tools = App(Settings(data=":memory:")).registry().tools
-    assert {t.name for t in tools if "agent_id" in t.arguments.model_fields} == set(TOOLS)
+    named = {t.name for t in tools if "agent_id" in t.arguments.model_fields}
+    assert named - {"agent_clone"} == set(TOOLS)  # which makes agents, and is refused to it
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -224,7 +226,8 @@ async def test_what_would_tell_of_others_is_refused_to_it(served: Served) -> Non
         model = await client.call_tool("agent_update", {"agent_id": "Mine", "model": "/etc/passwd"})
         inside = {"agent_id": "Mine", "model": "openai:x@http://169.254.169.254/v1"}
         request = await client.call_tool("agent_update", inside)
-    for result in (created, renamed, model, request):
+        cloned = await client.call_tool("agent_clone", {"agent_id": "Mine", "name": "Theirs"})
+    for result in (created, renamed, model, request, cloned):
         assert result.is_error
         assert "this token is for some agents only" in text_of(result)
 

@@ -1,0 +1,89 @@
+"""Calling tools from a command: those of the owner, or the same on a file that nobody has open.
+
+So a command does what a host can do, in one way, and both are recorded alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio
+
+from memory.store import MemoryStore
+from server.agent_tools import agent_tools
+from server.approvals import Approvals
+from server.arguments import InvalidArguments, parse_arguments
+from server.config import Settings
+from server.memory_access import MemoryAccess
+from server.memory_tools import memory_tools
+from server.owner_session import CallFailed, OwnerSession
+from server.registry import Call, Caller
+from server.templates import FOLDER as TEMPLATES
+
+if TYPE_CHECKING:
+    from server.runtime import Runtime
+
+_ME = Caller(host="mnemon command line")
+
+
+class ToolSession(Protocol):
+    """Something that tools can be called on."""
+
+    def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call a tool and return its result."""
+
+
+@contextmanager
+def open_tools(settings: Settings, creates: bool = False) -> Iterator[ToolSession]:
+    """The tools on the memory of these settings, through the process that has it open if one has.
+
+    Args:
+        creates: whether a memory may come to be here; looking for one makes none.
+    """
+    session = OwnerSession.open(settings.data) if settings.directory else None
+    if session is not None:
+        with session:
+            yield session
+        return
+    directory, path = settings.directory, settings.database
+    usable = directory is None or directory.is_dir() or not directory.exists()
+    if usable and path is not None and not path.exists() and not creates:
+        path = None
+    with MemoryStore(path, None) as store:
+        yield StoredTools(store, settings)
+
+
+class StoredTools:
+    """The tools of agents and memory on a file that this process has open."""
+
+    def __init__(self, store: MemoryStore, settings: Settings) -> None:
+        self.store = store
+
+        async def runtime() -> "Runtime":
+            # The tools called here need no more of a runtime than its store.
+            return cast("Runtime", self)
+
+        access, directory = MemoryAccess(runtime), settings.directory
+        templates = directory and directory / TEMPLATES
+        known = (*memory_tools(access), *agent_tools(access, Approvals(), templates))
+        self._tools = {tool.name: tool for tool in known}
+
+    def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call a tool and return its result.
+
+        Raises:
+            CallFailed: the arguments do not fit.
+            MemoryStoreError: as the tool's.
+        """
+        found = self._tools[tool]
+        try:
+            checked = parse_arguments(tool, found.arguments, arguments)
+        except InvalidArguments as error:
+            raise CallFailed(str(error)) from error
+        result = anyio.run(partial(found.run, Call(_ME, "1", _no_progress), checked))
+        return result.model_dump(mode="json")
+
+
+async def _no_progress(done: float, total: float | None, message: str | None) -> None:
+    """Nobody waits long for what is done here."""

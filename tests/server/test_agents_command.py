@@ -1,0 +1,134 @@
+"""`mnemon agents` as people use it: real processes, with and without an owner."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.processes import Run, front_process
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["alone", "served"])
+def agents(request: pytest.FixtureRequest, run: Run, mnemon: str, tmp_path: Path) -> Iterator[Run]:
+    """`mnemon agents ...` on a memory that a host has open, or that nobody has."""
+
+    def call(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return run("agents", *arguments, **options)
+
+    if request.param == "alone":
+        yield call
+        return
+    with front_process(mnemon, tmp_path / "data") as front:
+        front.shake_hands()
+        yield call
+
+
+def shown(agents: Run, name: str) -> dict[str, Any]:
+    result = agents("show", name, "--json")
+    assert result.returncode == 0, result.stderr + result.stdout
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_an_agent_is_created_changed_copied_reset_and_deleted(agents: Run) -> None:
+    about = ["--tag", "sea", "--tag", "crew", "--metadata", '{"team": 1}', "--set", "max_steps=9"]
+    assert agents("create", "Sam", "--persona", "I am Sam.", *about).returncode == 0
+    sam = shown(agents, "Sam")
+    assert (sam["tags"], sam["metadata"]) == (["sea", "crew"], {"team": 1})
+    assert sam["settings"] == {"max_steps": 9}
+    assert [block["description"] != "" for block in sam["blocks"]] == [True, True]
+
+    changes = ["--set", "max_steps=null", "--set", "compaction.mode=all", "--name", "Samuel"]
+    changed = agents("update", "Sam", *changes, "--block", "human=Ada", "--detach", "persona")
+    assert "Samuel" in changed.stdout, changed.stderr
+    samuel = shown(agents, "Samuel")
+    assert samuel["settings"] == {"compaction": {"mode": "all"}}
+    assert [(block["label"], block["value"]) for block in samuel["blocks"]] == [("human", "Ada")]
+
+    persona = json.loads(agents("orphans", "--json").stdout)[0]["id"]
+    assert agents("update", "Samuel", "--attach", persona).returncode == 0
+    assert agents("clone", "Samuel", "Eva", "--include", "blocks").returncode == 0
+    assert [block["label"] for block in shown(agents, "Eva")["blocks"]] == ["human", "persona"]
+    assert "Forgot 0 messages" in agents("reset", "Samuel", "-y").stdout
+
+    kept = agents("delete", "Samuel", "--keep-orphans", "--yes")
+    assert "stay without an agent" in kept.stdout
+    left = [orphan["id"] for orphan in json.loads(agents("orphans", "--json").stdout)]
+    assert len(left) == 2
+    deleted = agents("orphans", *(f"--delete={id_}" for id_ in left), "--yes", "--json")
+    assert json.loads(deleted.stdout)["status"] == "done"
+    assert "every block and archive has an agent" in agents("orphans").stdout
+
+
+def test_agents_are_listed_by_what_they_are_like(agents: Run) -> None:
+    agents("create", "Sam", "--tag", "a", "--tag", "b", "--description", "Sails.")
+    agents("create", "Eva", "--tag", "a")
+    for flags, names in (
+        (["--name", "SA"], ["Sam"]),
+        (["--query", "sails"], ["Sam"]),
+        (["--tag", "b", "--tag", "a"], ["Sam", "Eva"]),
+        (["--tag", "b", "--tag", "a", "--all-tags"], ["Sam"]),
+    ):
+        found = json.loads(agents("list", *flags, "--json").stdout)
+        assert [agent["name"] for agent in found] == names
+    assert "no agent is like that" in agents("list", "--name", "x").stdout
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".json", ".md"])
+def test_an_agent_made_from_its_own_template_is_like_it(
+    run: Run, tmp_path: Path, suffix: str
+) -> None:
+    file = str(tmp_path / f"sam{suffix}")
+    about = ["--system", "You are Sam.\n\nBe brief.", "--timezone", "Europe/Berlin"]
+    settings = ["--set", "temperature=0.5", "--metadata", '{"a": {"b": [1, "x"]}}']
+    run("agents", "create", "Sam", "--persona", "I am Sam.\n", *about, *settings)
+    assert f"wrote {file}" in run("agents", "export-template", "Sam", "--output", file).stdout
+    assert run("agents", "delete", "Sam", "--yes").returncode == 0
+    result = run("agents", "create", "--template", file)
+    assert "created Sam" in result.stdout, result.stderr
+    sam = json.loads(run("agents", "show", "Sam", "--json").stdout)
+    assert (sam["system"], sam["timezone"]) == ("You are Sam.\n\nBe brief.", "Europe/Berlin")
+    assert (sam["settings"], sam["metadata"]) == ({"temperature": 0.5}, {"a": {"b": [1, "x"]}})
+    assert [block["value"] for block in sam["blocks"]] == ["I am Sam.\n", ""]
+    again = run("agents", "export-template", "Sam", "--output", file)
+    assert again.returncode == 2
+    assert "File exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "template", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name
+)
+def test_the_templates_of_the_examples_work(run: Run, template: Path) -> None:
+    result = run("agents", "create", "--template", str(template), "--json")
+    assert result.returncode == 0, result.stdout
+    name = json.loads(result.stdout)["name"]
+    printed = run("agents", "export-template", name).stdout
+    assert f'name = "{name}"' in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["create"], "an agent needs a name"),
+        (["create", "Sam", "--set", "max_steps"], "'max_steps' is not KEY=VALUE"),
+        (["create", "Sam", "--set", "max_step=3"], "there is no setting 'max_step'"),
+        (["create", "Sam", "--metadata", "[1]"], "--metadata takes a JSON object, not '[1]'"),
+        (["create", "Sam", "--template", "/nowhere.toml"], "/nowhere.toml cannot be read"),
+        (["create", "Sam", "--set", "a=1", "--set", "a.b=1"], "a was set to a plain value"),
+        (["update", "Sam"], "nothing to change"),
+        (["update", "Tom", "--description", "x"], "no agent 'Tom'"),
+        (["clone", "Tom", "Sam"], "no agent 'Tom'"),
+        (["orphans", "--delete", "block-1", "--yes"], "no orphan 'block-1'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_explained_in_a_line(run: Run, arguments: list[str], expected: str) -> None:
+    result = run("agents", *arguments)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
