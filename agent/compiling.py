@@ -6,6 +6,7 @@ results are shown shorter; only then is it an error, with the numbers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -19,7 +20,9 @@ from agent.token_counts import Budget, Counted, TokenCounts
 from agent.window import Clipping, Turn, Window, read_turns, shown_messages, tokens_of, window_of
 from memory import agents
 from memory.records import AgentState, NewMessage, Origin, View
-from memory.store import MemoryStore
+
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+    from memory.store import MemoryStore
 
 MIN_SHOWN_CHARS = 100
 """Of a tool result; when even that much of each does not fit, the window is too small."""
@@ -57,7 +60,7 @@ class Compiled:
 class Compiler:
     """Compiles prompts for one model."""
 
-    def __init__(self, store: MemoryStore, model: ChatModel) -> None:
+    def __init__(self, store: "MemoryStore", model: ChatModel) -> None:
         self._store, self._model = store, model
         self._counts = TokenCounts(model)
 

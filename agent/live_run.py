@@ -8,9 +8,25 @@ from typing import Any
 import anyio
 
 from memory.runs import Run, RunStatus, StopReason, Usage
+from memory.transaction import Visible
 
 _COMPLETED: tuple[StopReason, ...] = ("end_turn", "tool_rule", "max_steps")
 """As Letta counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message to an agent.
+
+    agent: its id or name. actor: who says it, as in an Origin. run_id: of a message that may come
+    again; None: it cannot. visible: the agents that exist for whoever says it.
+    """
+
+    agent: str
+    text: str
+    actor: str
+    run_id: str | None = None
+    visible: Visible = None
 
 
 @dataclass(slots=True)

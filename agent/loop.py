@@ -15,9 +15,9 @@ from typing import assert_never
 import anyio
 import anyio.to_thread
 
-from agent.approval import Decision, Decisions, Pending, all_of
+from agent.approval import Decisions, Pending
 from agent.calls import CallBook, StepCalls
-from agent.compiling import Asked, with_view
+from agent.compiling import Asked, Compiler, with_view
 from agent.context import new_view, news, stamps, view_of
 from agent.errors import AgentError, TurnLimitReached
 from agent.live_run import LiveRun
@@ -34,7 +34,6 @@ from memory.errors import KeyReused, MemoryStoreError
 from memory.records import AgentState, Message, NewMessage
 from memory.store import MemoryStore
 
-APPROVAL_WAIT = timedelta(minutes=10)
 MAX_NEWS_SHARE = 0.25
 """Of the window, for the note that tells of changes: what is longer is seen in a new head."""
 
@@ -45,6 +44,11 @@ class AgentLoop:
     def __init__(self, store: MemoryStore, model: ChatModel) -> None:
         self._store = store
         self._thinker = Thinker(store, model)
+
+    @property
+    def compiler(self) -> Compiler:
+        """What compiles the prompts."""
+        return self._thinker.compiler
 
     async def run(self, live: LiveRun, decisions: Decisions | None = None) -> LiveRun:
         """Take a run to its end, or to where a person must approve a call.
@@ -66,8 +70,10 @@ class AgentLoop:
                 await rows.stop(stop_reason_of(error), str(error))
             raise
         except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await rows.stop("cancelled", None)
+            # In the background only a person cancels; else this process ends, and the next goes on.
+            if live.scope.cancel_called or not live.run.background:
+                with anyio.CancelScope(shield=True):
+                    await rows.stop("cancelled", None)
             raise
         return live
 
@@ -109,7 +115,7 @@ class AgentLoop:
             case ToolCalls() as calls:
                 waiting = tuple(c.id for c in calls.calls if at.book.rules.needs_approval(c.name))
                 if waiting:
-                    until = datetime.now(UTC) + _approval_wait(at.settings)
+                    until = datetime.now(UTC) + timedelta(minutes=at.settings.approval_minutes)
                     await rows.wait(at.state, Pending(calls, waiting, until), thought)
                     return True
                 return await self._store_calls(at, rows, calls, thought, {})
@@ -211,17 +217,6 @@ class _At:
     def step(self, store: MemoryStore, run_id: str) -> Step:
         """The step that is to be stored next."""
         return Step(store, self.state, self.tools, run_id, self.first_doc, self.new)
-
-
-def _approval_wait(settings: AgentSettings) -> timedelta:
-    if settings.approval_minutes is None:
-        return APPROVAL_WAIT
-    return timedelta(minutes=settings.approval_minutes)
-
-
-def expired(pending: Pending) -> Decisions:
-    """What becomes of calls that nobody decided in time."""
-    return all_of(pending.waiting, Decision(False, "nobody answered in time"))
 
 
 def _end_of(live: LiveRun, stored: Sequence[Message]) -> Message | None:

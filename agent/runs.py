@@ -7,7 +7,6 @@ begins until it is decided, cancelled or its time is up.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ import anyio.to_thread
 
 from agent.approval import Decision, Decisions, Pending, all_of
 from agent.errors import AgentError, NotWaiting, RunCancelled, RunInterrupted, RunWaits
-from agent.live_run import LiveRun
+from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.queues import Queues
 from agent.run_rows import RunRows, stop_reason_of
@@ -31,21 +30,6 @@ from memory.transaction import Visible
 
 UseLoop = Callable[[Agent], AbstractAsyncContextManager[AgentLoop]]
 """A loop on the agent's model, which stays loaded until the block ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A message to an agent.
-
-    agent: its id or name. actor: who says it, as in an Origin. run_id: of a message that may come
-    again; None: it cannot. visible: the agents that exist for whoever says it.
-    """
-
-    agent: str
-    text: str
-    actor: str
-    run_id: str | None = None
-    visible: Visible = None
 
 
 _SILENCE = Decision(False, "nobody answered in time")
@@ -91,14 +75,14 @@ class Runs:
             AgentError: the model failed, the run did not end or was cancelled, or another one waits
                 for approval.
         """
-        return await self.take(await self._prepare(said, background=False))
+        return await self.take(await self.prepare(said, background=False))
 
     async def start(self, said: Said) -> LiveRun:
         """Give an agent a message and return at once; the run goes on in the background.
 
         The run survives this process: the next one goes on with it.
         """
-        live = await self._prepare(said, background=True)
+        live = await self.prepare(said, background=True)
         if live.run.id in self._live or live.run.status in ENDED:
             return live
         if not live.known:
@@ -189,12 +173,25 @@ class Runs:
         found.finish()
         return found
 
+    async def waiting_for_answer(self, said: Said) -> LiveRun | None:
+        """The run of the very same message that waits for approval, if there is one."""
+        state = await anyio.to_thread.run_sync(self._store.agent_state, said.agent, said.visible)
+        waiting = (await self._waiting_runs()).get(state.agent.id)
+        if waiting is None or (waiting.message, waiting.actor) != (said.text, said.actor):
+            return None
+        return LiveRun(state.agent.id, waiting, known=True)
+
+    async def waiting_of(self, agent_id: str) -> Run | None:
+        """The agent's run that waits for a person."""
+        return (await self._waiting_runs()).get(agent_id)
+
     def of_agent(self, agent_id: str) -> list[LiveRun]:
         """Return the agent's runs that are in work or queued, in the order of their turns."""
         found = [live for live in self._live.values() if live.agent_id == agent_id]
         return sorted(found, key=lambda live: live.place)
 
-    async def _prepare(self, said: Said, background: bool) -> LiveRun:
+    async def prepare(self, said: Said, background: bool = False) -> LiveRun:
+        """The run of a message, which `take` takes on; nothing is stored or begun yet."""
         check_filled(said.text, "message")
         state = await anyio.to_thread.run_sync(self._store.agent_state, said.agent, said.visible)
         run_id = said.run_id or f"run-{uuid4()}"
@@ -239,12 +236,17 @@ class Runs:
             await anyio.sleep(max(0.0, left.total_seconds()))
             await self.decide(run_id, _SILENCE)
 
-    async def _waiting_for(self, live: LiveRun) -> Run | None:
-        """The run of the same agent that waits for a person, unless it is this one."""
+    async def _waiting_runs(self) -> dict[str, Run]:
+        """The runs that wait for a person, by the id of their agent."""
         if self._waiting is None:
             open_ = await anyio.to_thread.run_sync(self._open_runs)
-            self._waiting = {agent: run for agent, run in open_ if run.status == "waiting"}
-        waiting = self._waiting.get(live.agent_id)
+            found = {agent: run for agent, run in open_ if run.status == "waiting"}
+            self._waiting = found if self._waiting is None else self._waiting
+        return self._waiting
+
+    async def _waiting_for(self, live: LiveRun) -> Run | None:
+        """The run of the same agent that waits for a person, unless it is this one."""
+        waiting = (await self._waiting_runs()).get(live.agent_id)
         return None if waiting is None or waiting.id == live.run.id else waiting
 
     def _follow(self, live: LiveRun) -> None:

@@ -10,6 +10,7 @@ from agent.settings import AgentSettings
 
 MAX_REMEMBERED_CHARS = 4_000_000
 """Of counted texts and heads: some 100 agents' windows of 8k tokens."""
+MAX_REPLY_TOKENS = 1_024
 RESULT_SHARE = 0.25
 """Of the window, for one tool result."""
 MIN_RESULT_CHARS = 500
@@ -30,7 +31,7 @@ class Budget:
         The reply has at most a quarter of it.
         """
         context = min(settings.context_tokens or info.context_tokens, info.context_tokens)
-        return cls(context, min(settings.max_reply_tokens, context // 4))
+        return cls(context, min(settings.max_reply_tokens or MAX_REPLY_TOKENS, context // 4))
 
     @property
     def prompt_tokens(self) -> int:

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -36,9 +37,11 @@ from uuid import uuid4
 import anyio
 import duckdb
 
-from agent.loop import TurnRunner
+from agent.live_run import Said
+from agent.loop import AgentLoop
 from agent.model import Parsed, Reply, ToolCalls
 from agent.models.scripted import ScriptedModel
+from agent.runs import Runs
 from memory import agents, archival, recall
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -105,16 +108,13 @@ async def measure_turns(
 ) -> dict[str, Any]:
     """Run turns one after another and summarise what each took, in ms."""
     rng = random.Random(SEED + 1)  # noqa: S311 - texts, no secrets
-    runner = TurnRunner(store, ScriptedModel(answers))
-
-    async def silent(_step: int, _what: str) -> None:
-        pass
-
+    loop = AgentLoop(store, ScriptedModel(answers))
+    runs = Runs(store, lambda _: nullcontext(loop))
     taken: dict[str, list[float]] = {"cpu_until_reply": [], "cpu_with_background": [], "wall": []}
     for number in range(WARM_UP_TURNS + turns):
         text = sentence(rng)
         wall, cpu = time.perf_counter(), time.process_time()
-        await runner.run("ada", text, silent)
+        await runs.message(Said("ada", text, "person:benchmark"))
         wall_end, cpu_end = time.perf_counter(), time.process_time()
         settle(store)
         cpu_settled = time.process_time()

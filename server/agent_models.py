@@ -101,12 +101,6 @@ class GetAgent(ForAgent):
     cursor: str | None = None
 
 
-class SendMessage(ChangesAgent):
-    """Arguments of agent_message."""
-
-    message: str = Field(description="What to say to the agent.")
-
-
 class Decide(Once):
     """Arguments of approval_decide."""
 
@@ -174,16 +168,3 @@ class Decided(Result):
 
     approved: bool
     text: str
-
-
-class AgentReply(Result):
-    """The agent's answer, and how it came about. cut: the reply is not whole; memory_read is."""
-
-    reply: str
-    cut: bool
-    turn_id: str
-    message_id: str
-    steps: int
-    tools_used: list[str]
-    prompt_tokens: int
-    completion_tokens: int

@@ -1,6 +1,7 @@
-"""The tools for hosts that delegate: managing agents, and giving them a message."""
+"""The tools for hosts that delegate: managing agents. Talking to them is in run_tools.py."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.models.spec import GgufFile, parse_spec
@@ -14,14 +15,12 @@ from server.agent_changes import change_agent, changed_settings, make_clone
 from server.agent_deletion import deletion_tool, forgetting_tools
 from server.agent_models import (
     AgentPage,
-    AgentReply,
     AgentShown,
     AgentSummary,
     Clone,
     Create,
     GetAgent,
     ListAgents,
-    SendMessage,
     Update,
 )
 from server.agent_views import agent_text, page_of, page_text, show_agent, summary_of
@@ -32,14 +31,10 @@ from server.cursors import key_after
 from server.errors import NotAllowed
 from server.memory_access import MemoryAccess
 from server.memory_tools import BOTH, DELEGATING
-from server.memory_uris import message_uri
-from server.once import request_of, turn_of
 from server.registry import Call, Tool
-from server.reply_size import PAGE_BYTES, first_of, shortened
 from server.templates import fill, find_template
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
-    from agent.loop import Turn
     from memory.store import MemoryStore
 
 DEFAULT_BLOCKS: Final = (
@@ -119,31 +114,6 @@ class AgentTools:
 
         return await self.access.write(call, "agent_clone", a, AgentSummary, work)
 
-    async def message(self, call: Call, a: SendMessage) -> AgentReply:
-        """agent_message."""
-        state = await self.access.state(call.caller, a.agent_id)
-
-        async def announce(step: int, what: str) -> None:
-            await call.progress(step, None, what)
-
-        request = request_of(call, "agent_message", a)
-        turn_id = None if request is None else turn_of(request)
-        parts = await self.access.runtime()
-        async with parts.runner_for(state.agent) as runner:
-            turn: Turn = await runner.run(state.agent.id, a.message, announce, turn_id)
-        where = f"memory_read {message_uri(state.agent.id, turn.message_id)}"
-        reply = shortened(turn.reply, PAGE_BYTES, where)
-        return AgentReply(
-            reply=reply,
-            cut=reply != turn.reply,
-            turn_id=turn.turn_id,
-            message_id=turn.message_id,
-            steps=turn.steps,
-            tools_used=first_of(turn.tools_used, _NAMES_BYTES),
-            prompt_tokens=turn.prompt_tokens,
-            completion_tokens=turn.completion_tokens,
-        )
-
 
 def agent_tools(
     access: MemoryAccess, approvals: Approvals, templates: Path | None
@@ -165,7 +135,7 @@ def agent_tools(
 
 
 def _finding(do: AgentTools) -> tuple[Tool, ...]:
-    """What every host may need, and talking."""
+    """What every host may need."""
     return (
         Tool(
             name="agent_list",
@@ -198,17 +168,6 @@ def _finding(do: AgentTools) -> tuple[Tool, ...]:
             run=do.get,
             text=agent_text,
             read_only=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="agent_message",
-            title="Talk to an agent",
-            description="Give the agent a message; it thinks with a local model and answers.",
-            arguments=SendMessage,
-            result=AgentReply,
-            run=do.message,
-            text=lambda result: str(result.reply),
-            destructive=True,
             toolsets=DELEGATING,
         ),
     )

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from server.agent_tools import agent_tools
@@ -28,6 +29,7 @@ from server.notices import Notices
 from server.prompts import memory_prompts
 from server.protocol import RegistryServer, build_server
 from server.registry import Registry
+from server.run_tools import run_tools
 from server.search_tools import search_tools
 from server.templates import FOLDER as TEMPLATES
 
@@ -46,6 +48,7 @@ class App:
         self._opening = threading.Lock()
         self._runtime: Runtime | None = None
         self._closed = False
+        self.tasks: anyio.abc.TaskGroup | None = None
 
     def warm_up(self) -> None:
         """Begin to open everything, in the background; a failure is told to the first call."""
@@ -58,9 +61,12 @@ class App:
             DatabaseError: the file is locked, damaged, too new or cannot be opened; a later call
                 tries again.
         """
-        if self._runtime is not None:
-            return self._runtime
-        return await anyio.to_thread.run_sync(self._open)
+        runtime = self._runtime
+        if runtime is None:
+            runtime = await anyio.to_thread.run_sync(self._open)
+        if self.tasks is not None:
+            await runtime.runs.begin(self.tasks)
+        return runtime
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -87,6 +93,7 @@ class App:
                 *memory_tools(access),
                 *search_tools(access),
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
+                *run_tools(access),
             ),
             resources=resources,
             prompts=memory_prompts(access),
@@ -142,12 +149,19 @@ def _icon() -> str:
 
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncIterator[App]:
-    """An app, which is closed at the end."""
-    app = App(settings)
+    """An app, which is closed at the end, after the runs in its background were stopped."""
+    app, failure = App(settings), None
     try:
-        yield app
+        async with anyio.create_task_group() as app.tasks:
+            try:
+                yield app
+            except BaseException as error:  # raised below: a task group would wrap it
+                failure = error
+            app.tasks.cancel_scope.cancel()
     finally:
         await app.aclose()
+    if failure is not None:
+        raise failure
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ WAIT_S: Final = 600.0
 MAX_WAITING: Final = 100
 """Of one principal; the oldest makes way."""
 
-_FORM: Final = {"type": "object", "properties": {}}
+FORM: Final = {"type": "object", "properties": {}}
 """Nothing to fill in: accepting is the yes."""
 
 
@@ -96,7 +96,7 @@ async def ask_person(call: Call, question: str) -> bool:
     Raises:
         Declined: the person said no.
     """
-    answer = None if call.ask is None else await call.ask(question, _FORM)
+    answer = None if call.ask is None else await call.ask(question, FORM)
     if answer is not None and not answer.accepted:
         raise Declined
     return answer is not None

@@ -42,11 +42,11 @@ def request_of(call: Call, tool: str, arguments: Once) -> Request | None:
     return Request(key, tool, hashlib.sha256(given.encode()).hexdigest(), by_caller)
 
 
-def turn_of(request: Request) -> str:
-    """The id of the turn that answers a message: the same when the message comes again."""
+def run_of(request: Request) -> str:
+    """The id of the run that answers a message: the same when the message comes again."""
     # A front's key may be a message id that its host uses twice, for different messages.
     known = request.key if request.by_caller else request.key + request.arguments
-    return f"turn-{uuid5(NAMESPACE_OID, known)}"
+    return f"run-{uuid5(NAMESPACE_OID, known)}"
 
 
 def write_once(

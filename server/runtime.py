@@ -3,15 +3,18 @@
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self, assert_never
 
 import anyio.to_thread
 
+from agent.compiling import Compiler
 from agent.errors import ModelNotConfigured
 from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
 from agent.models.llama import LlamaModel
+from agent.models.scripted import ScriptedModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
 from agent.runs import Runs
 from memory.embedders.factory import load_embedder
@@ -76,6 +79,16 @@ class Runtime:
                 return self._endpoints.use(endpoint)
             case _ as never:
                 assert_never(never)
+
+    @asynccontextmanager
+    async def compiler_for(self, agent: Agent) -> AsyncIterator[tuple[Compiler, bool]]:
+        """A compiler on the agent's model; without one it estimates, and the second says no."""
+        if agent.model or self._settings.model:
+            async with self.loop_for(agent) as loop:
+                yield loop.compiler, True
+        else:
+            estimate = ScriptedModel((), context_tokens=self._settings.context_tokens or 8_192)
+            yield Compiler(self.store, estimate), False
 
     async def aclose(self) -> None:
         """End the model's process and connections, finish the store's work and release the file."""

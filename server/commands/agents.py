@@ -41,6 +41,18 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         return _ACTIONS[options["action"]](tools, options, console)
 
 
+def list_agents(tools: ToolSession, arguments: dict[str, Any]) -> list[AgentSummary]:
+    """Every agent that agent_list finds, page by page."""
+    arguments = {**arguments, "limit": 100}
+    found = list[AgentSummary]()
+    while True:
+        page = AgentPage.model_validate(tools.call("agent_list", arguments))
+        found += page.agents
+        if page.next_cursor is None:
+            return found
+        arguments["cursor"] = page.next_cursor
+
+
 def show_agent(tools: ToolSession, agent: str) -> AgentShown:
     """An agent by name or id, with all its blocks."""
     arguments: dict[str, Any] = {"uri": settings_uri(agent)}
@@ -55,14 +67,8 @@ def show_agent(tools: ToolSession, agent: str) -> AgentShown:
 
 def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     arguments = _given(options, "name", "tags", "query")
-    arguments |= {"limit": 100, "tag_match_mode": "all" if options["all_tags"] else "any"}
-    found = list[AgentSummary]()
-    while True:
-        page = AgentPage.model_validate(tools.call("agent_list", arguments))
-        found += page.agents
-        if page.next_cursor is None:
-            break
-        arguments["cursor"] = page.next_cursor
+    arguments |= {"tag_match_mode": "all" if options["all_tags"] else "any"}
+    found = list_agents(tools, arguments)
     lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in found]
     if not lines:
         chosen = _given(options, "name", "tags", "query")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from agent.live_run import LiveRun
+from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.memory_tools import Scope
 from agent.model import ChatModel, ToolCalls
-from agent.runs import Runs, Said
+from agent.runs import Runs
 from agent.tools import ALL_TOOLS, run_call
 from memory import agents, core_memory, events, recall
 from memory.agents import NewAgent

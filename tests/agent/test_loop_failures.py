@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from agent.errors import ContextTooSmall, InvalidReply
+from agent.live_run import Said
 from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
-from agent.runs import Said
 from memory import agents
 from memory.embedder import Vectors
 from memory.errors import InvalidValue, UnknownAgent

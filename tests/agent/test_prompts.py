@@ -17,6 +17,12 @@ VALUES = {
     },
     "tool_rules": {"rules": "- finish ends your turn."},
     "retry": {"problem": "cut off by the token limit"},
+    "summary": {"summary": "Sam likes tea."},
+    "news": {"news": "<human>...</human>"},
+    "block_gone": {"label": "human"},
+    "summarise": {"name": "ada", "words": "100"},
+    "to_summarise": {"earlier": "Sam likes tea.", "transcript": "User: Hello"},
+    "self_summarise": {"words": "100"},
 }
 
 RENDERED = {
@@ -44,6 +50,34 @@ Name: Sam
     "tool_rules": "<tool_usage_rules>\n- finish ends your turn.\n</tool_usage_rules>",
     "retry": "[Your last output could not be used: cut off by the token limit. Answer again,"
     " shorter.]",
+    "summary": """\
+Messages from before those below are in recall memory: find them with conversation_search. In \
+short:
+<summary>
+Sam likes tea.
+</summary>""",
+    "news": """\
+[Core memory was changed since you last saw it. Now it is:]
+<human>...</human>""",
+    "block_gone": """\
+[The block human is gone.]""",
+    "summarise": """\
+You keep the memory of ada, an agent that talks with a user. Older messages leave its view and \
+only your summary of them stays. Write it in the first person, as ada, in at most 100 words: \
+what the user wants and is like, what happened and was decided, names, numbers and identifiers \
+as they were written, what is still open. No preamble.""",
+    "to_summarise": """\
+Summary so far:
+Sam likes tea.
+
+Messages that leave the view now:
+User: Hello""",
+    "self_summarise": """\
+[The oldest messages of this conversation will leave your view now; only what you write here \
+stays of them. Write a summary in the first person, in at most 100 words: what the user wants \
+and is like, what happened and was decided, names, numbers and identifiers as they were \
+written, what is still open. Keep what the summary above says, if it still matters. Answer \
+with the summary alone.]""",
 }
 
 

@@ -28,7 +28,7 @@ def agent_with(settings: dict[str, Any]) -> Agent:
 def test_what_is_not_set_has_its_default() -> None:
     settings = settings_of(agent_with({"max_steps": 3, "compaction": {"mode": "all"}}))
     assert (settings.max_steps, settings.tools, settings.autoclear) == (3, None, False)
-    assert settings.compaction == CompactionSettings(mode="all", keep_share=0.3)
+    assert settings.compaction == CompactionSettings(mode="all", keep_share=0.5)
     assert settings_of(agent_with({})) == AgentSettings()
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from agent.model import ChatMessage, Measure, Reply, ToolSpec
+from agent.model import ChatMessage, Measure, ModelInfo, Reply, ToolSpec
 from agent.models.scripted import ScriptedModel, count_tokens
-from agent.token_counts import TokenCounts
+from agent.settings import AgentSettings
+from agent.token_counts import Budget, TokenCounts
 from memory.records import ToolCall
 
 
@@ -74,8 +75,14 @@ async def test_each_call_counts_with_what_the_template_puts_around_it() -> None:
     assert counted.count(double) >= 2 * counted.count(single)
 
 
-async def test_the_reply_gets_a_quarter_of_a_small_window() -> None:
-    small = await TokenCounts(Counting(2_048), ()).of("head", ())
-    large = await TokenCounts(Counting(32_768), ()).of("head", ())
-    assert (small.reply_tokens, small.budget_tokens) == (512, 1_536)
-    assert (large.reply_tokens, large.budget_tokens) == (1_024, 31_744)
+def test_the_reply_gets_a_quarter_of_a_small_window() -> None:
+    small = Budget.of(ModelInfo("m", 2_048), AgentSettings())
+    large = Budget.of(ModelInfo("m", 32_768), AgentSettings())
+    assert (small.reply_tokens, small.prompt_tokens) == (512, 1_536)
+    assert (large.reply_tokens, large.prompt_tokens) == (1_024, 31_744)
+
+
+def test_an_agent_may_take_less_of_a_window_than_the_model_has_and_never_more() -> None:
+    settings = AgentSettings(context_tokens=4_096, max_reply_tokens=100)
+    assert Budget.of(ModelInfo("m", 32_768), settings) == Budget(4_096, 100)
+    assert Budget.of(ModelInfo("m", 2_048), settings) == Budget(2_048, 100)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from agent.memory_tools import Scope
 from agent.models.tool_schema import find_violation
 from agent.tools import ALL_TOOLS, MEMORY_TOOLS, run_call, tool_specs
-from agent.window import clipped
+from agent.window import MAX_STORED_RESULT_CHARS, clipped
+from memory import blocks, core_memory
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, call, use
@@ -77,7 +78,7 @@ def test_an_unknown_tool_is_answered_with_those_that_exist(
     store: MemoryStore, agent: Agent
 ) -> None:
     result = use(store, agent, "send_message", message="Hello.")
-    assert result == f"Error: there is no tool 'send_message'; use {', '.join(LETTAS_NAMES)}"
+    assert result == f"Error: there is no tool 'send_message'; use {', '.join(ALL_TOOLS)}"
 
 
 def test_an_endless_name_of_a_tool_is_not_repeated(store: MemoryStore, agent: Agent) -> None:
@@ -105,19 +106,21 @@ def test_a_number_passes_for_a_text(store: MemoryStore, agent: Agent) -> None:
     assert use(store, agent, "core_memory_append", label="human", content=42).endswith("\n42")
 
 
-def test_a_result_is_no_longer_than_the_model_can_take_and_says_what_is_missing(
+def test_a_result_longer_than_is_stored_says_what_is_missing(
     store: MemoryStore, agent: Agent
 ) -> None:
+    long = "x" * 60_000
     with store.write(PERSON) as transaction:
-        scope = Scope(store, transaction, agent, max_chars=200)
-        result = run_call(
-            scope, ALL_TOOLS, call("core_memory_append", label="human", content="x" * 1_000)
+        core_memory.configure_block(
+            transaction, agent, "human", lambda b: blocks.configure(b, {"limit_chars": 90_000})
         )
+        scope = Scope(store, transaction, agent, max_chars=200)
+        result = run_call(scope, ALL_TOOLS, call("core_memory_append", label="human", content=long))
     shown, note = result.split("\n[")
-    whole = f"Memory updated. Block human is now:\nName: Sam\n{'x' * 1_000}"
+    whole = f"Memory updated. Block human is now:\nName: Sam\n{long}"
     assert whole.startswith(shown)
     assert note == f"{len(whole) - len(shown)} more characters; ask for fewer results]"
-    assert len(result) <= 200
+    assert len(result) <= MAX_STORED_RESULT_CHARS
 
 
 @given(st.text(), st.integers(60, 300))

@@ -55,7 +55,7 @@ def test_a_clone_with_messages_goes_on_where_the_other_is(words_only: MemoryStor
     ada = MemoryOf.new_agent(words_only, "Ada")
     said = ada.say("one", "two", "three")
     with ada.write() as transaction:
-        view = View("the head", "It began with one.", {"block-1": 1})
+        view = View("the head", "It began with one.", {"human": "block-1:1"})
         agents.set_view(transaction, ada.agent, said[1].doc, view)
     source = MemoryOf(words_only, ada.state().agent)
     bob = cloned(source, messages=True)
@@ -148,7 +148,7 @@ def test_reset_messages_forgets_what_was_said_and_its_summary_and_nothing_else(
     ada.archive("kept")
     ada.embedded()
     with ada.write() as transaction:
-        agents.set_view(transaction, ada.agent, said[1].doc, View("head", "summary"))
+        agents.set_view(transaction, ada.agent, said[1].doc, View({"system": "head"}, "summary"))
     assert ada.state().agent.view.summary == "summary"
     with ada.write() as transaction:
         assert agents.reset_messages(transaction, ada.agent) == 2

@@ -12,12 +12,13 @@ from agent.models.library.catalogue import Catalogue, FoundModel
 from agent.models.library.errors import AmbiguousModel
 from agent.models.library.part_file import note_path
 from agent.models.library.probes import ProbeStore, fingerprint
-from server.commands.agents import agents_of, answer
+from server.commands.agents import answer, list_agents, show_agent
 from server.commands.models.tables import size
 from server.config import Settings, expanded
 from server.console import Console
 from server.errors import OperatorError
 from server.model_library import MODELS_DIRECTORY, catalogue_of, kept_in
+from server.tool_session import open_tools
 
 
 class ModelKept(OperatorError):
@@ -111,8 +112,8 @@ def _refuse_in_use(settings: Settings, doomed: _Doomed) -> None:
     users = []
     if is_it(settings.model):
         users.append("the setting `model`")
-    with agents_of(settings) as known:
-        agents = [known.show(agent.id) for agent in known.list()]
+    with open_tools(settings) as tools:
+        agents = [show_agent(tools, agent.id) for agent in list_agents(tools, {})]
     users += [f"agent {agent.name}" for agent in agents if is_it(agent.model)]
     if users:
         shown = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from agent.errors import PromptTooLong, ToolSchemaInvalid
-from agent.loop import AgentLoop
+from agent.live_run import Said
 from agent.model import ChatMessage, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.chat_api.http import EndpointOptions
 from agent.models.endpoint import EndpointModel
 from agent.models.spec import Endpoint, parse_spec
 from memory.records import Agent
 from memory.store import MemoryStore
-from tests.agent.harness import block_value, silent
+from tests.agent.harness import block_value, runs_on, turn
 from tests.agent.models.chat_server import (
     ChatServer,
     call_delta,
@@ -102,8 +102,8 @@ async def test_a_turn_of_an_agent_changes_its_memory(store: MemoryStore, agent: 
         call_delta(0, "core_memory_append", arguments, "x"), delta(finish="tool_calls"), "[DONE]"
     )
     async with chat_server(remembers, says("Noted.")) as server, model_of(server) as model:
-        turn = await AgentLoop(store, model).run("ada", "I like tea.", silent)
-    assert (turn.reply, turn.tools_used) == ("Noted.", ("core_memory_append",))
+        done = await turn(store, model, "I like tea.")
+    assert (done.reply, done.tools_used) == ("Noted.", ("core_memory_append",))
     assert "Likes tea." in block_value(store, agent)
     roles = [message["role"] for message in server.completions[1].json["messages"]]
     assert roles == ["system", "user", "assistant", "tool"]
@@ -198,10 +198,10 @@ async def test_a_turn_goes_on_with_fewer_messages_when_the_server_counts_more(
     refusal = json_reply({"error": "the context length is exceeded"}, 400)
     replies = (says("One."), says("Two."), says("Three."), refusal, says("Four."))
     async with chat_server(*replies) as server, model_of(server) as model:
-        runner = AgentLoop(store, model)
+        runs = runs_on(store, model)
         for text in ("first", "second", "third", "fourth"):
-            turn = await runner.run("ada", text, silent)
-    assert turn.reply == "Four."
+            done = await runs.message(Said("ada", text, "person:test"))
+    assert done.reply == "Four."
     refused, answered = (request.json["messages"] for request in server.completions[-2:])
     assert len(answered) < len(refused) and answered[-1] == refused[-1]
 

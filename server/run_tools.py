@@ -1,0 +1,319 @@
+"""Talking to agents: giving them messages, and the runs that come of it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from agent.approval import Decision
+from agent.context_window import look_into
+from agent.live_run import LiveRun, Said
+from memory import agents, recall, runs
+from memory.errors import InvalidValue
+from memory.runs import Run, list_runs
+from memory.transaction import Reader
+from server.approvals import FORM
+from server.memory_access import MemoryAccess
+from server.memory_tools import DELEGATING
+from server.memory_uris import piece_of
+from server.once import request_of, run_of
+from server.registry import Call, Tool
+from server.reply_size import PAGE_BYTES, fitting, json_bytes
+from server.run_models import (
+    ApproveRun,
+    CancelRun,
+    ContextShown,
+    GetContext,
+    GetRun,
+    ListRuns,
+    RunDetails,
+    RunPage,
+    RunShown,
+    SectionShown,
+    SendMessage,
+)
+from server.run_views import (
+    context_text,
+    details_text,
+    page_text,
+    run_line,
+    run_text,
+    show_run,
+    show_step,
+)
+
+if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+    from agent.runs import Runs
+    from memory.store import MemoryStore
+
+_STEPS_SHOWN: Final = 20
+_TOLD_CHARS: Final = 200
+"""Of a reply that is being written, in a notice of progress."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RunTools:
+    """What the tools do."""
+
+    access: MemoryAccess
+
+    async def message(self, call: Call, a: SendMessage) -> RunShown:
+        """agent_message."""
+        runs = (await self.access.runtime()).runs
+        state = await self.access.state(call.caller, a.agent_id)
+        request = request_of(call, "agent_message", a)
+        said = Said(
+            state.agent.id,
+            a.message,
+            _actor(call),
+            None if request is None else run_of(request),
+            call.caller.agents,
+        )
+        if a.background:
+            return show_run(await runs.start(said))
+        # In the newer era a question ends the call, and it comes again with the answer.
+        live = await runs.waiting_for_answer(said)
+        if live is None:
+            live = await self._followed(call, await runs.prepare(said), runs.take)
+        return show_run(await self._approved(call, runs, live))
+
+    async def get(self, call: Call, a: GetRun) -> RunDetails:
+        """run_get."""
+        runs = (await self.access.runtime()).runs
+        live = await runs.find(a.run_id, call.caller.agents)
+        if a.wait_s > 0 and not live.is_finished:
+            with anyio.move_on_after(a.wait_s):
+                await self._watched(call, live)
+
+        def work(_: "MemoryStore", reader: Reader) -> RunDetails:
+            return _details(reader, live, a)
+
+        return await self.access.read(call.caller, work)
+
+    async def list(self, call: Call, a: ListRuns) -> RunPage:
+        """run_list."""
+        runs = (await self.access.runtime()).runs
+        before = _moment(a.cursor)
+
+        def work(_: "MemoryStore", reader: Reader) -> tuple[str, list[Run]]:
+            agent = agents.find_agent(reader, a.agent_id)
+            return agent.id, list_runs(reader, agent, before, a.limit + 1)
+
+        agent_id, stored = await self.access.read(call.caller, work)
+        known = {run.id for run in stored}
+        live = [] if a.cursor else [live.run for live in runs.of_agent(agent_id)]
+        found = [*(run for run in live if run.id not in known), *stored]
+        shown = [run_line(run) for run in found[: a.limit]]
+        count = fitting([json_bytes(line.model_dump()) + 1 for line in shown], PAGE_BYTES)
+        more = len(found) > count
+        last = found[count - 1].created_at if count else _EPOCH
+        return RunPage(
+            runs=shown[:count],
+            next_cursor=str((last - _EPOCH) // timedelta(microseconds=1)) if more else None,
+        )
+
+    async def cancel(self, call: Call, a: CancelRun) -> RunShown:
+        """run_cancel."""
+        runs = (await self.access.runtime()).runs
+        await runs.cancel(a.run_id, call.caller.agents)
+        return show_run(await runs.find(a.run_id, call.caller.agents))
+
+    async def approve(self, call: Call, a: ApproveRun) -> RunShown:
+        """run_approve."""
+        runs = (await self.access.runtime()).runs
+        decision = Decision(a.approve, a.reason)
+        live = await runs.find(a.run_id, call.caller.agents)
+
+        async def decide(_: LiveRun) -> LiveRun:
+            return await runs.decide(a.run_id, decision, call.caller.agents, a.call_id)
+
+        return show_run(await self._approved(call, runs, await self._followed(call, live, decide)))
+
+    async def context(self, call: Call, a: GetContext) -> ContextShown:
+        """agent_context."""
+        parts = await self.access.runtime()
+        state = await self.access.state(call.caller, a.agent_id)
+        async with parts.compiler_for(state.agent) as (compiler, is_model):
+            window = await look_into(compiler, state)
+        text = cursor = None
+        if a.section is not None:
+            texts = {section.name: section.text for section in window.sections}
+            if a.section not in texts:
+                raise InvalidValue(
+                    f"there is no section {a.section[:80]!a}; there are {', '.join(texts)}"
+                )
+            piece = piece_of(texts[a.section], a.cursor, PAGE_BYTES)
+            text, cursor = piece.text, piece.next_cursor
+        return ContextShown(
+            agent_id=state.agent.id,
+            counted="model" if is_model else "estimate",
+            window_tokens=window.window_tokens,
+            reply_tokens=window.reply_tokens,
+            used_tokens=window.used_tokens,
+            sections=[
+                SectionShown(name=section.name, tokens=section.tokens, chars=len(section.text))
+                for section in window.sections
+            ],
+            messages=window.messages,
+            messages_outside=window.messages_outside,
+            text=text,
+            next_cursor=cursor,
+        )
+
+    async def _approved(self, call: Call, runs: "Runs", live: LiveRun) -> LiveRun:
+        """Ask the person at the host for what the run waits with, as long as it waits."""
+        while live.run.status == "waiting" and call.ask is not None:
+            shown = show_run(live)
+            wants = "; ".join(f"{wanted.tool} {wanted.arguments}" for wanted in shown.pending)
+            answer = await call.ask(f"May the agent call {wants}?", FORM)
+            if answer is None:
+                return live
+            decision = Decision(answer.accepted, "" if answer.accepted else "they said no")
+
+            async def decide(waiting: LiveRun, decision: Decision = decision) -> LiveRun:
+                return await runs.decide(waiting.run.id, decision, call.caller.agents)
+
+            live = await self._followed(call, live, decide)
+        return live
+
+    async def _followed(
+        self, call: Call, live: LiveRun, go: Callable[[LiveRun], Awaitable[LiveRun]]
+    ) -> LiveRun:
+        """Take a run on, and tell the host meanwhile how far it is."""
+        done: list[LiveRun] = []
+        failed: list[Exception] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watched, call, live)
+            try:
+                done.append(await go(live))
+            except Exception as error:  # raised below, outside of the task group
+                failed.append(error)
+            tasks.cancel_scope.cancel()
+        if failed:
+            raise failed[0]
+        return done[0]
+
+    async def _watched(self, call: Call, live: LiveRun) -> None:
+        told = 0
+        while not live.is_finished:
+            told += 1
+            await call.progress(told, None, _told(live))
+            await live.change()
+
+
+def _told(live: LiveRun) -> str:
+    """Where a run is, for the person who waits."""
+    if live.place:
+        return f"queued behind {live.place}"
+    if live.text:
+        shown = live.text[-_TOLD_CHARS:]
+        return shown if shown == live.text else f"…{shown}"
+    step = f"step {live.run.steps + 1}"
+    return f"{live.doing}; {step}" if live.doing else step
+
+
+def _details(reader: Reader, live: LiveRun, a: GetRun) -> RunDetails:
+    steps = [show_step(step) for step in runs.list_steps(reader, live.run.id)[-_STEPS_SHOWN:]]
+    if live.run.reply_id is not None and not live.reply:
+        agent = agents.find_agent(reader, live.agent_id)
+        live.reply = recall.get_message(reader, agent, live.run.reply_id).content
+    prompt = cursor = None
+    if a.prompt_of_step is not None:
+        sent = runs.step_prompt(reader, live.run.id, a.prompt_of_step)
+        if sent is None:
+            raise InvalidValue(
+                f"the prompt of step {a.prompt_of_step} is not kept; prompts are for"
+                f" {runs.PROMPTS_KEPT.days} days"
+            )
+        piece = piece_of(sent, a.cursor, PAGE_BYTES // 2)
+        prompt, cursor = piece.text, piece.next_cursor
+    return RunDetails(run=show_run(live), steps=steps, prompt=prompt, next_cursor=cursor)
+
+
+def _moment(cursor: str | None) -> datetime | None:
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 18):
+        raise InvalidValue(f"{cursor[:40]!a} is no cursor of this list; start without one")
+    return _EPOCH + timedelta(microseconds=int(cursor))
+
+
+def _actor(call: Call) -> str:
+    return f"host:{call.caller.host}"
+
+
+def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
+    """The table of these tools, in the order hosts list them."""
+    do = RunTools(access)
+    return (
+        Tool(
+            name="agent_message",
+            title="Talk to an agent",
+            description="Give the agent a message; it thinks with its model and answers.",
+            arguments=SendMessage,
+            result=RunShown,
+            run=do.message,
+            text=run_text,
+            destructive=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="run_get",
+            title="Show a run",
+            description="What came of a message: status, reply, steps, what waits for approval.",
+            arguments=GetRun,
+            result=RunDetails,
+            run=do.get,
+            text=details_text,
+            read_only=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="run_list",
+            title="List runs",
+            description="An agent's runs, newest first.",
+            arguments=ListRuns,
+            result=RunPage,
+            run=do.list,
+            text=page_text,
+            read_only=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="run_cancel",
+            title="Stop a run",
+            description="Stop a run, also while its model is writing.",
+            arguments=CancelRun,
+            result=RunShown,
+            run=do.cancel,
+            text=run_text,
+            destructive=True,
+            idempotent=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="run_approve",
+            title="Decide a waiting call",
+            description="Tell what the person decided about calls that a run waits with.",
+            arguments=ApproveRun,
+            result=RunShown,
+            run=do.approve,
+            text=run_text,
+            destructive=True,
+            toolsets=DELEGATING,
+        ),
+        Tool(
+            name="agent_context",
+            title="Show a context window",
+            description="What the agent's model sees now, in tokens by section.",
+            arguments=GetContext,
+            result=ContextShown,
+            run=do.context,
+            text=context_text,
+            read_only=True,
+            toolsets=DELEGATING,
+        ),
+    )
