@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
+from agent.memory_command import COMMAND_TOOLS
+from agent.memory_files import FILE_TOOLS
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
 from agent.model import ToolSpec
 from agent.schema import input_schema
@@ -16,6 +18,14 @@ from memory.errors import MemoryStoreError
 from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
+"""What every agent is offered, in this order, unless it is set to other tools."""
+
+OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
+    tool.name: tool for tool in (*COMMAND_TOOLS, *FILE_TOOLS)
+}
+"""What an agent is offered only when it is set to it by name."""
+
+KNOWN_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
 
 
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
@@ -27,7 +37,7 @@ def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
 
 def run_call(scope: Scope, call: ToolCall) -> str:
     """Run one call and return its result as text, an explanation when it was refused."""
-    tool = MEMORY_TOOLS.get(call.name)
+    tool = KNOWN_TOOLS.get(call.name)
     if tool is None:
         known = ", ".join(MEMORY_TOOLS)
         return _refusal(scope, f"there is no tool {call.name[:80]!r}; use {known}")
