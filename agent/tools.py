@@ -25,7 +25,7 @@ OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
 }
 """What an agent is offered only when it is set to it by name."""
 
-KNOWN_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
+ALL_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
 
 
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
@@ -37,7 +37,7 @@ def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
 
 def run_call(scope: Scope, call: ToolCall) -> str:
     """Run one call and return its result as text, an explanation when it was refused."""
-    tool = KNOWN_TOOLS.get(call.name)
+    tool = ALL_TOOLS.get(call.name)
     if tool is None:
         known = ", ".join(MEMORY_TOOLS)
         return _refusal(scope, f"there is no tool {call.name[:80]!r}; use {known}")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.memory_tools import Scope
 from agent.models.tool_schema import find_violation
-from agent.tools import KNOWN_TOOLS, MEMORY_TOOLS, OPTIONAL_TOOLS, clipped, run_call, tool_specs
+from agent.tools import ALL_TOOLS, MEMORY_TOOLS, OPTIONAL_TOOLS, clipped, run_call, tool_specs
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, call, use
@@ -34,7 +34,7 @@ def test_further_tools_are_known_by_name_and_not_offered_by_default() -> None:
     further = ("memory", "memory_apply_patch", "memory_finish_edits", "memory_files")
     assert tuple(OPTIONAL_TOOLS) == further
     assert tuple(spec.name for spec in tool_specs(tuple(OPTIONAL_TOOLS.values()))) == further
-    assert KNOWN_TOOLS == {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
+    assert ALL_TOOLS == {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
     assert not MEMORY_TOOLS.keys() & OPTIONAL_TOOLS.keys()
 
 
@@ -66,7 +66,7 @@ def test_further_tools_are_known_by_name_and_not_offered_by_default() -> None:
     ],
 )
 def test_the_arguments_are_lettas(tool: str, required: list[str], optional: list[str]) -> None:
-    (spec,) = tool_specs([KNOWN_TOOLS[tool]])
+    (spec,) = tool_specs([ALL_TOOLS[tool]])
     assert list(spec.parameters["properties"]) == required + optional
     assert spec.parameters.get("required", []) == required
     assert spec.parameters["additionalProperties"] is False
@@ -75,7 +75,7 @@ def test_the_arguments_are_lettas(tool: str, required: list[str], optional: list
 
 
 def test_a_schema_is_plain_json_without_titles() -> None:
-    for spec in tool_specs(tuple(KNOWN_TOOLS.values())):
+    for spec in tool_specs(tuple(ALL_TOOLS.values())):
         text = json.dumps(dict(spec.parameters))
         assert json.loads(text) == spec.parameters
         assert '"title"' not in text
