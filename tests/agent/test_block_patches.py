@@ -1,6 +1,6 @@
 """Patches of core memory: read as Letta writes them, done in whole or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
 import pytest
@@ -289,19 +289,25 @@ def done_by_hand(held: dict[str, str], todo: Operations) -> dict[str, str] | Non
     return held
 
 
+@pytest.fixture(scope="module")
+def shared_store() -> Iterator[MemoryStore]:
+    with MemoryStore(None, None) as opened:
+        yield opened
+
+
 @settings(max_examples=100)
 @given(todo=st.lists(operations, min_size=1, max_size=5))
 def test_a_patch_of_several_blocks_is_stored_whole_or_not_at_all(
-    todo: Operations, store_in_memory: MemoryStore
+    shared_store: MemoryStore, todo: Operations
 ) -> None:
-    agent = new_agent(store_in_memory, f"agent {uuid4()}")
+    agent = new_agent(shared_store, f"agent {uuid4()}")
     before = {"persona": "I am Ada.", "human": "Name: Sam"}
     expected = done_by_hand(before, todo)
-    told = stored_events(store_in_memory, agent)
-    result = patch(store_in_memory, agent, *(x for op in todo for x in lines_of(op)))
-    state = store_in_memory.agent_state(agent.id)
+    told = stored_events(shared_store, agent)
+    result = patch(shared_store, agent, *(x for op in todo for x in lines_of(op)))
+    state = shared_store.agent_state(agent.id)
     assert result.startswith("Error: ") is (expected is None)
     now = {block.label: block.value for block in state.blocks}
     assert now == (before if expected is None else expected)
     if expected is None:
-        assert stored_events(store_in_memory, agent) == told
+        assert stored_events(shared_store, agent) == told
