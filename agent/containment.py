@@ -21,6 +21,17 @@ def release(shown: str, labels: Iterable[str]) -> str:
     return re.sub(rf"(<\s*\\*)\\({_end_of_closer(labels)})", r"\1\2", shown, flags=re.IGNORECASE)
 
 
+def as_stored(copied: str, value: str, labels: Iterable[str]) -> str:
+    """Text that was copied from the view of a block with this value, as the block holds it.
+
+    A block that is shown as it is stored takes every text as it is.
+    """
+    labels = tuple(labels)
+    if "\\/" not in copied or contain(value, labels) == value:
+        return copied
+    return release(copied, labels)
+
+
 def keep_inside(element: str, text: str) -> str:
     """Text as it can stand in an element of ours: it does not close it."""
     return re.sub(rf"<(\s*/\s*{element}\s*>)", r"<\\\1", text, flags=re.IGNORECASE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.containment import contain, release
+from agent.containment import as_stored
 from memory import archival, blocks, core_memory
 from memory.errors import UnknownBlock
 from memory.limits import check_filled
@@ -144,7 +144,7 @@ class ArchivalInsert(Arguments):
 def edit(scope: Scope, label: str, change: Callable[[Block], Block]) -> BlockEdited:
     """Apply a pure edit to one of the agent's blocks."""
     block = core_memory.edit_block(scope.transaction, scope.agent, label, change)
-    return _edited(block)
+    return edited(block)
 
 
 def _append(scope: Scope, a: Append) -> BlockEdited:
@@ -180,20 +180,15 @@ def _rethink(scope: Scope, a: Rethink) -> BlockEdited:
         return edit(scope, a.label, change)
     except UnknownBlock:
         draft = Block(a.label, a.new_memory)
-        return _edited(core_memory.create_block(scope.transaction, scope.agent, draft))
+        return edited(core_memory.create_block(scope.transaction, scope.agent, draft))
 
 
 def _stored(scope: Scope, block: Block, *texts: str) -> tuple[str, ...]:
-    """Texts that were copied from the view of a block, as the block holds them.
-
-    A block that is shown as it is stored takes every text as it is.
-    """
+    """Texts that were copied from the view of a block, as the block holds them."""
     if not any("\\/" in text for text in texts):  # nothing to release: spares most edits a query
         return texts
     labels = [block.label for block in core_memory.list_blocks(scope.reader, scope.agent)]
-    if contain(block.value, labels) == block.value:
-        return texts
-    return tuple(release(text, labels) for text in texts)
+    return tuple(as_stored(text, block.value, labels) for text in texts)
 
 
 def _archive(scope: Scope, a: ArchivalInsert) -> PassageStored:
@@ -202,7 +197,8 @@ def _archive(scope: Scope, a: ArchivalInsert) -> PassageStored:
     return PassageStored(id=passage.id)
 
 
-def _edited(block: Block) -> BlockEdited:
+def edited(block: Block) -> BlockEdited:
+    """A block as the result of an edit."""
     return BlockEdited(
         label=block.label,
         value=block.value,

@@ -5,9 +5,12 @@ whole step.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from pydantic import ValidationError
 
+from agent.memory_command import COMMAND_TOOLS
+from agent.memory_files import FILE_TOOLS
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
 from agent.message_tool import MESSAGE_READ
 from agent.model import ToolSpec
@@ -18,19 +21,24 @@ from memory.errors import InvalidValue, MemoryStoreError
 from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
-"""What an agent is offered by default, in this order."""
+"""What an agent is offered, in this order, unless it is set to other tools."""
 
-ALL_TOOLS: Mapping[str, MemoryTool] = {
-    tool.name: tool for tool in (*MEMORY_TOOLS.values(), MESSAGE_READ)
+OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
+    tool.name: tool for tool in (MESSAGE_READ, *COMMAND_TOOLS, *FILE_TOOLS)
 }
-"""What an agent can be offered."""
+"""What an agent is offered only when it is set to it by name."""
+
+ALL_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
 
 
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
     """The tools as the model is told of them, in the order given."""
-    return tuple(
-        ToolSpec(tool.name, tool.description, input_schema(tool.arguments)) for tool in tools
-    )
+    return tuple(map(_spec, tools))
+
+
+@cache  # a schema takes a millisecond to make, and a step needs all of them
+def _spec(tool: MemoryTool) -> ToolSpec:
+    return ToolSpec(tool.name, tool.description, input_schema(tool.arguments))
 
 
 def run_call(scope: Scope, tools: Mapping[str, MemoryTool], call: ToolCall) -> str:

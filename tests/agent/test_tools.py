@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.memory_tools import Scope
 from agent.models.tool_schema import find_violation
-from agent.tools import ALL_TOOLS, MEMORY_TOOLS, run_call, tool_specs
+from agent.tools import ALL_TOOLS, MEMORY_TOOLS, OPTIONAL_TOOLS, run_call, tool_specs
 from agent.window import MAX_STORED_RESULT_CHARS, clipped
 from memory import blocks, core_memory
 from memory.records import Agent
@@ -32,6 +32,14 @@ def test_the_tools_have_lettas_names_in_a_steady_order() -> None:
     assert tuple(spec.name for spec in tool_specs(tuple(MEMORY_TOOLS.values()))) == LETTAS_NAMES
 
 
+def test_further_tools_are_known_by_name_and_not_offered_by_default() -> None:
+    further = ("memory", "memory_apply_patch", "memory_finish_edits", "memory_files")
+    assert tuple(OPTIONAL_TOOLS) == further
+    assert tuple(spec.name for spec in tool_specs(tuple(OPTIONAL_TOOLS.values()))) == further
+    assert {**MEMORY_TOOLS, **OPTIONAL_TOOLS}.keys() <= ALL_TOOLS.keys()
+    assert not MEMORY_TOOLS.keys() & OPTIONAL_TOOLS.keys()
+
+
 @pytest.mark.parametrize(
     ("tool", "required", "optional"),
     [
@@ -47,10 +55,20 @@ def test_the_tools_have_lettas_names_in_a_steady_order() -> None:
             ["tags", "tag_match_mode", "top_k", "start_datetime", "end_datetime"],
         ),
         ("conversation_search", [], ["query", "roles", "limit", "start_date", "end_date"]),
+        (
+            "memory",
+            ["command"],
+            [
+                *("path", "file_text", "description", "old_string", "new_string"),
+                *("insert_line", "insert_text", "old_path", "new_path"),
+            ],
+        ),
+        ("memory_apply_patch", ["patch"], ["label"]),
+        ("memory_finish_edits", [], []),
     ],
 )
 def test_the_arguments_are_lettas(tool: str, required: list[str], optional: list[str]) -> None:
-    (spec,) = tool_specs([MEMORY_TOOLS[tool]])
+    (spec,) = tool_specs([ALL_TOOLS[tool]])
     assert list(spec.parameters["properties"]) == required + optional
     assert spec.parameters.get("required", []) == required
     assert spec.parameters["additionalProperties"] is False
@@ -59,7 +77,7 @@ def test_the_arguments_are_lettas(tool: str, required: list[str], optional: list
 
 
 def test_a_schema_is_plain_json_without_titles() -> None:
-    for spec in tool_specs(tuple(MEMORY_TOOLS.values())):
+    for spec in tool_specs(tuple(ALL_TOOLS.values())):
         text = json.dumps(dict(spec.parameters))
         assert json.loads(text) == spec.parameters
         assert '"title"' not in text

@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from mcp import Client
 
+from agent.rule_kinds import ToolRule
+from agent.tools import MEMORY_TOOLS, OPTIONAL_TOOLS
 from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
@@ -98,6 +101,18 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
         for argument in tool.input_schema.get("properties", {}):
             everywhere = argument == "idempotency_key"
             assert f"`{argument}`" in row or everywhere, f"{tool.name}: {argument}"
+
+
+def test_every_further_tool_and_kind_of_rule_is_in_the_reference() -> None:
+    section = REFERENCE.partition("## Tools of agents")[2].partition("## Commands")[0]
+    for tool in OPTIONAL_TOOLS.values():
+        (row,) = re.findall(rf"^\| `{tool.name}` .*$", section, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) >= set(tool.arguments.model_fields)
+    assert all(f"`{name}`" in section for name in MEMORY_TOOLS)
+    for kind in get_args(get_args(ToolRule)[0]):
+        name = kind.model_fields["type"].default
+        (row,) = re.findall(rf"^\| `{name}` .*$", section, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) >= set(kind.model_fields) - {"type"}
 
 
 def test_every_setting_is_in_the_reference() -> None:
