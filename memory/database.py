@@ -5,7 +5,9 @@ one transaction each. What goes wrong becomes one of the DatabaseErrors (databas
 above knows DuckDB's exceptions.
 """
 
+import importlib.util
 import json
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +24,11 @@ from memory.limits import check_text
 from memory.queries import load_migrations, load_queries
 from memory.records import Origin
 from memory.transaction import Reader, Transaction, Visible
+
+if importlib.util.find_spec("pandas") is None:
+    # DuckDB asks for pandas twice at every parameter, and Python searches its whole path each time
+    # for a module that is not there: more than half of what a short statement costs.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 DEFAULT_DIMENSIONS = 384
 """Of the packaged MiniLM; another embedder's table replaces the empty one."""
