@@ -21,14 +21,17 @@ from memory.errors import InvalidValue, MemoryStoreError
 from memory.records import ToolCall
 
 MEMORY_TOOLS: Mapping[str, MemoryTool] = {tool.name: tool for tool in (*EDIT_TOOLS, *SEARCH_TOOLS)}
+"""What hosts are offered, too."""
+
+DEFAULT_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, MESSAGE_READ.name: MESSAGE_READ}
 """What an agent is offered, in this order, unless it is set to other tools."""
 
 OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
-    tool.name: tool for tool in (MESSAGE_READ, *COMMAND_TOOLS, *FILE_TOOLS)
+    tool.name: tool for tool in (*COMMAND_TOOLS, *FILE_TOOLS)
 }
 """What an agent is offered only when it is set to it by name."""
 
-ALL_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, **OPTIONAL_TOOLS}
+ALL_TOOLS: Mapping[str, MemoryTool] = {**DEFAULT_TOOLS, **OPTIONAL_TOOLS}
 
 
 def tool_specs(tools: Sequence[MemoryTool]) -> tuple[ToolSpec, ...]:
@@ -67,7 +70,7 @@ def offered_tools(names: Sequence[str] | None) -> dict[str, MemoryTool]:
         InvalidValue: there is no such tool.
     """
     if names is None:
-        return dict(MEMORY_TOOLS)
+        return dict(DEFAULT_TOOLS)
     if unknown := [name for name in names if name not in ALL_TOOLS]:
         known = ", ".join(ALL_TOOLS)
         raise InvalidValue(f"there is no tool {unknown[0][:80]!a} for agents; there are {known}")

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from agent.memory_tools import Scope
 from agent.models.tool_schema import find_violation
-from agent.tools import ALL_TOOLS, MEMORY_TOOLS, OPTIONAL_TOOLS, run_call, tool_specs
+from agent.tools import (
+    ALL_TOOLS,
+    DEFAULT_TOOLS,
+    MEMORY_TOOLS,
+    OPTIONAL_TOOLS,
+    run_call,
+    tool_specs,
+)
 from agent.window import MAX_STORED_RESULT_CHARS, clipped
 from memory import blocks, core_memory
 from memory.records import Agent
@@ -36,8 +43,9 @@ def test_further_tools_are_known_by_name_and_not_offered_by_default() -> None:
     further = ("memory", "memory_apply_patch", "memory_finish_edits", "memory_files")
     assert tuple(OPTIONAL_TOOLS) == further
     assert tuple(spec.name for spec in tool_specs(tuple(OPTIONAL_TOOLS.values()))) == further
-    assert {**MEMORY_TOOLS, **OPTIONAL_TOOLS}.keys() <= ALL_TOOLS.keys()
-    assert not MEMORY_TOOLS.keys() & OPTIONAL_TOOLS.keys()
+    assert tuple(DEFAULT_TOOLS) == (*LETTAS_NAMES, "message_read")
+    assert {**DEFAULT_TOOLS, **OPTIONAL_TOOLS} == ALL_TOOLS
+    assert not DEFAULT_TOOLS.keys() & OPTIONAL_TOOLS.keys()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from agent.models.library.probes import CallsTools, Probe, WindowLimit
 from agent.models.llama import LlamaModel
 from agent.models.model_file import require_engine
 from agent.prompts import render
-from agent.tools import MEMORY_TOOLS, tool_specs
+from agent.tools import DEFAULT_TOOLS, tool_specs
 from memory.records import Block
 
 REQUEST: Final = "Archive this: I live in Rome."
@@ -84,7 +84,7 @@ def canned_request() -> Prompt:
     system = f"{render('system', name='Sam')}\n\n{render_blocks(blocks)}"
     return Prompt(
         (ChatMessage("system", system), ChatMessage("user", REQUEST)),
-        tool_specs(tuple(MEMORY_TOOLS.values())),
+        tool_specs(tuple(DEFAULT_TOOLS.values())),
         agent_id="probe",
     )
 
