@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.models.library.names import is_name
 from agent.models.spec import GgufFile, parse_spec
 from agent.settings import merged
 from memory import agents
@@ -230,5 +231,11 @@ def _check_model(model: str | None) -> None:
         ModelSpecInvalid: says what is wrong with it.
     """
     found = parse_spec(model) if model else None
-    if isinstance(found, GgufFile) and not expanded(found.path).is_absolute():
-        raise InvalidValue(f"model {model!r} is no absolute path; give the whole path")
+    if (
+        isinstance(found, GgufFile)
+        and not expanded(found.path).is_absolute()
+        and not is_name(str(found.path))
+    ):
+        raise InvalidValue(
+            f"model {model!r} is no absolute path; give the whole path, or a name of `mnemon models list`"
+        )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from agent.errors import ModelSpecInvalid
+from agent.models.library.names import is_name
 from agent.models.spec import Endpoint, GgufFile, ModelSpec, normal_url, origin_of, parse_spec
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
@@ -218,10 +219,10 @@ def located(spec: str) -> str:
         ModelSpecInvalid: it names no model.
     """
     match parse_spec(spec):
-        case GgufFile(path):
+        case GgufFile(path) if not is_name(str(path)):
             return str(expanded(path).absolute())
-        case Endpoint() as endpoint:
-            return str(endpoint)
+        case found:
+            return str(found)
 
 
 def _beside(config: Path, spec: str) -> str:
@@ -230,7 +231,9 @@ def _beside(config: Path, spec: str) -> str:
         found = parse_spec(spec)
     except ModelSpecInvalid:
         return spec  # told about with the other settings
-    return str(config.parent / expanded(found.path)) if isinstance(found, GgufFile) else spec
+    if not isinstance(found, GgufFile) or is_name(str(found.path)):
+        return spec
+    return str(config.parent / expanded(found.path))
 
 
 def variables_of_others() -> dict[str, str]:

@@ -4,7 +4,7 @@ Imported late, by app.py, so that a host has its first answer before DuckDB is l
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Self, assert_never
 
 import anyio.to_thread
@@ -20,8 +20,9 @@ from agent.runs import Runs
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
-from server.config import Settings, expanded
+from server.config import Settings
 from server.endpoint_models import EndpointModels
+from server.model_library import file_of
 from server.models import LoadedModel
 
 
@@ -62,21 +63,26 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def loop_for(self, agent: Agent) -> AbstractAsyncContextManager[AgentLoop]:
+    @asynccontextmanager
+    async def loop_for(self, agent: Agent) -> AsyncIterator[AgentLoop]:
         """A loop on the agent's model, or on the configured one; it waits for its turn.
 
         Raises:
             ModelNotConfigured: neither is set.
             ModelSpecInvalid: the agent's is none, as an older version may have stored it.
+            LibraryError: it is the name of no model on this machine, or of several.
         """
         spec = agent.model or self._settings.model
         if not spec:
             raise ModelNotConfigured
         match parse_spec(spec):
             case GgufFile(path):
-                return self._model.use(expanded(path))
+                file = await anyio.to_thread.run_sync(file_of, self._settings, path)
+                async with self._model.use(file) as loop:
+                    yield loop
             case Endpoint() as endpoint:
-                return self._endpoints.use(endpoint)
+                async with self._endpoints.use(endpoint) as loop:
+                    yield loop
             case _ as never:
                 assert_never(never)
 
