@@ -40,7 +40,7 @@ async def test_a_repeat_with_the_same_key_returns_the_first_result(settings: Set
         gone = await call(client, "approval_decide", **yes)
         assert await call(client, "approval_decide", **yes) == gone
         await call(client, "agent_create", name="Sam")
-        assert (await call(client, "agent_delete", **delete))["status"] == "deleted"
+        assert (await call(client, "agent_delete", **delete))["status"] == "done"
         assert await call(client, "memory_context", agent_id="Sam")
 
 
