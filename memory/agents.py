@@ -169,12 +169,7 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
     Raises:
         InvalidValue: a run is in progress.
     """
-    run = transaction.value("active_run", agent_key=agent.key)
-    if run is not None:
-        raise InvalidValue(
-            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
-            " run_cancel, then reset the messages"
-        )
+    refuse_during_run(transaction, agent)
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
     _forget_messages(transaction, agent, only_ended=True)
     set_view(transaction, agent, 0, View())
@@ -183,6 +178,20 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
         "agent.reset_messages", agent.id, agent.id, before={"messages": messages}, after={}
     )
     return int(messages)
+
+
+def refuse_during_run(reader: Reader, agent: Agent) -> None:
+    """Refuse to take its messages from under a run that has begun and not ended.
+
+    Raises:
+        InvalidValue: naming the run.
+    """
+    run = reader.value("active_run", agent_key=agent.key)
+    if run is not None:
+        raise InvalidValue(
+            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
+            " run_cancel, then reset the messages"
+        )
 
 
 def belongings(reader: Reader, agent: Agent) -> Belongings:

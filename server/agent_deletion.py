@@ -55,6 +55,7 @@ class Deletion:
 
         def would(reader: Reader) -> MessagesReset:
             agent = agents.find_agent(reader, a.agent_id)
+            agents.refuse_during_run(reader, agent)
             count = agents.holdings(reader, agent).messages
             return MessagesReset(status="waiting", id=agent.id, name=agent.name, messages=count)
 

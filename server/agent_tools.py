@@ -9,7 +9,7 @@ from agent.models.spec import GgufFile, parse_spec
 from agent.settings import merged
 from memory import agents
 from memory.errors import InvalidValue
-from memory.limits import check_object, check_tags
+from memory.limits import MAX_DESCRIPTION_CHARS, check_object, check_tags, check_text
 from memory.records import Block
 from memory.transaction import Reader, Transaction
 from server.agent_changes import change_agent, changed_settings, make_clone
@@ -72,6 +72,8 @@ class AgentTools:
         """agent_list."""
         after = key_after(a.cursor)
         tags = check_tags(a.tags or ())
+        for text, name in ((a.name, "name"), (a.query, "query")):
+            check_text(text or "", name, MAX_DESCRIPTION_CHARS)
         every, limit = a.tag_match_mode == "all", a.limit or _LISTED
         where = agents.Where(a.name, a.query, () if every else tags, tags if every else ())
 

@@ -148,6 +148,19 @@ async def test_an_agent_of_others_is_answered_as_one_that_does_not_exist(
     assert answers == ["no agent 'X'; agents: Mine"] * 3
 
 
+async def test_a_token_for_one_agent_need_not_name_it(served: Served) -> None:
+    both, _ = create_token(served.directory, "both", [served.mine, served.theirs], None)
+    async with served.client() as client, served.client(both) as of_two:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        found = await call(client, "memory_context")
+        refused = await of_two.call_tool("memory_context", {})
+        orphans = await call(client, "orphan_list")
+    assert found["name"] == "Mine"
+    assert "agent_id" not in tools["agent_get"].input_schema.get("required", [])
+    assert "'agent_id' is missing" in text_of(refused)
+    assert orphans["orphans"] == []
+
+
 async def test_their_resources_are_as_unknown_as_any(served: Served) -> None:
     answers = []
     async with served.client() as client:
