@@ -239,5 +239,6 @@ def _check_model(model: str | None) -> None:
         and not is_name(str(found.path))
     ):
         raise InvalidValue(
-            f"model {model!r} is no absolute path; give the whole path, or a name of `mnemon models list`"
+            f"model {model!r} is no absolute path; give the whole path, or a name of"
+            " `mnemon models list`"
         )

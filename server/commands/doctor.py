@@ -22,7 +22,7 @@ from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
 from memory.inspection import Inspection, inspect_file
-from server.config import Settings, expanded
+from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
 from server.owner_questions import ask_owner, describe_owner
@@ -145,7 +145,7 @@ def _model(settings: Settings) -> Finding:
                 "none configured; agent_message needs `model`, a GGUF file or a server's model",
             )
         case GgufFile(path):
-            return _model_file(expanded(path))
+            return _model_file(settings, path)
         case Endpoint() as endpoint:
             return anyio.run(_endpoint, endpoint, settings)
 
@@ -168,8 +168,9 @@ async def _endpoint(endpoint: Endpoint, settings: Settings) -> Finding:
     return Finding("ok", "model", f"{said}, window of {window.tokens} tokens")
 
 
-def _model_file(path: Path) -> Finding:
+def _model_file(settings: Settings, path: Path) -> Finding:
     try:
+        path = file_of(settings, path)
         check_model_file(path)
     except Exception as error:
         return Finding("problem", "model", _explained(error))
