@@ -25,6 +25,7 @@ from memory.inspection import Inspection, inspect_file
 from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
+from server.model_library import file_of
 from server.owner_questions import ask_owner, describe_owner
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
