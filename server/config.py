@@ -28,6 +28,7 @@ OWN_SETTINGS = (
     "model_key_url",
     "context_tokens",
     "model_threads",
+    "kv_cache_mb",
     "hnsw_threshold",
 )
 """Settings that an owner has for all its hosts, and tells."""
@@ -75,6 +76,9 @@ class Settings(BaseModel):
     )
     model_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of the language model; default half the cores."
+    )
+    kv_cache_mb: int = Field(
+        2048, ge=0, description="Disk for computed prompts, which keep restarts warm; 0: none."
     )
     hnsw_threshold: int | None = Field(
         None, ge=1, description="Vectors from which an archive gets an HNSW index; default 20000."

@@ -13,7 +13,7 @@ from agent.compiling import Compiler
 from agent.errors import ModelNotConfigured
 from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
-from agent.models.llama import LlamaModel
+from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.scripted import ScriptedModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
 from agent.runs import Runs
@@ -43,7 +43,13 @@ class Runtime:
         )
         self._model = LoadedModel(
             lambda path: LlamaModel(
-                path, context_tokens=settings.context_tokens, threads=settings.model_threads
+                path,
+                context_tokens=settings.context_tokens,
+                threads=settings.model_threads,
+                options=LlamaOptions(
+                    state_directory=settings.directory and settings.directory / "kv-cache",
+                    state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
+                ),
             ),
             lambda model: AgentLoop(self.store, model),
         )

@@ -12,11 +12,27 @@ from pathlib import Path
 
 import llama_cpp
 
-from agent.errors import ModelUnavailable, PromptTooLong, ToolSchemaInvalid
+from agent.errors import (
+    ModelUnavailable,
+    PromptTooLong,
+    ReplyRoomTooSmall,
+    ToolSchemaInvalid,
+)
 from agent.model import ChatMessage, Measure, Prompt, ToolSpec
 from agent.models.chat_template import ChatTemplate, Defuser, call_style
-from agent.models.decoding import Decoder, GrammarRefused, Output, Sampler
+from agent.models.context_size import free_memory_bytes
+from agent.models.decoding import (
+    Decoder,
+    Grammar,
+    GrammarRefused,
+    LimitTooSmall,
+    OnText,
+    Output,
+    Sampler,
+)
 from agent.models.engine import Engine, EngineSettings
+from agent.models.prefixes import Prefixes
+from agent.models.state_files import StateFiles, model_fingerprint
 from agent.models.tool_grammar import Marker, Markers, output_grammar
 from agent.models.transcript import (
     CallStyle,
@@ -30,24 +46,33 @@ _SAMPLE_CALL = ToolCall("call_0", "f", {"a": "b"})
 _SAMPLE_TOOL = ToolSpec("f", "d", {"type": "object", "properties": {"a": {"type": "string"}}})
 # Two texts joined can tokenise to a token or two more than each alone.
 _JOINT_TOKENS = 2
+# States of agents that wait for their turn; more go to disk.
+_STATES_SHARE_OF_FREE_MEMORY = 0.125
+_STATES_BYTES = 1024 * 1024 * 1024  # where the system does not say what is free
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """How to open and sample a model; chat_template replaces the one in the file."""
+    """How to open and sample a model; chat_template replaces the one in the file.
+
+    state_directory: where computed prefixes outlive the worker; None: nowhere.
+    """
 
     engine: EngineSettings
     chat_template: str | None = None
     temperature: float = 0.0
     seed: int = 0
+    state_directory: Path | None = None
+    state_limit_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A generated text and the length of its prompt."""
+    """A generated text, the length of its prompt and how much of that was there already."""
 
     output: Output
     prompt_tokens: int
+    cached_tokens: int
 
 
 class Session:
@@ -75,6 +100,7 @@ class Session:
             *map(self._marker, ("<tool_call>", "</tool_call>")),
             *map(self._marker, ("<think>", "</think>")),
         )
+        self._prefixes = _prefixes(path, settings, self._engine)
         self.style = self._probe_style(source)
         self.message_tokens = max(self._overheads()) + _JOINT_TOKENS
 
@@ -82,6 +108,19 @@ class Session:
     def context_tokens(self) -> int:
         """The whole window."""
         return self._engine.context_tokens
+
+    @property
+    def limited_by(self) -> str:
+        """What kept the window from being larger; see agent.model.ModelInfo."""
+        return self._engine.limited_by
+
+    def save_states(self, go_on: Callable[[], bool]) -> None:
+        """Write to disk what would be lost with the worker, as long as go_on says so."""
+        self._prefixes.save_all(go_on)
+
+    def forget(self, agent_id: str) -> None:
+        """Keep nothing that was computed for an agent."""
+        self._prefixes.forget(agent_id)
 
     def measure(self, system: str, tools: tuple[ToolSpec, ...], texts: Sequence[str]) -> Measure:
         """Count tokens; see agent.model.Measure.
@@ -96,11 +135,14 @@ class Session:
             message_tokens=self.message_tokens,
         )
 
-    def complete(self, prompt: Prompt, max_tokens: int) -> Answer:
+    def complete(self, prompt: Prompt, max_tokens: int, on_text: OnText | None = None) -> Answer:
         """Answer a prompt.
 
+        Args:
+            on_text: told the output so far, now and then.
+
         Raises:
-            PromptTooLong: before anything is computed.
+            PromptTooLong, ReplyRoomTooSmall: before anything is computed.
             ToolSchemaInvalid: a tool cannot be turned into a grammar.
             agent.models.engine.Stopped: asked to stop.
         """
@@ -108,12 +150,23 @@ class Session:
         limit = self.context_tokens - max_tokens
         if len(tokens) > limit:
             raise PromptTooLong(len(tokens), limit)
+        grammar = self._grammar(prompt, max_tokens)
+        prompt_tokens, cached = self._prefixes.prefill(prompt.agent_id, tokens, limit)
         try:
-            matcher = self._decoder.compile(output_grammar(prompt, self.style, self._markers))
+            output = self._decoder.generate(grammar, max_tokens, prompt.temperature, on_text)
+        except GrammarRefused as error:
+            raise ModelUnavailable(f"the grammar of the tools failed: {error}") from None
+        return Answer(output, prompt_tokens, cached)
+
+    def _grammar(self, prompt: Prompt, max_tokens: int) -> Grammar:
+        try:
+            grammar = self._decoder.compile(output_grammar(prompt, self.style, self._markers))
+            self._decoder.check_limit(grammar, max_tokens)
         except GrammarRefused as error:
             raise self._blame(prompt.tools, str(error)) from None
-        self._engine.prefill(tokens)
-        return Answer(self._decoder.generate(matcher, max_tokens), len(tokens))
+        except LimitTooSmall as error:
+            raise ReplyRoomTooSmall(error.needed, max_tokens) from None
+        return grammar
 
     def _blame(self, tools: Sequence[ToolSpec], problem: str) -> ToolSchemaInvalid:
         """Find the tool whose grammar is refused by itself."""
@@ -151,10 +204,10 @@ class Session:
         return Marker(text, tokens[0] if single else None)
 
     def _control_texts(self, source: str) -> list[str]:
-        engine = self._engine
-        control = engine.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL)
-        added = engine.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
-        texts = [engine.piece(t, special=True).decode("utf-8", "replace") for t in control + added]
+        vocabulary = self._engine.vocabulary
+        control = vocabulary.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL)
+        added = vocabulary.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        texts = [vocabulary.pieces[t].decode("utf-8", "replace") for t in control + added]
         # Added tokens may be plain markup, <table> in Gemma: only what the template uses counts.
         return texts[: len(control)] + [
             text for text in texts[len(control) :] if text.strip() and text in source
@@ -189,6 +242,17 @@ class Session:
         texts = [self._text_tokens(message_text(message)) for message in messages[2:]]
         steps = zip(lengths, lengths[1:], texts, strict=False)
         return [after - before - text for before, after, text in steps]
+
+
+def _prefixes(path: Path, settings: SessionSettings, engine: Engine) -> Prefixes:
+    free = free_memory_bytes()
+    limit = _STATES_BYTES if free is None else int(free * _STATES_SHARE_OF_FREE_MEMORY)
+    directory = settings.state_directory
+    if directory is None or not settings.state_limit_bytes:
+        return Prefixes(engine, None, limit)
+    fingerprint = model_fingerprint(path, engine.state_kind)
+    files = StateFiles(directory, settings.state_limit_bytes, fingerprint)
+    return Prefixes(engine, files, limit)
 
 
 def _conversation() -> Prompt:
