@@ -91,7 +91,7 @@ class Decoder:
         """Continue the prompt that the engine has computed.
 
         Raises:
-            agent.models.engine.Stopped: asked to stop.
+            agent.models.stopping.Stopped: asked to stop.
             GrammarRefused: the matcher failed on the way, e.g. at its limits.
         """
         # Incremental, and never told the end: half a character at a cut is dropped.

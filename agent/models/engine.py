@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.errors import ModelFileInvalid, ModelUnavailable
+from agent.models.stopping import Stopped
 
 DEFAULT_CONTEXT_TOKENS = 8192
 MIN_CONTEXT_TOKENS = 256
@@ -26,10 +27,6 @@ BATCH_TOKENS = 256
 KV_SHARE_OF_FREE_MEMORY = 0.5
 _LOG_WARNING, _LOG_ERROR = 3, 4  # as ggml.h has them
 _DAMAGE = ("corrupted", "incomplete", "file bounds", "failed to read", "gguf_init", "magic", "eof")
-
-
-class Stopped(Exception):
-    """The computation was asked to stop; the context is consistent."""
 
 
 @dataclass(frozen=True, slots=True)

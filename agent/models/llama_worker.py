@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
 from agent.models.frames import FrameDecoder, FrameInvalid, encode_frame
+from agent.models.stopping import Stopped
 from agent.models.wire import error_to_json, prompt_from_json, tools_from_json
 
 if TYPE_CHECKING:
@@ -81,9 +82,6 @@ def main() -> None:
     connection = Connection(*_claim_pipes())
     threading.Thread(target=connection.read_forever, name="frames", daemon=True).start()
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else a failed assertion starts gdb
-    # Only now: importing the engine may write to file descriptor 1.
-    from agent.models.engine import Stopped  # noqa: PLC0415
-
     model: Session | None = None
     while True:
         request = connection.next_request()

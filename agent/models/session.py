@@ -1,11 +1,10 @@
-"""What a worker does with its model: load it, count tokens, answer prompts.
+"""What a worker does with its model in llama-cpp-python: load it, count tokens, answer prompts.
 
-Puts the parts together: transcript.py and chat_template.py make the text, tool_grammar.py says
+Puts the parts together: chat.py makes the text and says how calls are written, tool_grammar.py says
 what may follow, engine.py and decoding.py compute. The raw text goes back to the server, which
-reads it (parse.py) and trusts none of it.
+reads it (parse.py) and trusts none of it. xllama_session.py is the same for the other engine.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,15 @@ from pathlib import Path
 import llama_cpp
 
 from agent.errors import ModelUnavailable, PromptTooLong, ToolSchemaInvalid
-from agent.model import ChatMessage, Measure, Prompt, ToolSpec
-from agent.models.chat_template import ChatTemplate, Defuser, call_style
+from agent.model import Measure, Prompt, ToolSpec
+from agent.models.chat import Chat
+from agent.models.chat_template import ChatTemplate
+from agent.models.counting import Counter
 from agent.models.decoding import Decoder, GrammarRefused, Output, Sampler
 from agent.models.engine import Engine, EngineSettings
-from agent.models.tool_grammar import Marker, Markers, output_grammar
-from agent.models.transcript import (
-    CallStyle,
-    message_text,
-    render_messages,
-    template_tools,
-)
-from memory.records import ToolCall
-
-_SAMPLE_CALL = ToolCall("call_0", "f", {"a": "b"})
-_SAMPLE_TOOL = ToolSpec("f", "d", {"type": "object", "properties": {"a": {"type": "string"}}})
-# Two texts joined can tokenise to a token or two more than each alone.
-_JOINT_TOKENS = 2
+from agent.models.formats.call_format import Markers
+from agent.models.formats.table import ALL_MARKERS
+from agent.models.tool_grammar import output_grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +57,17 @@ class Session:
                 f"{str(path)!r} holds no chat template; take an instruction-tuned model whose GGUF"
                 " has one (tokenizer.chat_template)"
             )
-        self._template = ChatTemplate(
-            source, self._engine.token_text("bos"), self._engine.token_text("eos")
+        engine = self._engine
+        template = ChatTemplate(source, engine.token_text("bos"), engine.token_text("eos"))
+        self._decoder = Decoder(engine, Sampler(settings.temperature, settings.seed))
+        self._chat = Chat(template, self._control_texts(source))
+        self._counter = Counter(
+            self._chat,
+            engine.tokenize_prompt,
+            lambda text: len(engine.tokenize(text, special=False)),
         )
-        self._decoder = Decoder(self._engine, Sampler(settings.temperature, settings.seed))
-        self._defuser = Defuser(self._control_texts(source))
-        self._markers = Markers(
-            *map(self._marker, ("<tool_call>", "</tool_call>")),
-            *map(self._marker, ("<think>", "</think>")),
-        )
-        self.style = self._probe_style(source)
-        self.message_tokens = max(self._overheads()) + _JOINT_TOKENS
+        self._markers = Markers(self._marker_tokens())
+        self.style = self._chat.style
 
     @property
     def context_tokens(self) -> int:
@@ -84,17 +75,8 @@ class Session:
         return self._engine.context_tokens
 
     def measure(self, system: str, tools: tuple[ToolSpec, ...], texts: Sequence[str]) -> Measure:
-        """Count tokens; see agent.model.Measure.
-
-        In json style a text counts as it stands in a JSON string when that is more, for that is how
-        the model's own replies are shown to it.
-        """
-        opening = ChatMessage("system", system), ChatMessage("user", "")
-        return Measure(
-            head_tokens=len(self._prompt_tokens(Prompt(opening, tools))),
-            text_tokens=tuple(self._text_tokens(text) for text in texts),
-            message_tokens=self.message_tokens,
-        )
+        """Count tokens; see agent.model.Measure."""
+        return self._counter.measure(system, tools, texts)
 
     def complete(self, prompt: Prompt, max_tokens: int) -> Answer:
         """Answer a prompt.
@@ -102,9 +84,9 @@ class Session:
         Raises:
             PromptTooLong: before anything is computed.
             ToolSchemaInvalid: a tool cannot be turned into a grammar.
-            agent.models.engine.Stopped: asked to stop.
+            agent.models.stopping.Stopped: asked to stop.
         """
-        tokens = self._prompt_tokens(prompt)
+        tokens = self._counter.prompt_tokens(prompt)
         limit = self.context_tokens - max_tokens
         if len(tokens) > limit:
             raise PromptTooLong(len(tokens), limit)
@@ -126,30 +108,6 @@ class Session:
                 return ToolSchemaInvalid(tool.name, str(error).splitlines()[0])
         return ToolSchemaInvalid(", ".join(t.name for t in tools), problem.splitlines()[0])
 
-    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
-        return self._engine.tokenize_prompt(self._render(prompt, self.style))
-
-    def _render(self, prompt: Prompt, style: CallStyle) -> str:
-        messages = [
-            {**self._defuser.object(message), "role": message["role"]}
-            for message in render_messages(prompt, style)
-        ]
-        tools = [self._defuser.object(tool) for tool in template_tools(prompt.tools, style)]
-        # Templates test for tools in two ways: `if tools` and `is not none`.
-        return self._template.render(messages, tools or None)
-
-    def _text_tokens(self, text: str) -> int:
-        forms = [text]
-        if self.style == "json":
-            forms.append(json.dumps(text, ensure_ascii=False)[1:-1])
-        defused = (self._defuser.text(form) for form in forms)
-        return max(len(self._engine.tokenize(form, special=False)) for form in defused)
-
-    def _marker(self, text: str) -> Marker:
-        tokens = self._engine.tokenize(text, special=True)
-        single = len(tokens) == 1 and self._decoder.is_special(tokens[0])
-        return Marker(text, tokens[0] if single else None)
-
     def _control_texts(self, source: str) -> list[str]:
         engine = self._engine
         control = engine.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL)
@@ -160,44 +118,10 @@ class Session:
             text for text in texts[len(control) :] if text.strip() and text in source
         ]
 
-    def _probe_style(self, source: str) -> CallStyle:
-        """Choose the style, and find out now whether the template takes what we will send."""
-        if call_style(source) == "native":
-            try:
-                if not self._left_out("native"):
-                    return "native"
-            except ModelUnavailable:
-                pass  # it knows tools, but not their results: json style needs neither
-        if missing := self._left_out("json"):
-            raise ModelUnavailable(
-                f"the model's chat template leaves out messages ({', '.join(missing)});"
-                " use a model whose template shows the system message and every turn"
-            )
-        return "json"
-
-    def _left_out(self, style: CallStyle) -> list[str]:
-        rendered = self._render(_conversation(), style)
-        return [m.content for m in _conversation().messages if m.content not in rendered]
-
-    def _overheads(self) -> list[int]:
-        """What the template adds around each message, by rendering a conversation in steps."""
-        messages = _conversation().messages
-        lengths = [
-            len(self._prompt_tokens(Prompt(messages[:count], (_SAMPLE_TOOL,))))
-            for count in range(2, len(messages) + 1)
-        ]
-        texts = [self._text_tokens(message_text(message)) for message in messages[2:]]
-        steps = zip(lengths, lengths[1:], texts, strict=False)
-        return [after - before - text for before, after, text in steps]
-
-
-def _conversation() -> Prompt:
-    messages = (
-        ChatMessage("system", "system text"),
-        ChatMessage("user", "first question"),
-        ChatMessage("assistant", "", (_SAMPLE_CALL,)),
-        ChatMessage("tool", "tool result", tool_call_id=_SAMPLE_CALL.id),
-        ChatMessage("assistant", "an answer"),
-        ChatMessage("user", "next question"),
-    )
-    return Prompt(messages, (_SAMPLE_TOOL,))
+    def _marker_tokens(self) -> dict[str, int]:
+        tokens = {text: self._engine.tokenize(text, special=True) for text in ALL_MARKERS}
+        return {
+            text: ids[0]
+            for text, ids in tokens.items()
+            if len(ids) == 1 and self._decoder.is_special(ids[0])
+        }

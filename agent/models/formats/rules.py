@@ -1,0 +1,97 @@
+"""Rules that grammars of several formats share, as Lark text for llguidance (its docs/syntax.md).
+
+Special tokens are `<[id]>`, a schema stands inline behind %json. Text never contains a special
+token. The end of output is allowed only where the grammar accepts.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.model import Prompt, ToolSpec
+from agent.models.formats.call_format import Marker, Markers, pattern
+from agent.models.tool_schema import sanitise_schema
+
+# As json.dumps writes by default, which is what templates and training data show. Free whitespace
+# is where weak models loop.
+_JSON_FORM = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+TEXT = "TEXT: /(.|\\n)*/"
+
+
+def json_rule(schema: dict[str, Any]) -> str:
+    """Give the symbol for JSON that is valid for a sanitised schema."""
+    return "%json " + json.dumps({"x-guidance": _JSON_FORM, **schema})
+
+
+def named_calls(tools: Sequence[ToolSpec], arguments: str = "arguments") -> dict[str, Any]:
+    """Give the schema of a call of any of the tools: {"name": ..., arguments: ...}."""
+    return {"anyOf": [_named_call(tool, arguments) for tool in tools]}
+
+
+def _named_call(tool: ToolSpec, arguments: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"const": tool.name},
+            arguments: sanitise_schema(tool.name, tool.parameters),
+        },
+        "required": ["name", arguments],
+        "additionalProperties": False,
+    }
+
+
+def all_members(schema: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Give all members that a sanitised schema of an object knows, and those that must be there.
+
+    For formats that write arguments one by one. Which of them may stand together, where anyOf says
+    so, is checked when the call is read.
+    """
+    members, required = dict(schema.get("properties", {})), set(schema.get("required", ()))
+    for key in ("allOf", "anyOf"):
+        for part in schema.get(key, ()):
+            inner, needed = all_members(part)
+            members = {**inner, **members}
+            required |= needed if key == "allOf" else set()
+    return members, required
+
+
+def until(rule: str, end: Marker) -> str:
+    """Give a rule for any text up to a marker and with it."""
+    if end.token is not None:
+        return f"{rule}: TEXT {end.lark}"
+    # Lazy: where the marker is written as text, the text before it has ended.
+    return f"{rule}[lazy]: /(.|\\n)*{pattern(end.text)}/"
+
+
+def reasoning(opening: Marker, closing: Marker) -> list[str]:
+    """Give the rules of `start`: an answer, with reasoning before it if the model likes.
+
+    As plain text reasoning is text already; as a special token it needs its own way in. The opening
+    one is optional: some templates write it themselves.
+    """
+    if closing.token is None:
+        return [TEXT, "start: answer"]
+    return [
+        TEXT,
+        "start: answer | reasoning answer",
+        f"reasoning: {opening.lark} TEXT {closing.lark} | TEXT {closing.lark}",
+    ]
+
+
+def marked_calls(prompt: Prompt, markers: Markers, opening: str, *, gap: str = "") -> list[str]:
+    """Give the rules of `answer`: text, or calls of which each begins with a marker.
+
+    Without tools it is text. The caller gives the rule `rest`: a call behind its marker.
+
+    Args:
+        gap: the regular expression of what may stand between two calls.
+    """
+    if not prompt.callable_tools:
+        return ["answer: TEXT"]
+    marker = markers.of(opening)
+    calls = "head rest more*"
+    return [
+        f"answer: TEXT | {calls}" if prompt.may_reply else f"answer: {calls}",
+        f"more: /{gap}/ {marker.lark} rest" if gap else f"more: {marker.lark} rest",
+        until("head", marker),
+    ]
