@@ -6,7 +6,7 @@ passes first is taken; json style, which asks least of a template, is tried last
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,14 @@ SAMPLE_MESSAGES = (
     ChatMessage("assistant", "an answer"),
     ChatMessage("user", "next question"),
 )
+# What is left of a conversation may begin and go on anyhow.
+_UNEVEN_MESSAGES = (
+    SAMPLE_MESSAGES[0],
+    *SAMPLE_MESSAGES[4:],
+    *SAMPLE_MESSAGES[1:4],
+    ChatMessage("user", "last question"),
+    ChatMessage("user", "very last question"),
+)
 # Stands where a call would; shares no character with one at either end.
 _STAND_IN = "§"
 _QUOTED = 'a "quoted" wörd'
@@ -72,6 +80,14 @@ class Chat:
         """
         return self._render(prompt, self._form)
 
+    def written_call(self, call: ToolCall) -> str:
+        """Give what the template writes for a call: what differs where a word stands instead."""
+        return self._written(self._form, call)
+
+    def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Give arguments as a prompt shows them, control markers broken up."""
+        return self._defuser.object(dict(arguments))
+
     def counted_forms(self, text: str) -> list[str]:
         """Give the forms in which a text may stand in the prompt; the longest counts."""
         forms = [text]
@@ -83,7 +99,7 @@ class Chat:
         problem = None
         for style in likely_styles(self._template.source):
             given = FORMATS[style].messages
-            for form in (given, replace(given, system_in_user=True)):
+            for form in _variants(given):
                 try:
                     found = self._problem(style, form)
                 except ModelUnavailable as error:
@@ -98,8 +114,8 @@ class Chat:
     def _problem(self, style: CallStyle, form: MessageForm) -> ModelUnavailable | None:
         tools = (SAMPLE_TOOL,)
         for shown in (tools, ()):
-            for length in (2, 4, 6):  # as far as a model may be asked to go on
-                messages = SAMPLE_MESSAGES[:length]
+            conversations = [SAMPLE_MESSAGES[:length] for length in (2, 4, 6)]
+            for messages in (*conversations, _UNEVEN_MESSAGES):
                 rendered = self._render(Prompt(messages, shown), form)
                 if missing := _missing(messages, shown, rendered):
                     return ModelUnavailable(
@@ -112,17 +128,15 @@ class Chat:
         return None
 
     def _reads_back(self, style: CallStyle, form: MessageForm) -> bool:
-        written = self.written_call(form, SAMPLE_CALL)
         try:
-            read = FORMATS[style].read(written, (SAMPLE_TOOL,))
+            read = FORMATS[style].read(self._written(form, SAMPLE_CALL), (SAMPLE_TOOL,))
         except Unreadable:
             return False
         return isinstance(read, ToolCalls) and [
             (call.name, call.arguments) for call in read.calls
         ] == [(SAMPLE_CALL.name, SAMPLE_CALL.arguments)]
 
-    def written_call(self, form: MessageForm, call: ToolCall) -> str:
-        """Give what the template writes for a call: what differs where a word stands instead."""
+    def _written(self, form: MessageForm, call: ToolCall) -> str:
         opening = SAMPLE_MESSAGES[:2]
         texts = [
             self._render(Prompt((*opening, message), (SAMPLE_TOOL,)), form, to_be_continued=False)
@@ -159,6 +173,15 @@ class Chat:
             return self._template.render(messages, None, to_be_continued=to_be_continued)
         except ModelUnavailable:
             return self._template.render(messages, [], to_be_continued=to_be_continued)
+
+
+def _variants(form: MessageForm) -> list[MessageForm]:
+    """Give the ways to work round what templates refuse, the least change first."""
+    return [
+        replace(form, system_in_user=folded, alternating=alternating)
+        for folded in (False, True)
+        for alternating in (False, True)
+    ]
 
 
 def _shared_start(one: str, other: str) -> int:

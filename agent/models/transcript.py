@@ -48,12 +48,14 @@ class MessageForm:
     one_call: a message has at most one call and no text beside it.
     short_ids: ids of calls are nine letters or digits.
     system_in_user: it refuses a system message; its text begins the first user's.
+    alternating: user and assistant must take turns, the user first, calls and results aside.
     """
 
     in_words: bool = False
     one_call: bool = False
     short_ids: bool = False
     system_in_user: bool = False
+    alternating: bool = False
 
 
 AS_GIVEN = MessageForm()
@@ -74,7 +76,9 @@ def render_messages(prompt: Prompt, form: MessageForm) -> list[dict[str, Any]]:
     else:
         given = _one_call_each(prompt.messages) if form.one_call else prompt.messages
         messages = [_native_message(message, form) for message in given]
-    return _system_in_user(messages) if form.system_in_user else messages
+    if form.system_in_user:
+        messages = _system_in_user(messages)
+    return list(_alternating(messages)) if form.alternating else messages
 
 
 def template_tools(tools: Sequence[ToolSpec], form: MessageForm) -> list[dict[str, Any]]:
@@ -137,13 +141,18 @@ def _system_in_user(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not messages or messages[0]["role"] != "system":
         return messages
     system, *rest = messages
-    return _merge_first({"role": "user", "content": system["content"]}, rest)
+    return _merge_turns([{"role": "user", "content": system["content"]}, *rest[:1]]) + rest[1:]
 
 
-def _merge_first(first: dict[str, Any], rest: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not rest or rest[0]["role"] != first["role"]:
-        return [first, *rest]
-    return [{**first, "content": f"{first['content']}\n\n{rest[0]['content']}"}, *rest[1:]]
+def _alternating(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Join neighbours and, where calls or nothing stand between, let the other say `...`."""
+    spoke = "assistant"
+    for message in _merge_turns(messages):
+        if message["role"] in ("user", "assistant") and not message.get("tool_calls"):
+            if message["role"] == spoke:
+                yield {"role": "user" if spoke == "assistant" else "assistant", "content": "..."}
+            spoke = message["role"]
+        yield message
 
 
 def _json_messages(prompt: Prompt) -> list[dict[str, Any]]:
@@ -174,11 +183,15 @@ def _merge_turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join neighbours of one role: many templates refuse turns that do not alternate."""
     merged: list[dict[str, Any]] = []
     for message in messages:
-        if merged and merged[-1]["role"] == message["role"]:
+        if merged and _can_join(merged[-1], message):
             merged[-1]["content"] += "\n\n" + message["content"]
         else:
             merged.append(dict(message))
     return merged
+
+
+def _can_join(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one["role"] == other["role"] and one.keys() == other.keys() == {"role", "content"}
 
 
 def _describe_tools(tools: Sequence[ToolSpec]) -> str:

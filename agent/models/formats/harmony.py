@@ -25,7 +25,6 @@ from agent.models.transcript import MessageForm
 START, CHANNEL, MESSAGE = "<|start|>", "<|channel|>", "<|message|>"
 CONSTRAIN, END, CALL, RETURN = "<|constrain|>", "<|end|>", "<|call|>", "<|return|>"
 _RECIPIENT = re.compile(r"\bto=functions\.(\S+?)(?=\s|<\||$)")
-_NEXT = re.compile(re.escape(END) + r"|" + re.escape(START + "assistant"))
 
 
 def _grammar(prompt: Prompt, markers: Markers) -> list[str]:
@@ -62,23 +61,23 @@ def _grammar(prompt: Prompt, markers: Markers) -> list[str]:
 
 def _read(text: str, tools: Sequence[ToolSpec]) -> Parsed:
     asides: list[str] = []
-    for part in _NEXT.split(text):
-        header, opened, body = part.partition(MESSAGE)
-        if not opened:
-            if part.strip():
-                raise Unreadable(f"{MESSAGE} expected behind {part.strip()[:80]!r}")
-            continue
+    position = 0
+    while (opened := text.find(MESSAGE, position)) >= 0:
+        header, start = text[position:opened], opened + len(MESSAGE)
         recipient = _RECIPIENT.search(header)
         if recipient and tools:
-            body = body.removesuffix(CALL)
-            arguments, end = read_json(body, 0)
-            expect_end(body, end)
+            arguments, end = read_json(text, start)
+            expect_end(text.removesuffix(CALL), end)
             call = checked_call(recipient[1], arguments, tools)
             return ToolCalls((call,), "\n".join(asides))
         if "final" in header:
-            return reply(body.removesuffix(RETURN))
-        if "commentary" in header and body.strip():
-            asides.append(body.strip())
+            return reply(text[start:].removesuffix(RETURN))
+        said, _, _ = text[start:].partition(END)
+        position = start + len(said) + len(END)
+        if "commentary" in header and said.strip():
+            asides.append(said.strip())
+    if rest := text[position:].strip():
+        raise Unreadable(f"{MESSAGE} expected behind {rest[:80]!r}")
     raise Unreadable("it says nothing in its final channel")
 
 

@@ -74,9 +74,8 @@ def _args_grammar(prompt: Prompt, markers: Markers) -> list[str]:
     tools = prompt.callable_tools
     if not tools:
         return rules
-    args, call_id = markers.of(ARGS), markers.of(CALL_ID)
-    named = f"{call_id.lark} /{_ID}/ {args.lark} | " if call_id.token is not None else ""
-    rules.append(f"args: {named}{args.lark}")
+    args, call_id = markers.of(ARGS).lark, markers.of(CALL_ID).lark
+    rules.append(f"args: {call_id} /{_ID}/ {args} | {args}")
     rules.append("rest: " + " | ".join(f"call_{index}" for index in range(len(tools))))
     for index, tool in enumerate(tools):
         arguments = json_rule(sanitise_schema(tool.name, tool.parameters))

@@ -63,7 +63,8 @@ def _tool_rules(index: int, tool: ToolSpec) -> list[str]:
     for number, (name, schema) in enumerate(members.items()):
         rule, value = f"parameter_{index}_{number}", f"value_{index}_{number}"
         symbols.append(rule if name in required else f"{rule}?")
-        rules.append(f"{rule}: {quoted(f'{PARAMETER}{name}>{chr(10)}')} {value}")
+        opening, newline = quoted(f"{PARAMETER}{name}>\n"), quoted("\n")
+        rules.append(f"{rule}: {opening} {value} {newline}")
         rules.append(value + _value_rule(schema))
     opening = quoted(f"{FUNCTION}{tool.name}>\n")
     return [*rules, f"call_{index}: {opening} {' '.join(symbols)}"]
@@ -71,7 +72,7 @@ def _tool_rules(index: int, tool: ToolSpec) -> list[str]:
 
 def _value_rule(schema: Mapping[str, Any]) -> str:
     """Give what follows the name of the rule for a value and the tag that ends it."""
-    end = quoted(PARAMETER_END + "\n")
+    end = quoted(PARAMETER_END)
     choices = [schema["const"]] if "const" in schema else schema.get("enum")
     if choices:
         return ": (" + " | ".join(quoted(_written(choice)) for choice in choices) + ") " + end
@@ -85,7 +86,7 @@ def _value_rule(schema: Mapping[str, Any]) -> str:
 
 def _lazy_text(count: str) -> str:
     # Lazy: where the tag stands, the value has ended.
-    return f"[lazy]: /(.|\\n){count}{pattern(PARAMETER_END)}\\n/"
+    return f"[lazy]: /(.|\\n){count}{pattern(PARAMETER_END)}/"
 
 
 def _written(value: object) -> str:
@@ -122,11 +123,11 @@ def _read_call(text: str, position: int, tools: Sequence[ToolSpec]) -> tuple[Too
     position = skip_blanks(text, position)
     while text.startswith(PARAMETER, position):
         key, position = _name(text, position + len(PARAMETER))
+        position += text.startswith("\n", position)
         end = text.find(PARAMETER_END, position)
         if end < 0:
             raise Unreadable(f"the parameter {key} does not end")
-        value = text[position:end].removeprefix("\n")
-        arguments[key] = _value(value, members.get(key, {}))
+        arguments[key] = _value(text[position:end], members.get(key, {}))
         position = skip_blanks(text, end + len(PARAMETER_END))
     return checked_call(name, arguments, tools), expect(text, position, FUNCTION_END)
 

@@ -16,11 +16,39 @@ from agent.models.tool_schema import sanitise_schema
 # is where weak models loop.
 _JSON_FORM = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 TEXT = "TEXT: /(.|\\n)*/"
+# What a call may hold by grammar; else a model writes 1e999, or digits without end. Larger bounds
+# are none to the grammar engine either. The tool itself takes what its schema says.
+LARGEST_NUMBER = 10**15
+_DATA = ("const", "enum")
 
 
 def json_rule(schema: dict[str, Any]) -> str:
     """Give the symbol for JSON that is valid for a sanitised schema."""
-    return "%json " + json.dumps({"x-guidance": _JSON_FORM, **schema})
+    return "%json " + json.dumps({"x-guidance": _JSON_FORM, **_with_bounds(schema)})
+
+
+def _with_bounds(schema: Any) -> Any:
+    """Bound every number in a schema on both sides."""
+    if isinstance(schema, list):
+        return [_with_bounds(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    bounded = {
+        key: part if key in _DATA else _with_bounds(part)
+        for key, part in schema.items()
+        if not (key.lower().endswith("imum") and _is_beyond(part))
+    }
+    declared = bounded.get("type")
+    if {"number", "integer"} & set([declared] if isinstance(declared, str) else declared or ()):
+        if not bounded.keys() & {"minimum", "exclusiveMinimum"}:
+            bounded["minimum"] = -LARGEST_NUMBER
+        if not bounded.keys() & {"maximum", "exclusiveMaximum"}:
+            bounded["maximum"] = LARGEST_NUMBER
+    return bounded
+
+
+def _is_beyond(bound: object) -> bool:
+    return isinstance(bound, int | float) and abs(bound) > LARGEST_NUMBER
 
 
 def named_calls(tools: Sequence[ToolSpec], arguments: str = "arguments") -> dict[str, Any]:
