@@ -5,7 +5,6 @@ writes a format is tried out when it is loaded: chat.py renders calls and has `r
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -59,8 +58,3 @@ class CallFormat:
 def quoted(text: str) -> str:
     """Give a text as a Lark string."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def pattern(text: str) -> str:
-    """Give a regular expression, as it stands between slashes in Lark, that matches the text."""
-    return re.escape(text).replace("/", "\\/").replace("\\\n", "\\n")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.model import Parsed, Prompt, ToolCalls, ToolSpec
-from agent.models.formats.call_format import CallFormat, Markers, pattern, quoted
+from agent.models.formats.call_format import CallFormat, Markers, quoted
 from agent.models.formats.reading import (
     Unreadable,
     checked_call,
@@ -20,7 +20,14 @@ from agent.models.formats.reading import (
     skip_blanks,
     without_reasoning,
 )
-from agent.models.formats.rules import all_members, json_rule, marked_calls, reasoning, until
+from agent.models.formats.rules import (
+    all_members,
+    json_rule,
+    marked_calls,
+    reasoning,
+    text_until,
+    until,
+)
 from agent.models.tool_schema import sanitise_schema
 
 OPEN, CLOSE, QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
@@ -108,7 +115,8 @@ class _ValueRules:
         count = f"{{{least},{'' if most is None else most}}}"
         if self._quote.token is not None:
             return self._rule(f": {self._quote.lark} /(.|\\n){count}/ {self._quote.lark}")
-        body = self._rule(f"[lazy]: /(.|\\n){count}{pattern(QUOTE)}/")
+        body = f"value_{len(self.rules)}"
+        self.rules.append(text_until(body, QUOTE, count))
         return self._rule(f": {self._quote.lark} {body}")
 
     def _array(self, schema: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.model import Parsed, Prompt, ToolCalls, ToolSpec
-from agent.models.formats.call_format import CallFormat, Markers, pattern, quoted
+from agent.models.formats.call_format import CallFormat, Markers, quoted
 from agent.models.formats.reading import (
     THINK_CLOSE,
     THINK_OPEN,
@@ -30,7 +30,7 @@ from agent.models.formats.reading import (
     tool_named,
     without_reasoning,
 )
-from agent.models.formats.rules import all_members, json_rule, marked_calls, reasoning
+from agent.models.formats.rules import all_members, json_rule, marked_calls, reasoning, text_until
 from agent.models.tool_schema import find_violation, sanitise_schema
 from memory.records import ToolCall
 
@@ -50,7 +50,7 @@ def _grammar(prompt: Prompt, markers: Markers) -> list[str]:
     rules += [
         f'rest: "\\n" call {quoted(FUNCTION_END)} /\\n?/ {markers.of(CLOSE).lark}',
         "call: " + " | ".join(f"call_{index}" for index in range(len(tools))),
-        f"value{_lazy_text('*')}",
+        text_until("value", PARAMETER_END),
     ]
     for index, tool in enumerate(tools):
         rules += _tool_rules(index, tool)
@@ -65,28 +65,23 @@ def _tool_rules(index: int, tool: ToolSpec) -> list[str]:
         symbols.append(rule if name in required else f"{rule}?")
         opening, newline = quoted(f"{PARAMETER}{name}>\n"), quoted("\n")
         rules.append(f"{rule}: {opening} {value} {newline}")
-        rules.append(value + _value_rule(schema))
+        rules.append(_value_rule(value, schema))
     opening = quoted(f"{FUNCTION}{tool.name}>\n")
     return [*rules, f"call_{index}: {opening} {' '.join(symbols)}"]
 
 
-def _value_rule(schema: Mapping[str, Any]) -> str:
-    """Give what follows the name of the rule for a value and the tag that ends it."""
-    end = quoted(PARAMETER_END)
+def _value_rule(rule: str, schema: Mapping[str, Any]) -> str:
+    """Give the rule for a value and the tag that ends it."""
     choices = [schema["const"]] if "const" in schema else schema.get("enum")
     if choices:
-        return ": (" + " | ".join(quoted(_written(choice)) for choice in choices) + ") " + end
+        written = " | ".join(quoted(_written(choice)) for choice in choices)
+        return f"{rule}: ({written}) {quoted(PARAMETER_END)}"
     if not _may_be_string(schema):
-        return f": {json_rule(dict(schema))} {end}"
+        return f"{rule}: {json_rule(dict(schema))} {quoted(PARAMETER_END)}"
     least, most = schema.get("minLength", 0), schema.get("maxLength")
     if least == 0 and most is None:
-        return ": value"
-    return _lazy_text(f"{{{least},{'' if most is None else most}}}")
-
-
-def _lazy_text(count: str) -> str:
-    # Lazy: where the tag stands, the value has ended.
-    return f"[lazy]: /(.|\\n){count}{pattern(PARAMETER_END)}/"
+        return f"{rule}: value"
+    return text_until(rule, PARAMETER_END, f"{{{least},{'' if most is None else most}}}")
 
 
 def _written(value: object) -> str:

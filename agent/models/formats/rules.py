@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.model import Prompt, ToolSpec
-from agent.models.formats.call_format import Marker, Markers, pattern
+from agent.models.formats.call_format import Marker, Markers, quoted
 from agent.models.tool_schema import sanitise_schema
 
 # As json.dumps writes by default, which is what templates and training data show. Free whitespace
@@ -87,8 +87,15 @@ def until(rule: str, end: Marker) -> str:
     """Give a rule for any text up to a marker and with it."""
     if end.token is not None:
         return f"{rule}: TEXT {end.lark}"
-    # Lazy: where the marker is written as text, the text before it has ended.
-    return f"{rule}[lazy]: /(.|\\n)*{pattern(end.text)}/"
+    return text_until(rule, end.text)
+
+
+def text_until(rule: str, end: str, count: str = "*") -> str:
+    """Give a rule for text up to where `end` is first written, and with it.
+
+    count: of the characters before it, as a regular expression has it.
+    """
+    return f"{rule}[suffix={quoted(end)}]: /(.|\\n){count}/"
 
 
 def reasoning(opening: Marker, closing: Marker) -> list[str]:
