@@ -16,7 +16,8 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from agent.errors import ModelFileInvalid, ModelUnavailable
+from agent.errors import ModelUnavailable
+from agent.models.model_file import load_error
 from agent.models.stopping import Stopped
 
 DEFAULT_CONTEXT_TOKENS = 8192
@@ -26,7 +27,6 @@ BATCH_TOKENS = 256
 # The rest is for the weights, the server and everybody else on the machine.
 KV_SHARE_OF_FREE_MEMORY = 0.5
 _LOG_WARNING, _LOG_ERROR = 3, 4  # as ggml.h has them
-_DAMAGE = ("corrupted", "incomplete", "file bounds", "failed to read", "gguf_init", "magic", "eof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,7 @@ class Engine:
         if model:
             return model
         reasons = " / ".join(self._log_lines) or "llama.cpp gave no reason"
-        if any(word in reasons.lower() for word in _DAMAGE):
-            raise ModelFileInvalid(path, f"is damaged or incomplete ({reasons})")
-        raise ModelUnavailable(f"llama.cpp cannot load {str(path)!r}: {reasons}")
+        raise load_error(path, reasons)
 
     def _choose_context(self, path: Path, wanted: int | None) -> int:
         trained: int = llama_cpp.llama_model_n_ctx_train(self._model)

@@ -16,7 +16,7 @@ import anyio
 
 from agent.errors import ModelCrashed, ModelError, ModelUnavailable
 from agent.model import Completion, Measure, ModelInfo, OnText, Prompt, ToolSpec
-from agent.models.model_file import check_model_file, require_engine
+from agent.models.model_file import Engine, EngineChoice, check_model_file, choose_engine
 from agent.models.parse import read_output
 from agent.models.transcript import CallStyle
 from agent.models.wire import error_from_json, prompt_to_json, tools_to_json
@@ -29,12 +29,14 @@ WORKER_MODULE = "agent.models.llama_worker"
 class LlamaOptions:
     """How to sample, and how long to wait.
 
+    engine: which of llama.cpp's two bindings computes; auto takes what is installed.
     temperature: 0 takes the likeliest token each time, which makes runs repeatable.
     chat_template: Jinja source to use instead of the one in the file.
     load_deadline_s: a large file on a slow disk takes minutes.
     silence_deadline_s: a worker gives a sign of life each second; one silent for so long hangs.
     """
 
+    engine: EngineChoice = "auto"
     temperature: float = 0.0
     seed: int = 0
     chat_template: str | None = None
@@ -166,11 +168,11 @@ class LlamaModel:
     async def _start(self) -> WorkerProcess:
         """Start a worker and have it load the model; does not wait until it has."""
         await anyio.to_thread.run_sync(check_model_file, self.path)
-        require_engine()
+        engine = choose_engine(self._options.engine)
         # Shielded: a worker that was not asked to load, or not to the end, would be of no use.
         with anyio.CancelScope(shield=True):
             self._loading = worker = await WorkerProcess.start(WORKER_MODULE)
-            await worker.send(self._load_request())
+            await worker.send(self._load_request(engine))
         return worker
 
     @property
@@ -181,8 +183,9 @@ class LlamaModel:
         if self._closed:
             raise ModelUnavailable(f"the model {self.path.name!r} was closed")
 
-    def _load_request(self) -> dict[str, Any]:
+    def _load_request(self, engine: Engine) -> dict[str, Any]:
         settings = {
+            "engine": engine,
             "context_tokens": self._context_tokens,
             "threads": self._threads,
             "temperature": self._options.temperature,

@@ -23,6 +23,7 @@ from agent.models.wire import error_to_json, prompt_from_json, tools_from_json
 
 if TYPE_CHECKING:
     from agent.models.session import Session
+    from agent.models.xllama_session import XllamaSession
 
 ALIVE_EVERY_S = 1.0  # how often a request in work says so
 
@@ -82,7 +83,7 @@ def main() -> None:
     connection = Connection(*_claim_pipes())
     threading.Thread(target=connection.read_forever, name="frames", daemon=True).start()
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else a failed assertion starts gdb
-    model: Session | None = None
+    model: Session | XllamaSession | None = None
     while True:
         request = connection.next_request()
         try:
@@ -110,18 +111,27 @@ def _claim_pipes() -> tuple[int, int]:
     return read_fd, write_fd
 
 
-def _load(request: dict[str, Any], connection: Connection) -> "Session":
+def _load(request: dict[str, Any], connection: Connection) -> "Session | XllamaSession":
+    settings = dict(request["settings"])
+    if settings.pop("engine") == "xllamacpp":
+        from agent.models.xllama_session import (  # noqa: PLC0415 - see main
+            XllamaSession,
+            XllamaSettings,
+        )
+
+        return XllamaSession(
+            Path(request["path"]), XllamaSettings(**settings), connection.should_stop
+        )
     from agent.models.engine import EngineSettings  # noqa: PLC0415 - see main
     from agent.models.session import Session, SessionSettings  # noqa: PLC0415
 
-    settings = dict(request["settings"])
     engine = EngineSettings(settings.pop("context_tokens"), settings.pop("threads"))
     return Session(
         Path(request["path"]), SessionSettings(engine=engine, **settings), connection.should_stop
     )
 
 
-def _serve(request: dict[str, Any], model: "Session") -> dict[str, Any]:
+def _serve(request: dict[str, Any], model: "Session | XllamaSession") -> dict[str, Any]:
     if request["op"] == "measure":
         tools = tools_from_json(request["tools"])
         return asdict(model.measure(request["system"], tools, request["texts"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import llama_cpp
 
-from agent.errors import ModelUnavailable, PromptTooLong, ToolSchemaInvalid
+from agent.errors import ModelUnavailable, PromptTooLong
 from agent.model import Measure, Prompt, ToolSpec
 from agent.models.chat import Chat
 from agent.models.chat_template import ChatTemplate
@@ -20,7 +20,7 @@ from agent.models.decoding import Decoder, GrammarRefused, Output, Sampler
 from agent.models.engine import Engine, EngineSettings
 from agent.models.formats.call_format import Markers
 from agent.models.formats.table import ALL_MARKERS
-from agent.models.tool_grammar import output_grammar
+from agent.models.tool_grammar import blamed_tool, output_grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +93,16 @@ class Session:
         try:
             matcher = self._decoder.compile(output_grammar(prompt, self.style, self._markers))
         except GrammarRefused as error:
-            raise self._blame(prompt.tools, str(error)) from None
+            raise blamed_tool(prompt.tools, self.style, str(error), self._refusal) from None
         self._engine.prefill(tokens)
         return Answer(self._decoder.generate(matcher, max_tokens), len(tokens))
 
-    def _blame(self, tools: Sequence[ToolSpec], problem: str) -> ToolSchemaInvalid:
-        """Find the tool whose grammar is refused by itself."""
-        for tool in tools:
-            try:
-                self._decoder.compile(
-                    output_grammar(Prompt((), (tool,)), self.style, self._markers)
-                )
-            except GrammarRefused as error:
-                return ToolSchemaInvalid(tool.name, str(error).splitlines()[0])
-        return ToolSchemaInvalid(", ".join(t.name for t in tools), problem.splitlines()[0])
+    def _refusal(self, grammar: str) -> str | None:
+        try:
+            self._decoder.compile(grammar)
+        except GrammarRefused as error:
+            return str(error)
+        return None
 
     def _control_texts(self, source: str) -> list[str]:
         engine = self._engine

@@ -19,7 +19,7 @@ _REPLY = "REPLY: /\\s*[^{\\s](.|\\n)*/"
 def _grammar(prompt: Prompt, markers: Markers) -> list[str]:
     tools = prompt.callable_tools
     if not tools:
-        return ["start: TEXT", TEXT]
+        return ["start: REPLY", _REPLY] if prompt.tools else ["start: TEXT", TEXT]
     tag = markers.of(TAG)
     return [
         _REPLY,

@@ -15,7 +15,8 @@ from agent.models.tool_schema import sanitise_schema
 # As json.dumps writes by default, which is what templates and training data show. Free whitespace
 # is where weak models loop.
 _JSON_FORM = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
-TEXT = "TEXT: /(.|\\n)*/"
+_ANY = "/(.|\\n)*/"
+TEXT = f"TEXT: {_ANY}"
 # What a call may hold by grammar; else a model writes 1e999, or digits without end. Larger bounds
 # are none to the grammar engine either. The tool itself takes what its schema says.
 LARGEST_NUMBER = 10**15
@@ -98,6 +99,11 @@ def text_until(rule: str, end: str, count: str = "*") -> str:
     return f"{rule}[suffix={quoted(end)}]: /(.|\\n){count}/"
 
 
+def text_without(rule: str, text: str) -> list[str]:
+    """Give a rule for any text in which a given one is nowhere."""
+    return [f"{rule}: FREE", f"FREE: {_ANY} & ~({_ANY} {quoted(text)} {_ANY})"]
+
+
 def reasoning(opening: Marker, closing: Marker) -> list[str]:
     """Give the rules of `start`: an answer, with reasoning before it if the model likes.
 
@@ -116,17 +122,17 @@ def reasoning(opening: Marker, closing: Marker) -> list[str]:
 def marked_calls(prompt: Prompt, markers: Markers, opening: str, *, gap: str = "") -> list[str]:
     """Give the rules of `answer`: text, or calls of which each begins with a marker.
 
-    Without tools it is text. The caller gives the rule `rest`: a call behind its marker.
+    Text may stand before calls, but where the model must call: there it might never come to an end.
+    The caller gives the rule `rest`: a call behind its marker.
 
     Args:
         gap: the regular expression of what may stand between two calls.
     """
-    if not prompt.callable_tools:
-        return ["answer: TEXT"]
     marker = markers.of(opening)
-    calls = "head rest more*"
+    if not prompt.callable_tools:
+        return ["answer: TEXT"] if marker.token is not None else text_without("answer", opening)
     return [
-        f"answer: TEXT | {calls}" if prompt.may_reply else f"answer: {calls}",
+        "answer: TEXT | head rest more*" if prompt.may_reply else "answer: head rest more*",
         f"more: /{gap}/ {marker.lark} rest" if gap else f"more: {marker.lark} rest",
-        until("head", marker),
+        until("head", marker) if prompt.may_reply else f"head: {marker.lark}",
     ]
