@@ -97,6 +97,7 @@ class XllamaSession:
         )
         self._markers = Markers(self._marker_tokens())
         self._accepted: dict[str, None] = {}
+        self._answers = 0
         self.style = self._chat.style
 
     def measure(self, system: str, tools: tuple[ToolSpec, ...], texts: Sequence[str]) -> Measure:
@@ -125,11 +126,12 @@ class XllamaSession:
 
     def _request(self, prompt: Prompt, tokens: list[int], max_tokens: int) -> dict[str, Any]:
         own = prompt.temperature
+        self._answers += 1
         return {
             "prompt": tokens,
             "n_predict": max_tokens,
             "temperature": self._settings.temperature if own is None else own,
-            "seed": self._settings.seed,
+            "seed": self._settings.seed + self._answers,  # else a second try were the first again
             "samplers": ["temperature"],  # the rest would bend the chances
             "grammar": "%llguidance {}\n" + self._grammar(prompt),
             "cache_prompt": True,

@@ -20,7 +20,7 @@ from agent.models.formats.reading import (
     skip_blanks,
     without_reasoning,
 )
-from agent.models.formats.rules import json_rule, marked_calls, named_calls, reasoning
+from agent.models.formats.rules import MOST_CALLS, json_rule, marked_calls, named_calls, reasoning
 from agent.models.tool_schema import sanitise_schema
 from agent.models.transcript import MessageForm
 from memory.records import ToolCall
@@ -30,23 +30,21 @@ THINK_OPEN, THINK_CLOSE = "[THINK]", "[/THINK]"
 _ID = "[a-zA-Z0-9]{9}"
 
 
-def _start(prompt: Prompt, markers: Markers) -> list[str]:
+def _start(prompt: Prompt, markers: Markers, most: int = MOST_CALLS) -> list[str]:
     return [
         *reasoning(markers.of(THINK_OPEN), markers.of(THINK_CLOSE)),
-        *marked_calls(prompt, markers, OPEN),
+        *marked_calls(prompt, markers, OPEN, most=most),
     ]
 
 
 def _list_grammar(prompt: Prompt, markers: Markers) -> list[str]:
-    rules = _start(prompt, markers)
+    rules = _start(prompt, markers, most=1)  # one marker, and all calls in a list behind it
     if not prompt.callable_tools:
         return rules
     call = named_calls(prompt.callable_tools)
     for member in call["anyOf"]:
         member["properties"]["id"] = {"type": "string", "pattern": f"^{_ID}$"}
-    calls = {"type": "array", "items": call, "minItems": 1}
-    # One list holds all calls: there is no second marker.
-    rules = [rule.replace(" more*", "") for rule in rules if not rule.startswith("more:")]
+    calls = {"type": "array", "items": call, "minItems": 1, "maxItems": MOST_CALLS}
     return [*rules, f"rest: / ?/ {json_rule(calls)}"]
 
 

@@ -20,6 +20,8 @@ TEXT = f"TEXT: {_ANY}"
 # What a call may hold by grammar; else a model writes 1e999, or digits without end. Larger bounds
 # are none to the grammar engine either. The tool itself takes what its schema says.
 LARGEST_NUMBER = 10**15
+# In one answer: a model in a circle ends by this, and does not fill its window.
+MOST_CALLS = 8
 _DATA = ("const", "enum")
 
 
@@ -119,7 +121,9 @@ def reasoning(opening: Marker, closing: Marker) -> list[str]:
     ]
 
 
-def marked_calls(prompt: Prompt, markers: Markers, opening: str, *, gap: str = "") -> list[str]:
+def marked_calls(
+    prompt: Prompt, markers: Markers, opening: str, *, gap: str = "", most: int = MOST_CALLS
+) -> list[str]:
     """Give the rules of `answer`: text, or calls of which each begins with a marker.
 
     Text may stand before calls, but where the model must call: there it might never come to an end.
@@ -127,12 +131,16 @@ def marked_calls(prompt: Prompt, markers: Markers, opening: str, *, gap: str = "
 
     Args:
         gap: the regular expression of what may stand between two calls.
+        most: how often the marker may come.
     """
     marker = markers.of(opening)
     if not prompt.callable_tools:
         return ["answer: TEXT"] if marker.token is not None else text_without("answer", opening)
-    return [
-        "answer: TEXT | head rest more*" if prompt.may_reply else "answer: head rest more*",
-        f"more: /{gap}/ {marker.lark} rest" if gap else f"more: {marker.lark} rest",
+    calls = "head rest" if most == 1 else f"head rest more{{0,{most - 1}}}"
+    rules = [
+        f"answer: TEXT | {calls}" if prompt.may_reply else f"answer: {calls}",
         until("head", marker) if prompt.may_reply else f"head: {marker.lark}",
     ]
+    if most > 1:
+        rules.append(f"more: /{gap}/ {marker.lark} rest" if gap else f"more: {marker.lark} rest")
+    return rules

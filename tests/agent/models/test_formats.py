@@ -3,6 +3,7 @@
 import pytest
 
 from agent.model import Malformed, Prompt, Reply, ToolCalls, ToolSpec
+from agent.models.formats.rules import MOST_CALLS
 from agent.models.formats.table import FORMATS
 from agent.models.parse import read_output
 from agent.models.tool_grammar import output_grammar
@@ -55,6 +56,7 @@ def test_whatever_a_grammar_allows_is_a_valid_answer(style: CallStyle, special: 
             assert parsed.problem.startswith("it says nothing"), (parsed.problem, text)
         if isinstance(parsed, ToolCalls):
             assert {call.name for call in parsed.calls} <= ALLOWED
+            assert len(parsed.calls) <= MOST_CALLS
     assert ToolCalls in kinds
     assert Reply in kinds
 

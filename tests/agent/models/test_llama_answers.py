@@ -219,7 +219,7 @@ async def test_even_a_raving_model_makes_only_valid_calls(
                     t.name for t in prompt.callable_tools
                 }
                 json.dumps([dict(call.arguments) for call in parsed.calls]).encode()
-    assert calls >= 6
+    assert calls >= 3
 
 
 async def test_a_model_whose_template_knows_no_tools_calls_them_all_the_same(
