@@ -6,7 +6,9 @@ AgentError
 │   ├── ModelFileInvalid     missing, truncated or not a GGUF file
 │   ├── ModelUnavailable     the engine is not installed or cannot load the file
 │   ├── ModelCrashed         the worker process died or hung
+│   ├── RequestPoisonous     the same request killed the worker again and again
 │   ├── ToolSchemaInvalid    a tool's JSON schema cannot be offered to a model
+│   ├── ReplyRoomTooSmall    no answer that is allowed now fits the token limit
 │   └── PromptTooLong        the prompt does not fit the window
 ├── ContextTooSmall          system prompt, blocks and the new message alone exceed the window
 ├── TurnLimitReached         the turn did not end within its steps
@@ -49,6 +51,30 @@ class ModelUnavailable(ModelError):
 
 class ModelCrashed(ModelError):
     """The worker died or hung; the step was not stored and the next call starts a new worker."""
+
+
+class RequestPoisonous(ModelError):
+    """The worker died over this request each time; it is not tried again for a while."""
+
+    def __init__(self, model: str, deaths: int, refused_for_s: float) -> None:
+        self.deaths, self.refused_for_s = deaths, refused_for_s
+        super().__init__(
+            f"this request ended the worker of model {model!r} {deaths} times in a row and is"
+            f" refused for {refused_for_s / 60:.0f} more minutes, or until another one succeeds;"
+            " say it in another way, lower `context_tokens`, or use another model"
+        )
+
+
+class ReplyRoomTooSmall(ModelError):
+    """A call must be made, and none fits the token limit."""
+
+    def __init__(self, needed_tokens: int, max_tokens: int) -> None:
+        self.needed_tokens, self.max_tokens = needed_tokens, max_tokens
+        super().__init__(
+            f"the shortest answer that is allowed now needs {needed_tokens} tokens and the reply"
+            f" may have {max_tokens}; raise `context_tokens`, or offer tools with fewer required"
+            " arguments"
+        )
 
 
 class ToolSchemaInvalid(ModelError):

@@ -98,10 +98,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a loaded model is. `context_tokens` is the whole window, prompt and reply together."""
+    """What a loaded model is.
+
+    context_tokens: the whole window, prompt and reply together. limited_by: what kept it from being
+    larger: `default`, `setting`, `trained` or `memory`; empty: not known.
+    """
 
     name: str
     context_tokens: int
+    limited_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ from server.registry import DEFAULT_TOOLSET, Toolset
 
 PREFIX = "MNEMON_"
 
-OWN_SETTINGS = ("embedder", "model", "context_tokens", "model_threads", "hnsw_threshold")
+OWN_SETTINGS = (
+    "embedder",
+    "model",
+    "context_tokens",
+    "model_threads",
+    "kv_cache_mb",
+    "hnsw_threshold",
+)
 """Settings that an owner has for all its hosts."""
 
 _HUB = re.compile(r"sentence-transformers:.+")
@@ -42,6 +49,9 @@ class Settings(BaseModel):
     )
     model_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of the language model; default half the cores."
+    )
+    kv_cache_mb: int = Field(
+        2048, ge=0, description="Disk for computed prompts, which keep restarts warm; 0: none."
     )
     hnsw_threshold: int | None = Field(
         None, ge=1, description="Vectors from which an archive gets an HNSW index; default 20000."

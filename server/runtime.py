@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from agent.errors import ModelNotConfigured
 from agent.loop import TurnRunner
-from agent.models.llama import LlamaModel
+from agent.models.llama import LlamaModel, LlamaOptions
 from agent.turn_locks import TurnLocks
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
@@ -38,7 +38,13 @@ class Runtime:
         locks = TurnLocks()
         self._model = LoadedModel(
             lambda path: LlamaModel(
-                path, context_tokens=settings.context_tokens, threads=settings.model_threads
+                path,
+                context_tokens=settings.context_tokens,
+                threads=settings.model_threads,
+                options=LlamaOptions(
+                    state_directory=settings.directory and settings.directory / "kv-cache",
+                    state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
+                ),
             ),
             lambda model: TurnRunner(self.store, model, locks=locks),
         )

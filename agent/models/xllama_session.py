@@ -19,6 +19,7 @@ from agent.models.chat import Chat
 from agent.models.chat_template import ChatTemplate
 from agent.models.context_size import (
     MIN_CONTEXT_TOKENS,
+    ContextSize,
     choose_context,
     free_memory_bytes,
     kv_room,
@@ -81,7 +82,8 @@ class XllamaSession:
                 f"{str(path)!r} holds no chat template; take an instruction-tuned model whose GGUF"
                 " has one (tokenizer.chat_template)"
             )
-        self.context_tokens = _context_tokens(path, header, settings.context_tokens)
+        size = _context_size(path, header, settings.context_tokens)
+        self.context_tokens, self.limited_by = size.tokens, size.limited_by
         threads = settings.threads or max((os.cpu_count() or 2) // 2, 1)
         self._server = LlamaServer(path, ServerSettings(self.context_tokens, threads, _cache_mib()))
         self._first = self._first_tokens()
@@ -104,8 +106,19 @@ class XllamaSession:
         """Count tokens; see agent.model.Measure."""
         return self._counter.measure(system, tools, texts)
 
-    def complete(self, prompt: Prompt, max_tokens: int) -> Answer:
+    def save_states(self, _go_on: Callable[[], bool]) -> None:
+        """Do nothing: what was computed is kept in memory only."""
+
+    def forget(self, _agent_id: str) -> None:
+        """Do nothing: the server drops a prompt when it needs the room, and all at its end."""
+
+    def complete(
+        self, prompt: Prompt, max_tokens: int, on_text: Callable[[str], None] | None = None
+    ) -> Answer:
         """Answer a prompt.
+
+        Args:
+            on_text: told the output so far, as it grows.
 
         Raises:
             PromptTooLong: before anything is computed.
@@ -120,6 +133,8 @@ class XllamaSession:
         text, last = "", dict[str, Any]()
         for last in self._server.stream("/completion", request, self._should_stop):
             text += last["content"]
+            if on_text is not None and not last["stop"]:
+                on_text(text)
         cut = last.get("stop_type") == "limit"
         output = Output(text if cut else self._without_end(text), last["tokens_predicted"], cut)
         return Answer(output, len(tokens), last["timings"]["cache_n"])
@@ -189,7 +204,7 @@ def _cache_mib() -> int:
     return min(room, _MOST_CACHE_MIB)
 
 
-def _context_tokens(path: Path, header: GgufHeader, wanted: int | None) -> int:
+def _context_size(path: Path, header: GgufHeader, wanted: int | None) -> ContextSize:
     room = kv_room(free_memory_bytes(), path.stat().st_size)
     trained = header.number("context_length")
     size = choose_context(wanted, trained, room, _kv_bytes_per_token(header))
@@ -199,7 +214,7 @@ def _context_tokens(path: Path, header: GgufHeader, wanted: int | None) -> int:
             f" {str(path)!r}; {MIN_CONTEXT_TOKENS} is the least; raise `context_tokens`, free"
             " memory, or take a smaller model"
         )
-    return size.tokens
+    return size
 
 
 def _kv_bytes_per_token(header: GgufHeader) -> int:

@@ -1,7 +1,8 @@
-"""What a format of calls is: data and two functions; and the markers that frame its calls.
+"""What a format of calls is: data and three functions; and the markers that frame its calls.
 
-`grammar` says what a model may write now, `read` what it wrote. Whether a model's own template
-writes a format is tried out when it is loaded: chat.py renders calls and has `read` read them back.
+`grammar` says what a model may write now, `read` what it wrote, `so_far` what it is saying. Whether
+a model's own template writes a format is tried out when it is loaded: chat.py renders calls and has
+`read` read them back.
 """
 
 import json
@@ -45,6 +46,7 @@ class CallFormat:
     markers: texts that may be special tokens; the vocabulary decides.
     grammar: rules in Lark, `start` among them, of what a prompt allows.
     read: text and tools to what it says. Raises Unreadable.
+    so_far: output that is still being written, and whether there are tools, to what can be shown.
     messages: how the templates of such models take messages.
     """
 
@@ -52,6 +54,7 @@ class CallFormat:
     markers: tuple[str, ...]
     grammar: Callable[[Prompt, Markers], list[str]]
     read: Callable[[str, Sequence[ToolSpec]], Parsed]
+    so_far: Callable[[str, bool], str]
     messages: MessageForm = AS_GIVEN
 
 

@@ -28,6 +28,7 @@ from agent.models.formats.rules import (
     text_until,
     until,
 )
+from agent.models.formats.showing import before_calls
 from agent.models.tool_schema import sanitise_schema
 
 OPEN, CLOSE, QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
@@ -219,4 +220,5 @@ GEMMA = CallFormat(
     markers=(OPEN, CLOSE, QUOTE, THINK_OPEN, THINK_CLOSE, RESULT),
     grammar=_grammar,
     read=_read,
+    so_far=lambda text, _: before_calls(text, OPEN, THINK_OPEN, THINK_CLOSE),
 )

@@ -19,6 +19,7 @@ from agent.models.formats.reading import (
     reply,
 )
 from agent.models.formats.rules import TEXT, json_rule, until
+from agent.models.formats.showing import without_beginning_of
 from agent.models.tool_schema import sanitise_schema
 from agent.models.transcript import MessageForm
 
@@ -81,10 +82,16 @@ def _read(text: str, tools: Sequence[ToolSpec]) -> Parsed:
     raise Unreadable("it says nothing in its final channel")
 
 
+def _so_far(text: str, _with_tools: bool) -> str:
+    _, opened, said = text.partition(f"{CHANNEL}final{MESSAGE}")
+    return without_beginning_of(RETURN, said).strip() if opened else ""
+
+
 HARMONY = CallFormat(
     signs=("tools", CHANNEL, MESSAGE),
     markers=(START, CHANNEL, MESSAGE, CONSTRAIN, END),
     grammar=_grammar,
     read=_read,
+    so_far=_so_far,
     messages=MessageForm(one_call=True),
 )

@@ -18,6 +18,7 @@ from agent.models.formats.reading import (
     without_reasoning,
 )
 from agent.models.formats.rules import json_rule, marked_calls, named_calls, reasoning
+from agent.models.formats.showing import before_calls
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 
@@ -52,4 +53,5 @@ HERMES = CallFormat(
     markers=(CALL_OPEN, CALL_CLOSE, THINK_OPEN, THINK_CLOSE),
     grammar=_grammar,
     read=_read,
+    so_far=lambda text, _: before_calls(text, CALL_OPEN),
 )

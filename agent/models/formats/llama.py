@@ -38,10 +38,18 @@ def _read(text: str, tools: Sequence[ToolSpec]) -> Parsed:
     return ToolCalls((named_call(value, tools, "parameters"),))
 
 
+def _so_far(text: str, with_tools: bool) -> str:
+    said = text.strip()
+    if with_tools and (said.startswith(("{", TAG)) or TAG.startswith(said)):
+        return ""
+    return said
+
+
 LLAMA = CallFormat(
     signs=("tools", '"parameters"'),
     markers=(TAG,),
     grammar=_grammar,
     read=_read,
+    so_far=_so_far,
     messages=MessageForm(one_call=True),
 )

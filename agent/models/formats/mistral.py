@@ -21,6 +21,7 @@ from agent.models.formats.reading import (
     without_reasoning,
 )
 from agent.models.formats.rules import MOST_CALLS, json_rule, marked_calls, named_calls, reasoning
+from agent.models.formats.showing import before_calls
 from agent.models.tool_schema import sanitise_schema
 from agent.models.transcript import MessageForm
 from memory.records import ToolCall
@@ -103,9 +104,25 @@ def _read_call(text: str, position: int, tools: Sequence[ToolSpec]) -> tuple[Too
     return checked_call(name, arguments, tools), position
 
 
+def _so_far(text: str, _with_tools: bool) -> str:
+    return before_calls(text, OPEN, THINK_OPEN, THINK_CLOSE)
+
+
 _MESSAGES = MessageForm(short_ids=True)
 _MARKERS = (OPEN, THINK_OPEN, THINK_CLOSE)
-MISTRAL_LIST = CallFormat(("tools", OPEN), _MARKERS, _list_grammar, _read_list, _MESSAGES)
+MISTRAL_LIST = CallFormat(
+    signs=("tools", OPEN),
+    markers=_MARKERS,
+    grammar=_list_grammar,
+    read=_read_list,
+    so_far=_so_far,
+    messages=_MESSAGES,
+)
 MISTRAL_ARGS = CallFormat(
-    ("tools", OPEN, ARGS), (*_MARKERS, ARGS, CALL_ID), _args_grammar, _read_args, _MESSAGES
+    signs=("tools", OPEN, ARGS),
+    markers=(*_MARKERS, ARGS, CALL_ID),
+    grammar=_args_grammar,
+    read=_read_args,
+    so_far=_so_far,
+    messages=_MESSAGES,
 )

@@ -31,6 +31,7 @@ from agent.models.formats.reading import (
     without_reasoning,
 )
 from agent.models.formats.rules import all_members, json_rule, marked_calls, reasoning, text_until
+from agent.models.formats.showing import before_calls
 from agent.models.tool_schema import find_violation, sanitise_schema
 from memory.records import ToolCall
 
@@ -155,4 +156,5 @@ QWEN = CallFormat(
     markers=(OPEN, CLOSE, THINK_OPEN, THINK_CLOSE),
     grammar=_grammar,
     read=_read,
+    so_far=lambda text, _: before_calls(text, OPEN),
 )
