@@ -24,7 +24,8 @@ _SINGLE = b"0aA1-_.@:TZz"  # a pattern mostly goes on with one of these
 _TEXT_SHARE = 0.25
 _FEW = 64
 # Each costs about 50 µs, at a vocabulary of 150,000 ten times that.
-_MOST_STATES_HASTY, _MOST_STATES = 500, 1000
+_MOST_STATES_HASTY, _MOST_STATES = 400, 1000
+_END_TAG = re.compile(rb"<[/|][^<>]*>|\[/[^\[\]]*\]")
 _LITERAL = re.compile(r'"((?:[^"\\]|\\.)+)"')
 
 
@@ -57,6 +58,7 @@ class Closer:
         self._cut = cut
         self._size = vocabulary.size
         self._mask = llguidance.numpy.allocate_token_bitmask(1, self._size)
+        self._vocabulary = vocabulary
         special = vocabulary.special
         pieces = [b"" if t in special else p for t, p in enumerate(vocabulary.pieces)]
         self._special = np.array(sorted(special - vocabulary.ends), np.int64)
@@ -91,6 +93,15 @@ class Closer:
         if found is None and thorough:
             found = self._search(matcher, limit, literals, hasty=False)
         return found
+
+    def only_ends(self, closing: Sequence[int]) -> bool:
+        """Say whether these tokens end what is open and do nothing else.
+
+        Else they hold what nobody chose: an argument that was still missing, or a tool.
+        """
+        vocabulary = self._vocabulary
+        plain = [b"" if t in vocabulary.special else vocabulary.pieces[t] for t in closing]
+        return not _END_TAG.sub(b"", b"".join(plain)).strip(_CLOSING + b" ")
 
     def _search(
         self,

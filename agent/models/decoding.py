@@ -6,17 +6,19 @@ open is closed (closing.py), so that a call is whole or was never begun.
 """
 
 import codecs
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import llama_cpp
 import llguidance
-import llguidance.llamacpp
 import llguidance.numpy
 import numpy as np
 import numpy.typing as npt
 
 from agent.models.closing import Closer
 from agent.models.engine import Engine
+from agent.models.vocabulary import Vocabulary
 
 _KEPT_GRAMMARS = 8
 # Of the tokens left beyond those needed to close, the part that goes by until that is looked at
@@ -44,11 +46,13 @@ class Output:
     """What was generated.
 
     cut: the token limit shaped it: ended a text, closed a call early, or left one no room.
+    invented: what closed it is more than an end: an argument, or a tool, that nobody chose.
     """
 
     text: str
     tokens: int
     cut: bool
+    invented: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +161,7 @@ class Decoder:
         self._sampler = sampler
         self._ends = engine.vocabulary.ends
         # Half a second for a vocabulary of 150,000: once per model.
-        self._tokenizer = llguidance.llamacpp.lltokenizer_from_vocab(
-            engine.vocabulary.pointer, eos_token=sorted(engine.vocabulary.ends) or None
-        )
+        self._tokenizer = _tokenizer(engine.vocabulary)
         self._closer = Closer(engine.vocabulary, self._tokenizer.greedy_tokenize)
         self._grammars: dict[str, Grammar] = {}
         self._mask = llguidance.numpy.allocate_token_bitmask(1, engine.vocabulary.size)
@@ -280,7 +282,8 @@ class Decoder:
                 good = found
         whole = [*run.written[: good.count], *good.closing]
         data = b"".join(self._engine.vocabulary.pieces[token] for token in whole)
-        return Output(_decoder().decode(data), len(whole), cut=True)
+        invented = not self._closer.only_ends(good.closing)
+        return Output(_decoder().decode(data), len(whole), cut=True, invented=invented)
 
     def _allowed(self, matcher: llguidance.LLMatcher) -> npt.NDArray[np.bool_]:
         llguidance.numpy.fill_next_token_bitmask(matcher, self._mask)
@@ -288,6 +291,26 @@ class Decoder:
             raise GrammarRefused(matcher.get_error())
         bits = np.unpackbits(self._mask.view(np.uint8)[0], bitorder="little")
         return bits[: self._engine.vocabulary.size].view(np.bool_)
+
+
+def _tokenizer(vocabulary: Vocabulary) -> llguidance.LLTokenizer:
+    """As llguidance.llamacpp makes it, from pieces that are there already: in a third of the time.
+
+    A special token begins with 0xff, so that text cannot contain it.
+    """
+    control = set(vocabulary.tokens_with(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL))
+    tokens = list(vocabulary.pieces)
+    for token in vocabulary.special:
+        if token in control or (tokens[token][:1] == b"<" and tokens[token][-1:] == b">"):
+            tokens[token] = b"\xff" + tokens[token]
+    tokenize = ctypes.cast(llama_cpp.llama_cpp._lib.llama_tokenize, ctypes.c_void_p)
+    return llguidance.LLTokenizer.from_llamacpp(
+        tokens=tokens,
+        vocab_ptr=vocabulary.pointer,
+        tokenize_fptr=tokenize.value,
+        eos_token=sorted(vocabulary.ends) or llama_cpp.llama_vocab_eos(vocabulary.pointer),
+        slices=None,
+    )
 
 
 def _decoder() -> codecs.IncrementalDecoder:

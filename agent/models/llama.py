@@ -17,7 +17,16 @@ from typing import Any, Self
 import anyio
 
 from agent.errors import ModelCrashed, ModelError, ModelUnavailable, RequestPoisonous
-from agent.model import Completion, Measure, ModelInfo, OnText, Prompt, ToolSpec
+from agent.model import (
+    Completion,
+    Malformed,
+    Measure,
+    ModelInfo,
+    OnText,
+    Prompt,
+    ToolCalls,
+    ToolSpec,
+)
 from agent.models.crashes import POISONOUS_AFTER, Crashes
 from agent.models.frames import encode_frame
 from agent.models.model_file import EngineChoice, check_model_file, choose_engine
@@ -166,6 +175,9 @@ class LlamaModel:
             on_partial = on_text and _Shown(on_text, prompt, loaded.style).show
             result = await self._ask(loaded.worker, request, on_partial)
         parsed = read_output(result["text"], result["cut"], prompt, loaded.style)
+        if result["invented"] and isinstance(parsed, ToolCalls):
+            # Valid, and not what the model wanted: an empty argument can delete a memory.
+            parsed = Malformed(result["text"], "cut off by the token limit")
         return Completion(
             parsed, result["prompt_tokens"], result["tokens"], result["cached_tokens"]
         )

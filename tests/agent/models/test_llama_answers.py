@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import PromptTooLong, ToolSchemaInvalid
+from agent.errors import PromptTooLong, ReplyRoomTooSmall, ToolSchemaInvalid
 from agent.model import ChatMessage, Malformed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.llama import LlamaModel
 from agent.models.transcript import message_text
@@ -118,12 +118,61 @@ async def test_the_same_prompt_gives_the_same_answer_after_another_one(model: Ll
     )
 
 
-async def test_a_call_cut_by_the_limit_is_malformed_not_half_a_call(model: LlamaModel) -> None:
-    for max_tokens in (1, 5, 20, 30):
-        completion = await model.complete(told("My dog is named Quokka."), max_tokens)
-        assert isinstance(completion.parsed, Malformed)
-        assert completion.parsed.problem == "cut off by the token limit"
-        assert completion.completion_tokens == max_tokens
+async def test_a_call_is_whole_or_was_never_begun_however_near_the_limit_is(
+    model: LlamaModel,
+) -> None:
+    prompt = told("My dog is named Quokka.")
+    kinds = []
+    for max_tokens in (1, 5, 20, 25, 30, 35, 40, 60):
+        completion = await model.complete(prompt, max_tokens)
+        assert completion.completion_tokens <= max_tokens
+        kinds.append(type(completion.parsed))
+        if isinstance(completion.parsed, Malformed):
+            assert completion.parsed.problem == "cut off by the token limit"
+        else:
+            assert isinstance(completion.parsed, ToolCalls)
+            (call,) = completion.parsed.calls
+            assert call.name == "core_memory_append"
+            assert "My dog is named Quokka.".startswith(str(call.arguments["content"]))
+    # With less room a call would lack what it needs, and the limit may not choose that.
+    first_call = kinds.index(ToolCalls)
+    assert kinds == [Malformed] * first_call + [ToolCalls] * (len(kinds) - first_call)
+    assert first_call > 0
+
+
+async def test_a_limit_below_the_shortest_call_is_refused_with_both_numbers(
+    model: LlamaModel,
+) -> None:
+    must_act = replace(told("Hello"), may_reply=False)
+    with pytest.raises(ReplyRoomTooSmall) as caught:
+        await model.complete(must_act, 5)
+    assert caught.value.max_tokens == 5
+
+    enough = await model.complete(must_act, caught.value.needed_tokens)
+    assert enough.completion_tokens <= caught.value.needed_tokens
+
+
+async def test_a_reply_is_shown_while_it_is_written(model: LlamaModel) -> None:
+    shown: list[str] = []
+
+    async def show(text: str) -> None:
+        shown.append(text)
+
+    raving = Prompt((ChatMessage("user", "Tell me a joke."),))
+    completion = await model.complete(raving, 800, show)
+    assert len(shown) > 1
+    assert all(completion.parsed.text.startswith(text) for text in shown)
+    assert len(set(shown)) == len(shown)
+
+
+async def test_a_prompts_temperature_counts_instead_of_the_models(model_path: Path) -> None:
+    hello = told("Hello")
+    async with LlamaModel(
+        model_path, threads=1, options=LlamaOptions(temperature=5.0, seed=3)
+    ) as model:
+        assert (await model.complete(hello, 30)).parsed != Reply("Hello! How can I help?")
+        cool = await model.complete(replace(hello, temperature=0.0), 30)
+    assert cool.parsed == Reply("Hello! How can I help?")
 
 
 async def test_a_prompt_too_long_is_refused_with_both_numbers(model: LlamaModel) -> None:
@@ -162,7 +211,7 @@ async def test_measured_parts_are_an_upper_bound_of_the_prompt(
     )
     async with make_model(chat_template=template) as model:
         counted = await model.measure(SYSTEM, TOOLS, [message_text(m) for m in messages[1:]])
-        completion = await model.complete(Prompt(messages, TOOLS), 1)
+        completion = await model.complete(Prompt(messages, TOOLS), 40)
 
     # A message with two calls counts as two: each has its own markers.
     bound = counted.head_tokens + sum(counted.text_tokens) + 7 * counted.message_tokens
