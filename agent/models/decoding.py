@@ -16,6 +16,7 @@ import llguidance.numpy
 import numpy as np
 import numpy.typing as npt
 
+from agent.models.answer import Output
 from agent.models.closing import Closer
 from agent.models.engine import Engine
 from agent.models.vocabulary import Vocabulary
@@ -39,20 +40,6 @@ class LimitTooSmall(Exception):
     def __init__(self, needed: int) -> None:
         self.needed = needed
         super().__init__(f"the shortest answer needs {needed} tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What was generated.
-
-    cut: the token limit shaped it: ended a text, closed a call early, or left one no room.
-    invented: what closed it is more than an end: an argument, or a tool, that nobody chose.
-    """
-
-    text: str
-    tokens: int
-    cut: bool
-    invented: bool = False
 
 
 @dataclass(frozen=True, slots=True)

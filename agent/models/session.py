@@ -13,6 +13,7 @@ import llama_cpp
 
 from agent.errors import ModelUnavailable, PromptTooLong, ReplyRoomTooSmall
 from agent.model import Measure, Prompt, ToolSpec
+from agent.models.answer import Answer
 from agent.models.chat import Chat
 from agent.models.chat_template import ChatTemplate
 from agent.models.context_size import free_memory_bytes
@@ -23,7 +24,6 @@ from agent.models.decoding import (
     GrammarRefused,
     LimitTooSmall,
     OnText,
-    Output,
     Sampler,
 )
 from agent.models.engine import Engine, EngineSettings
@@ -51,15 +51,6 @@ class SessionSettings:
     seed: int = 0
     state_directory: Path | None = None
     state_limit_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A generated text, the length of its prompt and how much of that was there already."""
-
-    output: Output
-    prompt_tokens: int
-    cached_tokens: int
 
 
 class Session:

@@ -15,6 +15,7 @@ import llguidance
 
 from agent.errors import ModelUnavailable, PromptTooLong
 from agent.model import Measure, Prompt, ToolSpec
+from agent.models.answer import Answer, Output
 from agent.models.chat import Chat
 from agent.models.chat_template import ChatTemplate
 from agent.models.context_size import (
@@ -45,24 +46,6 @@ class XllamaSettings:
     chat_template: str | None = None
     temperature: float = 0.0
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What was generated. `cut` says that the token limit ended it."""
-
-    text: str
-    tokens: int
-    cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An output, the length of its prompt, and how much of that was not computed again."""
-
-    output: Output
-    prompt_tokens: int
-    cached_tokens: int
 
 
 class XllamaSession:
