@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from agent.models.model_file import EngineChoice
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
 from server.registry import DEFAULT_TOOLSET, Toolset
@@ -21,6 +22,7 @@ PREFIX = "MNEMON_"
 OWN_SETTINGS = (
     "embedder",
     "model",
+    "engine",
     "context_tokens",
     "model_threads",
     "kv_cache_mb",
@@ -44,6 +46,9 @@ class Settings(BaseModel):
     data: str = Field("", description="Directory of the memory; ':memory:' keeps nothing.")
     embedder: str = Field("minilm", description=EMBEDDERS + ".")
     model: Path | None = Field(None, description="GGUF file of the agents' language model.")
+    engine: EngineChoice = Field(
+        "auto", description="What computes it: 'auto', 'llama-cpp' or 'xllamacpp'."
+    )
     context_tokens: int | None = Field(
         None, ge=512, le=1_000_000, description="Context window to use; default 8192."
     )

@@ -61,7 +61,7 @@ _QUOTED = 'a "quoted" wörd'
 
 
 class Chat:
-    """Renders prompts for one model; `style` says how it writes calls.
+    """Renders prompts for one model: `style` is how it writes calls, `form` what it is given.
 
     Raises from its constructor ModelUnavailable: the template does not show what it is given.
     """
@@ -69,7 +69,7 @@ class Chat:
     def __init__(self, template: ChatTemplate, controls: Iterable[str]) -> None:
         self._template = template
         self._defuser = Defuser(controls)
-        self.style, self._form = self._try_out()
+        self.style, self.form = self._try_out()
         self._escaped = self._find_escaping()
 
     def render(self, prompt: Prompt) -> str:
@@ -78,11 +78,11 @@ class Chat:
         Raises:
             ModelUnavailable: the template refuses these messages.
         """
-        return self._render(prompt, self._form)
+        return self._render(prompt, self.form)
 
     def written_call(self, call: ToolCall) -> str:
         """Give what the template writes for a call: what differs where a word stands instead."""
-        return self._written(self._form, call)
+        return self._written(self.form, call)
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Give arguments as a prompt shows them, control markers broken up."""
@@ -151,7 +151,7 @@ class Chat:
     def _find_escaping(self) -> bool | None:
         """Find out whether the template writes texts as JSON; True: with non-ASCII escaped."""
         quoting = [replace(m, content=m.content and _QUOTED) for m in SAMPLE_MESSAGES]
-        rendered = self._render(Prompt(tuple(quoting), (SAMPLE_TOOL,)), self._form)
+        rendered = self._render(Prompt(tuple(quoting), (SAMPLE_TOOL,)), self.form)
         for ascii_only in (True, False):
             if json.dumps(_QUOTED, ensure_ascii=ascii_only)[1:-1] in rendered:
                 return ascii_only

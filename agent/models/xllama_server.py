@@ -60,8 +60,9 @@ class LlamaServer:
                 reason = None
         if reason is not None:
             raise load_error(path, " / ".join(lines) or str(reason)) from None
-        address = urlsplit(self._server.listening_address)
-        self._host, self._port = str(address.hostname), int(address.port or 0)
+        self.address: str = self._server.listening_address
+        parts = urlsplit(self.address)
+        self._host, self._port = str(parts.hostname), int(parts.port or 0)
 
     def ask(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask for something that takes no computing.

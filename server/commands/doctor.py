@@ -3,7 +3,6 @@
 Changes nothing: the database is opened to be read, as it is, without a migration or a checkpoint.
 """
 
-import importlib.util
 import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.models.model_file import check_model_file
+from agent.models.model_file import check_model_file, choose_engine
 from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
@@ -59,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         settings = settings.model_copy(update=_in_force(status))
     yield _vss()
     yield _embedder(settings.embedder, embedded_by)
-    yield _model(settings.model)
+    yield _model(settings)
 
 
 def _in_force(status: dict[str, Any]) -> dict[str, Any]:
@@ -130,18 +129,18 @@ def _embedder(spec: str, owner: str | None) -> Finding:
     return Finding("ok", "embedder", f"{embedder.name}, {embedder.dimensions} dimensions")
 
 
-def _model(path: Path | None) -> Finding:
+def _model(settings: Settings) -> Finding:
+    path = settings.model
     if path is None:
         return Finding(
             "note", "model", "none configured; agent_message needs `model`, the path of a GGUF file"
         )
     try:
         check_model_file(path.expanduser())
+        engine = choose_engine(settings.engine)
     except Exception as error:
         return Finding("problem", "model", _explained(error))
-    if importlib.util.find_spec("llama_cpp") is None:
-        return Finding("problem", "model", 'the engine is missing; pip install "mnemon[local]"')
-    return Finding("ok", "model", str(path))
+    return Finding("ok", "model", f"{path} (engine {engine})")
 
 
 def _explained(error: Exception) -> str:

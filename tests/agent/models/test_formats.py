@@ -6,6 +6,7 @@ from agent.model import Malformed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.formats.rules import MOST_CALLS
 from agent.models.formats.table import FORMATS
 from agent.models.parse import read_output
+from agent.models.partial import partial_reply
 from agent.models.tool_grammar import output_grammar
 from agent.models.transcript import CallStyle
 from tests.agent.models.grammar_walk import Vocabulary
@@ -91,3 +92,23 @@ def test_where_no_tool_can_be_called_only_text_can_be_written(
         if text is not None:
             parsed = read_output(text, False, prompt, style)
             assert isinstance(parsed, Reply) or parsed == Malformed(text, "it says nothing"), text
+
+
+@pytest.mark.parametrize("special", [True, False], ids=["tokens", "text"])
+@pytest.mark.parametrize("style", STYLES)
+def test_what_is_shown_of_a_reply_in_the_making_is_in_the_reply(
+    style: CallStyle, special: bool
+) -> None:
+    vocabulary = VOCABULARIES[special]
+    prompt = Prompt((), TOOLS, ALLOWED)
+    grammar = output_grammar(prompt, style, vocabulary.markers)
+    for seed in range(12):
+        text = vocabulary.walk(grammar, seed)
+        # Reasoning that does not say so at its beginning is shown until it ends.
+        if text is None or any(end in text for end in ("</think>", "[/THINK]", "<channel|>")):
+            continue
+        parsed = read_output(text, False, prompt, style)
+        said = "" if isinstance(parsed, Malformed) else parsed.text.strip()
+        for length in range(0, len(text), 3):
+            shown = partial_reply(text[:length], prompt, style)
+            assert said.startswith(shown), (text, shown)

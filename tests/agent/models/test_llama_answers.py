@@ -260,7 +260,7 @@ async def test_even_a_raving_model_makes_only_valid_calls(
             prompt = told(FOREIGN[trial % len(FOREIGN)], tools)
             if trial % 2:  # such a model hardly ever ends what it may go on with
                 prompt = replace(prompt, allowed=frozenset({MOOD.name}), may_reply=False)
-            parsed = (await model.complete(prompt, 150)).parsed
+            parsed = (await model.complete(prompt, 400)).parsed
             if isinstance(parsed, Malformed):
                 assert parsed.problem in ("cut off by the token limit", "it says nothing")
             if isinstance(parsed, ToolCalls):
