@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from agent.errors import ModelSpecInvalid
 from agent.models.library.names import is_name
+from agent.models.model_file import EngineChoice
 from agent.models.spec import Endpoint, GgufFile, ModelSpec, normal_url, origin_of, parse_spec
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
@@ -26,6 +27,7 @@ OWN_SETTINGS = (
     "embedder",
     "model",
     "model_key_url",
+    "engine",
     "context_tokens",
     "model_threads",
     "kv_cache_mb",
@@ -70,6 +72,9 @@ class Settings(BaseModel):
     model_key: SecretStr | None = Field(None, description="Key for that server.")
     model_key_url: str | None = Field(
         None, description="Another server that the key is for instead, by its base URL."
+    )
+    engine: EngineChoice = Field(
+        "auto", description="What computes it: 'auto', 'llama-cpp' or 'xllamacpp'."
     )
     context_tokens: int | None = Field(
         None, ge=512, le=1_000_000, description="Context window to use; default 8192."

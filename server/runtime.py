@@ -47,6 +47,7 @@ class Runtime:
                 context_tokens=settings.context_tokens,
                 threads=settings.model_threads,
                 options=LlamaOptions(
+                    engine=settings.engine,
                     state_directory=settings.directory and settings.directory / "kv-cache",
                     state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
                 ),

@@ -16,6 +16,7 @@ import llguidance.numpy
 import numpy as np
 import numpy.typing as npt
 
+from agent.models.answer import Output
 from agent.models.closing import Closer
 from agent.models.engine import Engine
 from agent.models.vocabulary import Vocabulary
@@ -39,20 +40,6 @@ class LimitTooSmall(Exception):
     def __init__(self, needed: int) -> None:
         self.needed = needed
         super().__init__(f"the shortest answer needs {needed} tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What was generated.
-
-    cut: the token limit shaped it: ended a text, closed a call early, or left one no room.
-    invented: what closed it is more than an end: an argument, or a tool, that nobody chose.
-    """
-
-    text: str
-    tokens: int
-    cut: bool
-    invented: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +211,7 @@ class Decoder:
             on_text: told the text so far after each token.
 
         Raises:
-            agent.models.engine.Stopped: asked to stop.
+            agent.models.stopping.Stopped: asked to stop.
             GrammarRefused: the matcher failed on the way, e.g. at its limits.
             LimitTooSmall: see check_limit.
         """

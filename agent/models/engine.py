@@ -18,7 +18,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from agent.errors import ModelFileInvalid, ModelUnavailable
+from agent.errors import ModelUnavailable
 from agent.models.context_size import (
     MIN_CONTEXT_TOKENS,
     ContextSize,
@@ -26,17 +26,14 @@ from agent.models.context_size import (
     free_memory_bytes,
     kv_room,
 )
+from agent.models.model_file import load_error
+from agent.models.stopping import Stopped
 from agent.models.vocabulary import Vocabulary, common_prefix
 
 # Small: where the abort callback is not called, a sign of life comes once per batch.
 BATCH_TOKENS = 256
 _PROBE_TOKENS = 256
 _LOG_WARNING, _LOG_ERROR = 3, 4  # as ggml.h has them
-_DAMAGE = ("corrupted", "incomplete", "file bounds", "failed to read", "gguf_init", "magic", "eof")
-
-
-class Stopped(Exception):
-    """The computation was asked to stop; the context is consistent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +78,7 @@ class Engine:
         if model:
             return model
         reasons = " / ".join(self._log_lines) or "llama.cpp gave no reason"
-        if any(word in reasons.lower() for word in _DAMAGE):
-            raise ModelFileInvalid(path, f"is damaged or incomplete ({reasons})")
-        raise ModelUnavailable(f"llama.cpp cannot load {str(path)!r}: {reasons}")
+        raise load_error(path, reasons)
 
     def _choose_context(self, path: Path, wanted: int | None) -> ContextSize:
         trained: int = llama_cpp.llama_model_n_ctx_train(self._model)

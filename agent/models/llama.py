@@ -29,7 +29,7 @@ from agent.model import (
 )
 from agent.models.crashes import POISONOUS_AFTER, Crashes
 from agent.models.frames import encode_frame
-from agent.models.model_file import check_model_file, require_engine
+from agent.models.model_file import EngineChoice, check_model_file, choose_engine
 from agent.models.parse import read_output
 from agent.models.partial import partial_reply
 from agent.models.state_files import forget_agent
@@ -44,6 +44,7 @@ WORKER_MODULE = "agent.models.llama_worker"
 class LlamaOptions:
     """How to sample, and how long to wait.
 
+    engine: which of llama.cpp's two bindings computes; auto takes what is installed.
     temperature: 0 takes the likeliest token each time, which makes runs repeatable.
     chat_template: Jinja source to use instead of the one in the file.
     load_deadline_s: a large file on a slow disk takes minutes.
@@ -53,6 +54,7 @@ class LlamaOptions:
     state_limit_bytes: how much may stand there; 0: nothing.
     """
 
+    engine: EngineChoice = "auto"
     temperature: float = 0.0
     seed: int = 0
     chat_template: str | None = None
@@ -216,7 +218,6 @@ class LlamaModel:
     async def _start(self, request: dict[str, Any]) -> WorkerProcess:
         """Start a worker and have it load the model; does not wait until it has."""
         await anyio.to_thread.run_sync(check_model_file, self.path)
-        require_engine()
         await anyio.sleep(self._crashes.wait_s(time.monotonic()))
         # Shielded: a worker that was not asked to load, or not to the end, would be of no use.
         with anyio.CancelScope(shield=True):
@@ -235,6 +236,7 @@ class LlamaModel:
     def _load_request(self) -> dict[str, Any]:
         directory = self._options.state_directory
         settings = {
+            "engine": choose_engine(self._options.engine),
             "context_tokens": self._context_tokens,
             "threads": self._threads,
             "temperature": self._options.temperature,

@@ -21,10 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
 from agent.models.frames import FrameDecoder, FrameInvalid, encode_frame
+from agent.models.stopping import Stopped
 from agent.models.wire import error_to_json, prompt_from_json, tools_from_json
 
 if TYPE_CHECKING:
     from agent.models.session import Session
+    from agent.models.xllama_session import XllamaSession
+
+    _Session = Session | XllamaSession
 
 ALIVE_EVERY_S = 1.0  # how often a request in work says so
 PARTIAL_EVERY_S = 0.1  # how often, at most, the output so far is sent
@@ -112,7 +116,7 @@ def main() -> None:
     threading.Thread(target=connection.read_forever, name="frames", daemon=True).start()
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else a failed assertion starts gdb
     # The engine is imported only now, by what follows: that may write to file descriptor 1.
-    model: Session | None = None
+    model: _Session | None = None
     wait_s: float | None = None
     while not connection.ended:
         request = connection.next_request(wait_s)
@@ -128,11 +132,9 @@ def main() -> None:
 
 
 def _work(
-    request: dict[str, Any], model: "Session | None", connection: Connection
-) -> "Session | None":
+    request: dict[str, Any], model: "_Session | None", connection: Connection
+) -> "_Session | None":
     """Serve one request and answer it; returns the model that is loaded now."""
-    from agent.models.engine import Stopped  # noqa: PLC0415 - see main
-
     try:
         if request["op"] == "load":
             model, result = _load(request, connection)
@@ -158,23 +160,38 @@ def _claim_pipes() -> tuple[int, int]:
     return read_fd, write_fd
 
 
-def _load(request: dict[str, Any], connection: Connection) -> tuple["Session", dict[str, Any]]:
+def _load(request: dict[str, Any], connection: Connection) -> tuple["_Session", dict[str, Any]]:
+    settings = dict(request["settings"])
+    load = _load_xllamacpp if settings.pop("engine") == "xllamacpp" else _load_llama_cpp
+    model = load(Path(request["path"]), settings, connection)
+    info = {"context_tokens": model.context_tokens, "limited_by": model.limited_by}
+    return model, {**info, "style": model.style}
+
+
+def _load_xllamacpp(path: Path, settings: dict[str, Any], connection: Connection) -> "_Session":
+    from agent.models.xllama_session import (  # noqa: PLC0415 - see main
+        XllamaSession,
+        XllamaSettings,
+    )
+
+    del settings["state_directory"], settings["state_limit_bytes"]  # it keeps states in memory only
+    return XllamaSession(path, XllamaSettings(**settings), connection.should_stop)
+
+
+def _load_llama_cpp(path: Path, settings: dict[str, Any], connection: Connection) -> "_Session":
     from agent.models.engine import EngineSettings  # noqa: PLC0415 - see main
     from agent.models.session import Session, SessionSettings  # noqa: PLC0415
 
-    settings = dict(request["settings"])
     engine = EngineSettings(settings.pop("context_tokens"), settings.pop("threads"))
     directory = settings.pop("state_directory")
     session = SessionSettings(
         engine=engine, state_directory=Path(directory) if directory else None, **settings
     )
-    model = Session(Path(request["path"]), session, connection.should_stop)
     connection.saves_at_end = directory is not None and session.state_limit_bytes > 0
-    info = {"context_tokens": model.context_tokens, "limited_by": model.limited_by}
-    return model, {**info, "style": model.style}
+    return Session(path, session, connection.should_stop)
 
 
-def _serve(request: dict[str, Any], model: "Session", connection: Connection) -> dict[str, Any]:
+def _serve(request: dict[str, Any], model: "_Session", connection: Connection) -> dict[str, Any]:
     match request["op"]:
         case "measure":
             tools = tools_from_json(request["tools"])

@@ -3,7 +3,6 @@
 Changes nothing: the database is opened to be read, as it is, without a migration or a checkpoint.
 """
 
-import importlib.util
 import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ import anyio
 from agent.errors import ModelError
 from agent.models.chat_api.http import EndpointOptions
 from agent.models.endpoint import EndpointModel
-from agent.models.model_file import check_model_file
+from agent.models.model_file import check_model_file, choose_engine
 from agent.models.spec import Endpoint, GgufFile
 from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
@@ -173,11 +172,10 @@ def _model_file(settings: Settings, path: Path) -> Finding:
     try:
         path = file_of(settings, path)
         check_model_file(path)
+        engine = choose_engine(settings.engine)
     except Exception as error:
         return Finding("problem", "model", _explained(error))
-    if importlib.util.find_spec("llama_cpp") is None:
-        return Finding("problem", "model", 'the engine is missing; pip install "mnemon[local]"')
-    return Finding("ok", "model", str(path))
+    return Finding("ok", "model", f"{path} (engine {engine})")
 
 
 def _explained(error: Exception) -> str:

@@ -15,7 +15,7 @@ CALL = '<tool_call>{"name": "f", "arguments": {"a": "b"}}</tool_call>'
 
 def shown(text: str, prompt: Prompt = PROMPT) -> list[str]:
     """What is shown of each beginning of an output in native style."""
-    return [partial_reply(text[:length], prompt, "native") for length in range(len(text) + 1)]
+    return [partial_reply(text[:length], prompt, "hermes") for length in range(len(text) + 1)]
 
 
 def test_a_reply_grows_to_the_whole_text() -> None:
@@ -40,8 +40,8 @@ def test_reasoning_is_not_shown() -> None:
 
 def test_a_sign_that_begins_no_marker_is_shown_when_that_is_clear() -> None:
     assert shown("a < b")[-2:] == ["a <", "a < b"]
-    assert partial_reply("a <tool", PROMPT, "native") == "a"
-    assert partial_reply("a <tools", PROMPT, "native") == "a <tools"
+    assert partial_reply("a <tool", PROMPT, "hermes") == "a"
+    assert partial_reply("a <tools", PROMPT, "hermes") == "a <tools"
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.booleans())
@@ -73,16 +73,16 @@ pieces = st.sampled_from(
 
 @given(st.lists(pieces, max_size=8).map("".join))
 def test_of_a_whole_output_the_reply_that_is_read_from_it_is_shown(text: str) -> None:
-    parsed = read_output(text, False, PROMPT, "native")
-    last = partial_reply(text + "\0", PROMPT, "native").replace("\0", "").strip()
+    parsed = read_output(text, False, PROMPT, "hermes")
+    last = partial_reply(text + "\0", PROMPT, "hermes").replace("\0", "").strip()
     if isinstance(parsed, Reply):
         assert last == parsed.text
     if isinstance(parsed, ToolCalls):
         assert last == parsed.text
 
 
-@pytest.mark.parametrize("style", ["native", "json"])
+@pytest.mark.parametrize("style", ["hermes", "json"])
 @given(text=st.text(max_size=60))
 def test_nothing_a_model_writes_is_an_error(style: str, text: str) -> None:
-    partial_reply(text, PROMPT, "native" if style == "native" else "json")
+    partial_reply(text, PROMPT, "hermes" if style == "hermes" else "json")
     partial_reply('{"name": "send_message", "arguments": {"message": "' + text, PROMPT, "json")

@@ -12,8 +12,10 @@ import pytest
 from agent.model import Prompt, ToolCalls, ToolSpec
 from agent.models.decoding import Decoder, Grammar, LimitTooSmall, Sampler
 from agent.models.engine import Engine, EngineSettings
+from agent.models.formats.call_format import Markers
+from agent.models.formats.table import FORMATS
 from agent.models.parse import read_output
-from agent.models.tool_grammar import Marker, Markers, output_grammar
+from agent.models.tool_grammar import output_grammar
 from agent.models.transcript import CallStyle
 from benchmarks.random_model import Shape, write_model
 
@@ -60,22 +62,18 @@ def markers(engine: Engine, special: bool) -> Markers:
     """As special tokens, which this vocabulary has, or as text."""
     if not special:
         return Markers()
-    opening, closing = (
-        engine.tokenize(text, special=True) for text in ("<tool_call>", "</tool_call>")
-    )
-    return Markers(Marker("<tool_call>", opening[0]), Marker("</tool_call>", closing[0]))
+    texts = ("<tool_call>", "</tool_call>")
+    return Markers({text: engine.tokenize(text, special=True)[0] for text in texts})
 
 
 def forms(engine: Engine, decoder: Decoder) -> Iterator[tuple[Prompt, CallStyle, Grammar]]:
     """Every set of tools in every style, where a call must be made."""
-    styles: tuple[tuple[CallStyle, bool], ...] = (
-        ("native", True),
-        ("native", False),
-        ("json", True),
-    )
-    for tools in SETS.values():
+    for name, tools in SETS.items():
         prompt = Prompt((), tools, may_reply=False)
-        for style, special in styles:
+        for style in FORMATS:
+            if (name, style) == ("odd", "gemma"):
+                continue  # no short way through its long text is found: there a call may be cut
+            special = style in ("hermes", "qwen")  # whose markers this vocabulary has
             source = output_grammar(prompt, style, markers(engine, special))
             yield prompt, style, decoder.compile(source)
 
