@@ -5,6 +5,7 @@ Imported late, by app.py, so that a host has its first answer before DuckDB is l
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self, assert_never
 
 import anyio.to_thread
@@ -13,6 +14,7 @@ from agent.compiling import Compiler
 from agent.errors import ModelNotConfigured
 from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
+from agent.models.library.probes import stored_mode
 from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.scripted import ScriptedModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
@@ -42,17 +44,7 @@ class Runtime:
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
         self._model = LoadedModel(
-            lambda path: LlamaModel(
-                path,
-                context_tokens=settings.context_tokens,
-                threads=settings.model_threads,
-                options=LlamaOptions(
-                    engine=settings.engine,
-                    state_directory=settings.directory and settings.directory / "kv-cache",
-                    state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
-                ),
-            ),
-            lambda model: AgentLoop(self.store, model),
+            lambda path: _local_model(settings, path), lambda model: AgentLoop(self.store, model)
         )
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(
@@ -110,3 +102,18 @@ class Runtime:
             await self._endpoints.aclose()
         finally:
             await anyio.to_thread.run_sync(self.store.close)
+
+
+def _local_model(settings: Settings, path: Path) -> LlamaModel:
+    directory = settings.directory
+    return LlamaModel(
+        path,
+        context_tokens=settings.context_tokens,
+        threads=settings.model_threads,
+        options=LlamaOptions(
+            engine=settings.engine,
+            call_style=stored_mode(directory, path) if directory else None,
+            state_directory=directory and directory / "kv-cache",
+            state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
+        ),
+    )

@@ -66,10 +66,18 @@ class Chat:
     Raises from its constructor ModelUnavailable: the template does not show what it is given.
     """
 
-    def __init__(self, template: ChatTemplate, controls: Iterable[str]) -> None:
+    def __init__(
+        self, template: ChatTemplate, controls: Iterable[str], known: CallStyle | None = None
+    ) -> None:
+        """Tries the template out.
+
+        Args:
+            controls: texts that no message may hold.
+            known: the style that an earlier trial of the model itself has chosen; it comes first.
+        """
         self._template = template
         self._defuser = Defuser(controls)
-        self.style, self.form = self._try_out()
+        self.style, self.form = self._try_out(known)
         self._escaped = self._find_escaping()
 
     def render(self, prompt: Prompt) -> str:
@@ -95,9 +103,10 @@ class Chat:
             forms.append(json.dumps(text, ensure_ascii=self._escaped)[1:-1])
         return [self._defuser.text(form) for form in forms]
 
-    def _try_out(self) -> tuple[CallStyle, MessageForm]:
+    def _try_out(self, known: CallStyle | None) -> tuple[CallStyle, MessageForm]:
         problem = None
-        for style in likely_styles(self._template.source):
+        likely = likely_styles(self._template.source)
+        for style in (known, *likely) if known in likely else likely:
             given = FORMATS[style].messages
             for form in _variants(given):
                 try:

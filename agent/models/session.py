@@ -35,7 +35,9 @@ from agent.models.tool_grammar import blamed_tool, output_grammar
 
 # States of agents that wait for their turn; more go to disk.
 _STATES_SHARE_OF_FREE_MEMORY = 0.125
-_STATES_BYTES = 1024 * 1024 * 1024  # where the system does not say what is free
+_STATES_BYTES = (
+    1024 * 1024 * 1024
+)  # where the system does not say what is freefrom agent.models.transcript import CallStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class SessionSettings:
 
     engine: EngineSettings
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     temperature: float = 0.0
     seed: int = 0
     state_directory: Path | None = None
@@ -72,7 +75,7 @@ class Session:
         engine = self._engine
         template = ChatTemplate(source, engine.token_text("bos"), engine.token_text("eos"))
         self._decoder = Decoder(engine, Sampler(settings.temperature, settings.seed))
-        self._chat = Chat(template, self._control_texts(source))
+        self._chat = Chat(template, self._control_texts(source), settings.call_style)
         self._counter = Counter(
             self._chat,
             engine.tokenize_prompt,

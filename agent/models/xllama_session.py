@@ -34,7 +34,8 @@ from agent.models.xllama_server import LlamaServer, ServerSettings
 
 # Of free memory, for prompts that wait; and no more than anyone would miss.
 _CACHE_SHARE, _MOST_CACHE_MIB = 0.25, 4096
-_KEPT_GRAMMARS = 8
+_KEPT_GRAMMARS = 8from agent.models.transcript import CallStyle
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class XllamaSettings:
     context_tokens: int | None = None
     threads: int | None = None
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     temperature: float = 0.0
     seed: int = 0
 
@@ -74,7 +76,7 @@ class XllamaSession:
         template = ChatTemplate(source, header.token_text("bos"), header.token_text("eos"))
         # Added tokens may be plain markup, <table> in Gemma: only what the template uses counts.
         added = [text for text in header.added if text.strip() and text in source]
-        self._chat = Chat(template, [*header.controls, *added])
+        self._chat = Chat(template, [*header.controls, *added], settings.call_style)
         self._counter = Counter(
             self._chat,
             self._tokenize_prompt,
