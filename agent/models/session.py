@@ -32,12 +32,11 @@ from agent.models.formats.table import ALL_MARKERS
 from agent.models.prefixes import Prefixes
 from agent.models.state_files import StateFiles, model_fingerprint
 from agent.models.tool_grammar import blamed_tool, output_grammar
+from agent.models.transcript import CallStyle
 
 # States of agents that wait for their turn; more go to disk.
 _STATES_SHARE_OF_FREE_MEMORY = 0.125
-_STATES_BYTES = (
-    1024 * 1024 * 1024
-)  # where the system does not say what is freefrom agent.models.transcript import CallStyle
+_STATES_BYTES = 1024 * 1024 * 1024  # where the system does not say what is free
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,12 @@ from agent.models.formats.call_format import Markers
 from agent.models.formats.table import ALL_MARKERS
 from agent.models.gguf_vocabulary import GgufHeader, read_header
 from agent.models.tool_grammar import blamed_tool, output_grammar
+from agent.models.transcript import CallStyle
 from agent.models.xllama_server import LlamaServer, ServerSettings
 
 # Of free memory, for prompts that wait; and no more than anyone would miss.
 _CACHE_SHARE, _MOST_CACHE_MIB = 0.25, 4096
-_KEPT_GRAMMARS = 8from agent.models.transcript import CallStyle
-
+_KEPT_GRAMMARS = 8
 
 
 @dataclass(frozen=True, slots=True)
