@@ -47,6 +47,7 @@ class LlamaOptions:
     engine: which of llama.cpp's two bindings computes; auto takes what is installed.
     temperature: 0 takes the likeliest token each time, which makes runs repeatable.
     chat_template: Jinja source to use instead of the one in the file.
+    call_style: how calls are written; None: as a trial of the template says.
     load_deadline_s: a large file on a slow disk takes minutes.
     silence_deadline_s: a worker gives a sign of life each second; one silent for so long hangs.
     restart_wait_s: before a worker is started again after two deaths; longer after more.
@@ -58,6 +59,7 @@ class LlamaOptions:
     temperature: float = 0.0
     seed: int = 0
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     load_deadline_s: float = 600.0
     silence_deadline_s: float = 120.0
     restart_wait_s: float = 1.0
@@ -237,6 +239,7 @@ class LlamaModel:
             "temperature": self._options.temperature,
             "seed": self._options.seed,
             "chat_template": self._options.chat_template,
+            "call_style": self._options.call_style,
             "state_directory": directory and str(directory.absolute()),
             "state_limit_bytes": self._options.state_limit_bytes,
         }

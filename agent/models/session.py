@@ -32,6 +32,7 @@ from agent.models.formats.table import ALL_MARKERS
 from agent.models.prefixes import Prefixes
 from agent.models.state_files import StateFiles, model_fingerprint
 from agent.models.tool_grammar import blamed_tool, output_grammar
+from agent.models.transcript import CallStyle
 
 # States of agents that wait for their turn; more go to disk.
 _STATES_SHARE_OF_FREE_MEMORY = 0.125
@@ -40,13 +41,14 @@ _STATES_BYTES = 1024 * 1024 * 1024  # where the system does not say what is free
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """How to open and sample a model; chat_template replaces the one in the file.
+    """How to open and sample a model; chat_template and call_style replace what the file says.
 
     state_directory: where computed prefixes outlive the worker; None: nowhere.
     """
 
     engine: EngineSettings
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     temperature: float = 0.0
     seed: int = 0
     state_directory: Path | None = None
@@ -72,7 +74,7 @@ class Session:
         engine = self._engine
         template = ChatTemplate(source, engine.token_text("bos"), engine.token_text("eos"))
         self._decoder = Decoder(engine, Sampler(settings.temperature, settings.seed))
-        self._chat = Chat(template, self._control_texts(source))
+        self._chat = Chat(template, self._control_texts(source), settings.call_style)
         self._counter = Counter(
             self._chat,
             engine.tokenize_prompt,

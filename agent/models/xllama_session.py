@@ -30,6 +30,7 @@ from agent.models.formats.call_format import Markers
 from agent.models.formats.table import ALL_MARKERS
 from agent.models.gguf_vocabulary import GgufHeader, read_header
 from agent.models.tool_grammar import blamed_tool, output_grammar
+from agent.models.transcript import CallStyle
 from agent.models.xllama_server import LlamaServer, ServerSettings
 
 # Of free memory, for prompts that wait; and no more than anyone would miss.
@@ -39,11 +40,12 @@ _KEPT_GRAMMARS = 8
 
 @dataclass(frozen=True, slots=True)
 class XllamaSettings:
-    """How to open and sample a model; chat_template replaces the one in the file."""
+    """How to open and sample a model; chat_template and call_style replace what the file says."""
 
     context_tokens: int | None = None
     threads: int | None = None
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     temperature: float = 0.0
     seed: int = 0
 
@@ -74,7 +76,7 @@ class XllamaSession:
         template = ChatTemplate(source, header.token_text("bos"), header.token_text("eos"))
         # Added tokens may be plain markup, <table> in Gemma: only what the template uses counts.
         added = [text for text in header.added if text.strip() and text in source]
-        self._chat = Chat(template, [*header.controls, *added])
+        self._chat = Chat(template, [*header.controls, *added], settings.call_style)
         self._counter = Counter(
             self._chat,
             self._tokenize_prompt,
