@@ -38,6 +38,7 @@ from agent.models.decoding import Decoder, Grammar, Sampler
 from agent.models.engine import Engine, EngineSettings
 from agent.models.parse import read_output
 from agent.models.tool_grammar import Marker, Markers, output_grammar
+from agent.models.transcript import CallStyle
 from benchmarks.random_model import SEED, Shape, write_model
 
 LARGE = Shape(dim=64, layers=2, heads=2, kv_heads=2, ffn=128, vocabulary=151_936, context=4096)
@@ -133,13 +134,14 @@ def measure_calls(path: Path, calls: int) -> dict[str, Any]:
     whole = completed = 0
     for number in range(calls):
         prompt = Prompt((), tools(chance.choice((1, 5, 30))), may_reply=False)
-        grammar = decoder.compile(output_grammar(prompt, "native", markers(engine)))
+        style: CallStyle = chance.choice(("native", "json"))
+        grammar = decoder.compile(output_grammar(prompt, style, markers(engine)))
         if grammar.shortest is None:
             raise SystemExit("no shortest call was found")
         limit = len(grammar.shortest) + chance.choice((0, 1, 2, 3, 5, 10, 30, 100))
         engine.prefill([chance.randrange(1900) for _ in range(PROMPT_TOKENS)])
         output = decoder.generate(grammar, limit)
-        parsed = read_output(output.text, output.cut, prompt, "native")
+        parsed = read_output(output.text, output.cut, prompt, style)
         whole += isinstance(parsed, ToolCalls) and output.tokens <= limit
         completed += output.invented
         if number % 100 == 0:
