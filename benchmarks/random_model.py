@@ -33,6 +33,7 @@ class Shape:
     """A network of the llama architecture; kv_heads < heads is grouped attention.
 
     window: sliding attention of so many tokens in five of six layers, as Gemma 3 has it; 0: none.
+    recurrent: a Mamba instead, which cannot take back what it read; heads and ffn are not used.
     """
 
     dim: int = 768
@@ -43,6 +44,7 @@ class Shape:
     vocabulary: int = 32_000
     context: int = 16_384
     window: int = 0
+    recurrent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _joins(left: str, right: str) -> bool:
 
 def _metadata(shape: Shape) -> dict[str, Any]:
     words = grow_vocabulary(shape.vocabulary)
-    kind = "gemma3" if shape.window else "llama"
+    kind = "mamba" if shape.recurrent else "gemma3" if shape.window else "llama"
     head: dict[str, Any] = {
         "general.architecture": kind,
         "general.name": "random",
@@ -126,6 +128,10 @@ def _metadata(shape: Shape) -> dict[str, Any]:
             f"{kind}.attention.key_length": shape.dim // shape.heads,
             f"{kind}.attention.value_length": shape.dim // shape.heads,
         }
+    if shape.recurrent:
+        sizes = {"conv_kernel": 4, "inner_size": 2 * shape.dim, "state_size": 16}
+        head |= {f"{kind}.ssm.{name}": size for name, size in sizes.items()}
+        head |= {f"{kind}.ssm.time_step_rank": shape.dim // 16}
     end = words.pieces.index("<|im_end|>")
     return head | {
         "tokenizer.ggml.model": "gpt2",
@@ -149,8 +155,30 @@ class _Tensor:
 
 
 def _tensors(shape: Shape, seed: int) -> Iterator[_Tensor]:
-    dim, ffn, kv = shape.dim, shape.ffn, shape.dim // shape.heads * shape.kv_heads
-    head = shape.dim // shape.heads
+    layer = _recurrent_layer(shape) if shape.recurrent else _attention_layer(shape)
+    sizes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (shape.vocabulary, shape.dim),
+        "output_norm.weight": (shape.dim,),
+        **{f"blk.{n}.{name}": size for n in range(shape.layers) for name, size in layer.items()},
+    }
+    for name, size in sizes.items():
+        random = np.random.default_rng([seed, *name.encode()])
+        if name.endswith("ssm_a"):
+            decay = -np.exp(random.random(size, dtype=np.float32))
+            yield _Tensor(name, size, _F32, decay.tobytes())
+        elif len(size) == 1:
+            yield _Tensor(name, size, _F32, np.ones(size, np.float32).tobytes())
+        else:
+            scale = np.sqrt(size[1], dtype=np.float32)
+            drawn = random.standard_normal(size, dtype=np.float32) / scale
+            small = size[1] % 32 != 0
+            kind, data = (_F32, drawn.tobytes()) if small else (_Q8_0, _quantised(drawn))
+            yield _Tensor(name, size, kind, data)
+
+
+def _attention_layer(shape: Shape) -> dict[str, tuple[int, ...]]:
+    dim, ffn, head = shape.dim, shape.ffn, shape.dim // shape.heads
+    kv = head * shape.kv_heads
     layer: dict[str, tuple[int, ...]] = {
         "attn_norm": (dim,), "attn_q": (dim, dim), "attn_k": (kv, dim), "attn_v": (kv, dim),
         "attn_output": (dim, dim), "ffn_norm": (dim,), "ffn_gate": (ffn, dim),
@@ -159,18 +187,18 @@ def _tensors(shape: Shape, seed: int) -> Iterator[_Tensor]:
     if shape.window:
         layer |= dict.fromkeys(("post_attention_norm", "post_ffw_norm"), (dim,))
         layer |= {"attn_q_norm": (head,), "attn_k_norm": (head,)}
-    sizes: dict[str, tuple[int, ...]] = {
-        "token_embd": (shape.vocabulary, dim),
-        "output_norm": (dim,),
-        **{f"blk.{n}.{name}": size for n in range(shape.layers) for name, size in layer.items()},
-    }
-    for name, size in sizes.items():
-        if len(size) == 1:
-            yield _Tensor(f"{name}.weight", size, _F32, np.ones(size, np.float32).tobytes())
-            continue
-        random = np.random.default_rng([seed, *name.encode()])
-        drawn = random.standard_normal(size, dtype=np.float32) / np.sqrt(size[1], dtype=np.float32)
-        yield _Tensor(f"{name}.weight", size, _Q8_0, _quantised(drawn))
+    return {f"{name}.weight": size for name, size in layer.items()}
+
+
+def _recurrent_layer(shape: Shape) -> dict[str, tuple[int, ...]]:
+    dim, inner, rank = shape.dim, 2 * shape.dim, shape.dim // 16
+    return {
+        "attn_norm.weight": (dim,), "ssm_in.weight": (2 * inner, dim),
+        "ssm_conv1d.weight": (inner, 4), "ssm_conv1d.bias": (inner,),
+        "ssm_x.weight": (rank + 32, inner), "ssm_dt.weight": (inner, rank),
+        "ssm_dt.bias": (inner,), "ssm_a": (inner, 16), "ssm_d": (inner,),
+        "ssm_out.weight": (dim, inner),
+    }  # fmt: skip
 
 
 def _quantised(values: npt.NDArray[np.float32]) -> bytes:

@@ -7,7 +7,7 @@ open is closed (closing.py), so that a call is whole or was never begun.
 
 import codecs
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import llama_cpp
@@ -94,8 +94,11 @@ class Sampler:
 
 
 def _likeliest(logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> int:
-    scores = np.nan_to_num(logits[ids], nan=-np.inf)
-    return int(ids[np.argmax(scores)])
+    scores = logits[ids]
+    place = int(np.argmax(scores))  # the first NaN, if there is one
+    if np.isnan(scores[place]):
+        place = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
+    return int(ids[place])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,14 @@ class _Run:
             raise GrammarRefused(self.matcher.get_error())
         self.written.append(token)
         self.text += self._decoder.decode(piece)
+
+    def known_closings(self, count: int) -> Iterator[Sequence[int]]:
+        """Give what may close it after `count` tokens, going by what did earlier."""
+        if self.good is not None:
+            yield self.good.closing
+            since = self.written[self.good.count : count]
+            if since == list(self.good.closing[: len(since)]):
+                yield self.good.closing[len(since) :]
 
     def next_look(self) -> int:
         """Give the number of tokens after which to look again: the nearer the limit the sooner."""
@@ -231,11 +242,7 @@ class Decoder:
         """Look now and then whether what is open can be closed within the limit."""
         if len(run.written) < run.look_at:
             return True
-        good, last = run.good, len(run.written) - 1
-        if good and good.count == last and good.closing and good.closing[0] == run.written[last]:
-            found: _Good | None = _Good(run.matcher.deep_copy(), last + 1, good.closing[1:])
-        else:
-            found = self._good(run, run.matcher, len(run.written))
+        found = self._good(run, run.matcher, len(run.written))
         if found is None and run.good is not None:
             return False
         run.good = found
@@ -251,7 +258,12 @@ class Decoder:
         )
 
     def _good(self, run: "_Run", matcher: llguidance.LLMatcher, count: int) -> _Good | None:
-        closing = self._closer.close(matcher, run.max_tokens - count, run.grammar.literals)
+        left = run.max_tokens - count
+        for known in run.known_closings(count):
+            # What closed it a token ago does so mostly, still.
+            if len(known) <= left and self._closer.closes(matcher, known):
+                return _Good(matcher.deep_copy(), count, known)
+        closing = self._closer.close(matcher, left, run.grammar.literals)
         return None if closing is None else _Good(matcher.deep_copy(), count, closing)
 
     def _close(self, run: "_Run") -> Output:

@@ -232,9 +232,12 @@ def test_tokens_as_the_model_wrote_them_stand_for_the_same_text_cut_otherwise(
     assert prefixes.prefill("ada", [*head, *usual, end, 7], room=fits)[0] == fits
 
 
-@pytest.mark.parametrize("window", [0, 32])
-def test_a_state_put_back_computes_what_it_would_have(tmp_path: Path, window: int) -> None:
-    shape = replace(SMALL, layers=6, window=window)
+@pytest.mark.parametrize(
+    "shape",
+    [SMALL, replace(SMALL, layers=6, window=32), replace(SMALL, recurrent=True)],
+    ids=["whole attention", "sliding window", "recurrent"],
+)
+def test_a_state_put_back_computes_what_it_would_have(tmp_path: Path, shape: Shape) -> None:
     engine = engine_on(write_model(tmp_path / "m.gguf", shape))
     prefixes = Prefixes(engine, StateFiles(tmp_path / "kv", 10**8, "m"), 10**9)
     prompt, longer = seeded(1), [*seeded(1), *seeded(2, 10)]
@@ -249,6 +252,17 @@ def test_a_state_put_back_computes_what_it_would_have(tmp_path: Path, window: in
     _, cached = prefixes.prefill("ada", longer, room=1000)
     assert cached == 300
     assert abs(engine.logits() - expected).max() < 0.2  # batches round otherwise
+
+
+def test_a_recurrent_model_computes_all_of_a_prompt_that_does_not_go_on(tmp_path: Path) -> None:
+    engine = engine_on(write_model(tmp_path / "m.gguf", replace(SMALL, recurrent=True)))
+    prefixes = Prefixes(engine, None, 10**9)
+    prefixes.prefill("ada", seeded(1), room=1000)
+    expected = engine.logits().copy()
+
+    assert prefixes.prefill("ada", [*seeded(1), 5], room=1000)[1] == 300
+    assert prefixes.prefill("ada", seeded(1), room=1000)[1] == 0
+    assert (engine.logits() == expected).all()
 
 
 pieces = st.sampled_from(["Hello", " Ada", "dog", "\n", "<", "é", "🙂", " is", "."])

@@ -28,7 +28,9 @@ def tool(name: str, required: tuple[str, ...] = (), **properties: dict[str, obje
     return ToolSpec(name, "d", {"type": "object", "properties": members, "required": [*required]})
 
 
-POINT = {"type": "object", "properties": {"x": {"type": "number"}, "y": {"type": "boolean"}}}
+# Bounded: a number without bounds may be written that no float holds, which is refused.
+X = {"type": "number", "minimum": -1000, "maximum": 1000}
+POINT = {"type": "object", "properties": {"x": X, "y": {"type": "boolean"}}}
 ODD: dict[str, dict[str, object]] = {
     "long": {"type": "string", "minLength": 40},
     "choice": {"enum": ["alpha", "beta", "be"]},
