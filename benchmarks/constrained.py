@@ -36,8 +36,9 @@ import numpy as np
 from agent.model import Prompt, ToolCalls, ToolSpec
 from agent.models.decoding import Decoder, Grammar, Sampler
 from agent.models.engine import Engine, EngineSettings
+from agent.models.formats.call_format import Markers
 from agent.models.parse import read_output
-from agent.models.tool_grammar import Marker, Markers, output_grammar
+from agent.models.tool_grammar import output_grammar
 from agent.models.transcript import CallStyle
 from benchmarks.random_model import SEED, Shape, write_model
 
@@ -61,12 +62,8 @@ def tools(count: int) -> tuple[ToolSpec, ...]:
 
 def markers(engine: Engine) -> Markers:
     """The special tokens around a call."""
-    return Markers(
-        *(
-            Marker(text, engine.tokenize(text, special=True)[0])
-            for text in ("<tool_call>", "</tool_call>")
-        )
-    )
+    texts = ("<tool_call>", "</tool_call>")
+    return Markers({text: engine.tokenize(text, special=True)[0] for text in texts})
 
 
 def free(engine: Engine, count: int) -> None:
@@ -134,7 +131,7 @@ def measure_calls(path: Path, calls: int) -> dict[str, Any]:
     whole = completed = 0
     for number in range(calls):
         prompt = Prompt((), tools(chance.choice((1, 5, 30))), may_reply=False)
-        style: CallStyle = chance.choice(("native", "json"))
+        style: CallStyle = chance.choice(("hermes", "json"))
         grammar = decoder.compile(output_grammar(prompt, style, markers(engine)))
         if grammar.shortest is None:
             raise SystemExit("no shortest call was found")
