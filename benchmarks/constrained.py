@@ -37,9 +37,9 @@ from agent.model import Prompt, ToolCalls, ToolSpec
 from agent.models.decoding import Decoder, Grammar, Sampler
 from agent.models.engine import Engine, EngineSettings
 from agent.models.formats.call_format import Markers
-from agent.models.formats.table import FORMATS
 from agent.models.parse import read_output
 from agent.models.tool_grammar import output_grammar
+from agent.models.transcript import CallStyle
 from benchmarks.random_model import SEED, Shape, write_model
 
 LARGE = Shape(dim=64, layers=2, heads=2, kv_heads=2, ffn=128, vocabulary=151_936, context=4096)
@@ -61,10 +61,9 @@ def tools(count: int) -> tuple[ToolSpec, ...]:
 
 
 def markers(engine: Engine) -> Markers:
-    """The markers of the format, which are special tokens here."""
-    texts = FORMATS["hermes"].markers
-    found = {text: engine.tokenize(text, special=True) for text in texts}
-    return Markers({text: tokens[0] for text, tokens in found.items() if len(tokens) == 1})
+    """The special tokens around a call."""
+    texts = ("<tool_call>", "</tool_call>")
+    return Markers({text: engine.tokenize(text, special=True)[0] for text in texts})
 
 
 def free(engine: Engine, count: int) -> None:
@@ -132,13 +131,14 @@ def measure_calls(path: Path, calls: int) -> dict[str, Any]:
     whole = completed = 0
     for number in range(calls):
         prompt = Prompt((), tools(chance.choice((1, 5, 30))), may_reply=False)
-        grammar = decoder.compile(output_grammar(prompt, "hermes", markers(engine)))
+        style: CallStyle = chance.choice(("hermes", "json"))
+        grammar = decoder.compile(output_grammar(prompt, style, markers(engine)))
         if grammar.shortest is None:
             raise SystemExit("no shortest call was found")
         limit = len(grammar.shortest) + chance.choice((0, 1, 2, 3, 5, 10, 30, 100))
         engine.prefill([chance.randrange(1900) for _ in range(PROMPT_TOKENS)])
         output = decoder.generate(grammar, limit)
-        parsed = read_output(output.text, output.cut, prompt, "hermes")
+        parsed = read_output(output.text, output.cut, prompt, style)
         whole += isinstance(parsed, ToolCalls) and output.tokens <= limit
         completed += output.invented
         if number % 100 == 0:

@@ -67,17 +67,17 @@ class Chat:
     """
 
     def __init__(
-        self, template: ChatTemplate, controls: Iterable[str], known: CallStyle | None = None
+        self, template: ChatTemplate, controls: Iterable[str], style: CallStyle | None = None
     ) -> None:
-        """Tries the template out.
+        """Try the template.
 
         Args:
-            controls: texts that no message may hold.
-            known: the style that an earlier trial of the model itself has chosen; it comes first.
+            controls: texts of the vocabulary that no message may contain.
+            style: the only one to be tried; None: whichever the template bears signs of.
         """
         self._template = template
         self._defuser = Defuser(controls)
-        self.style, self.form = self._try_out(known)
+        self.style, self.form = self._try_out((style,) if style else likely_styles(template.source))
         self._escaped = self._find_escaping()
 
     def render(self, prompt: Prompt) -> str:
@@ -103,10 +103,9 @@ class Chat:
             forms.append(json.dumps(text, ensure_ascii=self._escaped)[1:-1])
         return [self._defuser.text(form) for form in forms]
 
-    def _try_out(self, known: CallStyle | None) -> tuple[CallStyle, MessageForm]:
+    def _try_out(self, styles: Sequence[CallStyle]) -> tuple[CallStyle, MessageForm]:
         problem = None
-        likely = likely_styles(self._template.source)
-        for style in (known, *likely) if known in likely else likely:
+        for style in styles:
             given = FORMATS[style].messages
             for form in _variants(given):
                 try:
@@ -115,9 +114,9 @@ class Chat:
                     found = error
                 if found is None:
                     return style, form
-                if form == FORMATS["json"].messages:
+                if form == FORMATS[styles[-1]].messages:
                     problem = found
-        assert problem is not None  # noqa: S101 - json style was tried
+        assert problem is not None  # noqa: S101 - the last style was tried
         raise problem
 
     def _problem(self, style: CallStyle, form: MessageForm) -> ModelUnavailable | None:

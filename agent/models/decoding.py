@@ -94,8 +94,11 @@ class Sampler:
 
 
 def _likeliest(logits: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> int:
-    scores = np.nan_to_num(logits[ids], nan=-np.inf)
-    return int(ids[np.argmax(scores)])
+    scores = logits[ids]
+    place = int(np.argmax(scores))  # the first NaN, if there is one
+    if np.isnan(scores[place]):
+        place = int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))
+    return int(ids[place])
 
 
 @dataclass(frozen=True, slots=True)

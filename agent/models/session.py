@@ -41,7 +41,7 @@ _STATES_BYTES = 1024 * 1024 * 1024  # where the system does not say what is free
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """How to open and sample a model; chat_template replaces the one in the file.
+    """How to open and sample a model; chat_template and call_style replace what the file says.
 
     state_directory: where computed prefixes outlive the worker; None: nowhere.
     """

@@ -40,7 +40,7 @@ _KEPT_GRAMMARS = 8
 
 @dataclass(frozen=True, slots=True)
 class XllamaSettings:
-    """How to open and sample a model; chat_template replaces the one in the file."""
+    """How to open and sample a model; chat_template and call_style replace what the file says."""
 
     context_tokens: int | None = None
     threads: int | None = None

@@ -86,9 +86,8 @@ async def test_what_was_said_in_several_old_conversations_is_put_together(
             other = ScriptedModel([Reply("Indeed.")], context_tokens=small)
             await turn(store, other, f"It rained again today, for the {number}th time this week.")
     hops = ["sister boat", "Marlin harbour", "Setubal harbour master"]
-    script = iter(
-        [*(calls(call("conversation_search", query=hop)) for hop in hops), Reply("Duarte")]
-    )
+    searches = [calls(call("conversation_search", query=hop)) for hop in hops]
+    script: list[Parsed] = [*searches, Reply("Duarte")]
     model = ScriptedModel(script, context_tokens=small)
     await turn(store, model, "Who is the harbour master where my sister's boat lies?")
     results = [m.content for prompt in model.prompts for m in prompt.messages if m.role == "tool"]

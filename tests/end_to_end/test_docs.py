@@ -153,4 +153,6 @@ def test_every_test_that_the_docs_name_is_there() -> None:
     for page in sorted((ROOT / "docs").rglob("*.md")):
         for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text("utf-8")):
             source = (ROOT / path).read_text("utf-8")
-            assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{page.name}: {name}"
+            assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), (
+                f"{page.name}: {name}"
+            )

@@ -137,6 +137,13 @@ def test_a_template_whose_calls_are_not_read_back_is_used_in_json_style() -> Non
     assert Chat(ChatTemplate(source, "", ""), []).style == "json"
 
 
+def test_a_model_can_be_held_to_another_style_but_not_to_one_its_template_does_not_write() -> None:
+    template = ChatTemplate(SOURCES["Qwen-Qwen2.5-7B-Instruct"], "", "")
+    assert Chat(template, [], "json").style == "json"
+    with pytest.raises(ModelUnavailable, match="does not write llama calls"):
+        Chat(template, [], "llama")
+
+
 def test_a_template_that_hides_the_tools_is_used_in_json_style() -> None:
     source = CHATML.replace("{{ m.content }}", "{{ m.content }}{# tools #}{{ m.tool_calls }}")
     chat = Chat(ChatTemplate(source + "{# <tool_call> #}", "", ""), [])

@@ -1,5 +1,6 @@
 """Workers that die, hang or are told to stop in the middle of their work; what is left after it."""
 
+import importlib.util
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -178,6 +179,9 @@ async def test_a_request_that_kills_three_workers_is_refused_until_another_one_s
     assert scope.cancelled_caught  # it was tried
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("llama_cpp") is None, reason="only llama-cpp-python saves to disk"
+)
 async def test_a_worker_killed_while_it_saves_leaves_a_directory_that_the_next_one_uses(
     model: LlamaModel, directory: Path
 ) -> None:
