@@ -3,7 +3,7 @@
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self, assert_never
@@ -18,10 +18,12 @@ from agent.models.library.probes import stored_mode
 from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.scripted import ScriptedModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
+from agent.models.state_files import forget_agent
 from agent.runs import Runs
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
+from memory.transaction import Change
 from server.config import Settings
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
@@ -55,6 +57,7 @@ class Runtime:
             lambda model: AgentLoop(self.store, model),
         )
         self.runs = Runs(self.store, self.loop_for)
+        self.store.watch(self._forget_prompts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,6 +98,14 @@ class Runtime:
             estimate = ScriptedModel((), context_tokens=self._settings.context_tokens or 8_192)
             yield Compiler(self.store, estimate), False
 
+    def _forget_prompts(self, changes: Sequence[Change]) -> None:
+        """What a model computed for an agent is its conversation, and goes with it."""
+        for change in changes:
+            if change.action in ("agent.delete", "agent.reset_messages") and change.agent_id:
+                if (directory := _states(self._settings)) is not None:
+                    forget_agent(directory, change.agent_id)
+                self._model.forget(change.agent_id)
+
     async def aclose(self) -> None:
         """End the model's process and connections, finish the store's work and release the file."""
         try:
@@ -113,7 +124,12 @@ def _local_model(settings: Settings, path: Path) -> LlamaModel:
         options=LlamaOptions(
             engine=settings.engine,
             call_style=stored_mode(directory, path) if directory else None,
-            state_directory=directory and directory / "kv-cache",
+            state_directory=_states(settings),
             state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
         ),
     )
+
+
+def _states(settings: Settings) -> Path | None:
+    """Where prompts are kept as models computed them; None: nowhere."""
+    return settings.directory / "kv-cache" if settings.directory else None
