@@ -55,7 +55,7 @@ def test_a_clone_with_messages_goes_on_where_the_other_is(words_only: MemoryStor
     ada = MemoryOf.new_agent(words_only, "Ada")
     said = ada.say("one", "two", "three")
     with ada.write() as transaction:
-        view = View("the head", "It began with one.", {"human": "block-1:1"})
+        view = View({"system": "the head"}, "It began with one.", {"human": "block-1:1"})
         agents.set_view(transaction, ada.agent, said[1].doc, view)
     source = MemoryOf(words_only, ada.state().agent)
     bob = cloned(source, messages=True)
