@@ -27,7 +27,7 @@ from agent.window import (
     tokens_of,
 )
 from memory import agents
-from memory.records import AgentState, NewMessage, Origin, View
+from memory.records import AgentState, Message, NewMessage, Origin, View
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import MemoryStore
@@ -118,7 +118,7 @@ class Compiler:
         budget = await self.budget(asked.settings)
         limit = budget.prompt_tokens if limit_tokens is None else limit_tokens
         read = await self._read(await self._with_head(asked, budget), budget)
-        if is_due(asked.state, read.messages_tokens, limit - read.head_tokens):
+        if _is_due_at(read, limit):
             read = await self._compact(read, budget, limit, spent)
         if read.tokens > limit:
             read = await self._shown_shorter(read, budget, limit)
@@ -185,14 +185,10 @@ class Compiler:
         while True:
             chars = budget.max_result_chars
             results = () if whole.new else newest_results(whole.state)
-            while read.tokens > limit and results and chars > MIN_SHOWN_CHARS:
+            while results and chars > MIN_SHOWN_CHARS and _is_due_at(read, limit):
                 chars = max(MIN_SHOWN_CHARS, chars // 2)
-                view = whole.state.agent.view
-                shorter = {
-                    str(r.doc): min(chars, view.clipped.get(str(r.doc), chars)) for r in results
-                }
-                view = replace(view, clipped={**view.clipped, **shorter})
-                read = await self._read(replace(whole, state=with_view(whole.state, view)), budget)
+                shorter = _with_results(whole.state, results, chars)
+                read = await self._read(replace(whole, state=shorter), budget)
             if read.tokens <= limit:
                 return read
             if not whole.state.agent.view.summary:
@@ -259,6 +255,21 @@ def with_view(state: AgentState, view: View, window_start: int | None = None) ->
         return replace(state, agent=agent)
     kept = tuple(message for message in state.messages if message.doc >= start)
     return replace(state, agent=agent, messages=kept)
+
+
+def _is_due_at(read: Compiled, limit: int) -> bool:
+    """Whether it is time for a compaction, with so many tokens for the whole prompt."""
+    return is_due(read.asked.state, read.messages_tokens, limit - read.head_tokens)
+
+
+def _with_results(state: AgentState, results: Sequence[Message], max_chars: int) -> AgentState:
+    """The state with no more than so much of these results shown."""
+    view = state.agent.view
+    shown = {
+        doc: min(max_chars, view.clipped.get(doc, max_chars))
+        for doc in (str(result.doc) for result in results)
+    }
+    return with_view(state, replace(view, clipped={**view.clipped, **shown}))
 
 
 def _viewed(asked: Asked, summary: str) -> Asked:
