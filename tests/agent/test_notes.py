@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.errors import ModelCrashed
-from agent.model import Completion, OnText, Prompt, Reply
+from agent.model import Completion, OnText, Parsed, Prompt, Reply
 from memory import agents, blocks, core_memory
 from memory.records import Agent, Block
 from memory.store import MemoryStore
@@ -150,14 +151,14 @@ async def test_what_a_person_changes_while_the_agent_thinks_is_told_before_the_n
 
 
 async def test_a_note_that_nobody_answered_is_told_again(store: MemoryStore, agent: Agent) -> None:
-    def crash(prompt: Prompt) -> None:
+    def crash(prompt: Prompt) -> Parsed:
         raise ModelCrashed("it was told to")
 
     await turn(store, Watching(), "One.")
     with store.write(PERSON) as transaction:
         configure(transaction, agent)
     with pytest.raises(ModelCrashed):
-        await turn(store, Watching(lambda prompt: crash(prompt) or _done(prompt)), "Two.")
+        await turn(store, Watching(crash), "Two.")
     model = Watching()
     await turn(store, model, "Three.")
     assert model.asked[0].messages[-1].content.startswith(NEWS)
@@ -169,7 +170,8 @@ async def test_other_instructions_or_tool_rules_render_the_head_anew_and_leave_n
     model = Watching()
     await turn(store, model, "One.")
     rule = {"type": "exit_loop", "tool_name": "archival_memory_insert"}
-    for number, changed in enumerate(({"system": "Rhyme."}, {"settings": {"tool_rules": [rule]}})):
+    changes: list[dict[str, Any]] = [{"system": "Rhyme."}, {"settings": {"tool_rules": [rule]}}]
+    for number, changed in enumerate(changes):
         with store.write(PERSON) as transaction:
             create_again = Block(f"project{number}", "Moon landing.")
             core_memory.create_block(transaction, agent, create_again)

@@ -3,6 +3,7 @@
 import re
 
 from agent.model import Parsed, Prompt, Reply
+from agent.models.scripted import ScriptedModel
 from memory import agents, recall
 from memory.records import Agent, NewMessage, ToolCall
 from memory.store import MemoryStore
@@ -22,9 +23,7 @@ def search() -> Parsed:
 async def with_notes(store: MemoryStore) -> None:
     for number in range(50):
         note = calls(call("archival_memory_insert", content=f"Note {number}. " + "雨が降る。" * 30))
-        answers = iter([note])
-        model = Watching(lambda prompt, answers=answers: next(answers, None) or Reply("Kept."))
-        await turn(store, model, "Keep.")
+        await turn(store, ScriptedModel([note, Reply("Kept.")]), "Keep.")
 
 
 async def test_the_pointer_leads_to_the_end_piece_by_piece(

@@ -196,13 +196,14 @@ async def test_a_turn_goes_on_with_fewer_messages_when_the_server_counts_more(
     store: MemoryStore, agent: Agent
 ) -> None:
     refusal = json_reply({"error": "the context length is exceeded"}, 400)
-    replies = (says("One."), says("Two."), says("Three."), refusal, says("Four."))
+    said = ("One.", "Two.", "Three.", refusal, "We counted.", "Four.")
+    replies = [says(text) if isinstance(text, str) else text for text in said]
     async with chat_server(*replies) as server, model_of(server) as model:
         runs = runs_on(store, model)
         for text in ("first", "second", "third", "fourth"):
             done = await runs.message(Said("ada", text, "person:test"))
     assert done.reply == "Four."
-    refused, answered = (request.json["messages"] for request in server.completions[-2:])
+    refused, _, answered = (request.json["messages"] for request in server.completions[-3:])
     assert len(answered) < len(refused) and answered[-1] == refused[-1]
 
 
