@@ -18,7 +18,7 @@ import anyio.to_thread
 from agent.approval import Decisions, Pending
 from agent.calls import CallBook, StepCalls
 from agent.compiling import Asked, Compiler, with_view
-from agent.context import new_view, news, stamps, view_of
+from agent.context import news, stamps, view_of
 from agent.errors import AgentError, TurnLimitReached
 from agent.live_run import LiveRun
 from agent.memory_tools import MemoryTool
@@ -26,16 +26,12 @@ from agent.model import ChatModel, Reply, ToolCalls
 from agent.run_rows import RunRows, stop_reason_of
 from agent.settings import AgentSettings, settings_of
 from agent.step import Step
-from agent.summary import CHARS_PER_TOKEN
 from agent.thinking import Costs, Thinker, Thought
 from agent.tools import offered_tools, tool_specs
 from memory import recall
 from memory.errors import KeyReused, MemoryStoreError
 from memory.records import AgentState, Message, NewMessage
 from memory.store import MemoryStore
-
-MAX_NEWS_SHARE = 0.25
-"""Of the window, for the note that tells of changes: what is longer is seen in a new head."""
 
 
 class AgentLoop:
@@ -84,9 +80,6 @@ class AgentLoop:
             live.reply, live.tools_used = at.ended.content, at.book.names
             rows.recovered(at.ended)
             return
-        if len(at.new) > 1:
-            budget = await self._thinker.compiler.budget(at.settings)
-            at.keep_note_short(int(budget.context_tokens * MAX_NEWS_SHARE * CHARS_PER_TOKEN))
         if live.run.pending is not None:
             pending = Pending.from_json(live.run.pending)
             if await self._store_calls(at, rows, pending.answer, None, decisions or {}):
@@ -107,7 +100,7 @@ class AgentLoop:
         except AgentError:
             rows.failed_step(costs.usage)
             raise
-        at.state = thought.state
+        at.state, at.new = thought.asked.state, thought.asked.new
         match thought.answer:
             case Reply(reply):
                 await self._store_reply(at, rows, reply, thought)
@@ -198,21 +191,12 @@ class _At:
 
     def say(self, message: str) -> None:
         """Begin with what the user says, after a note of what others changed since last time."""
-        agent, blocks = self.state.agent, self.state.blocks
-        view = view_of(agent, blocks, self.rules)
+        blocks = self.state.blocks
+        view = view_of(self.state, self.rules)
         note = news(view, blocks)
         said = NewMessage("user", message)
         self.new = (NewMessage("system", note), said) if note else (said,)
         self.state = with_view(self.state, replace(view, seen=stamps(blocks)))
-
-    def keep_note_short(self, max_chars: int) -> None:
-        """Drop the note when it is longer: what it tells stands in a new head then."""
-        if len(self.new[0].content) <= max_chars:
-            return
-        self.new = self.new[-1:]
-        summary = self.state.agent.view.summary
-        view = new_view(self.state.agent, self.state.blocks, self.rules, summary)
-        self.state = with_view(self.state, view)
 
     def step(self, store: MemoryStore, run_id: str) -> Step:
         """The step that is to be stored next."""

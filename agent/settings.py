@@ -43,6 +43,16 @@ class CompactionSettings(_Settings):
     prompt: str | None = Field(None, min_length=1, max_length=8_000)
     timeout_s: float = Field(120.0, gt=0, le=3_600)
 
+    @property
+    def keeps_some(self) -> bool:
+        """Whether more than the newest turn stays, if it fits."""
+        return self.mode.endswith("sliding_window")
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the agent is asked at the end of its own prompt."""
+        return self.mode.startswith("self_compact")
+
 
 class AgentSettings(_Settings):
     """The settings of an agent, all optional.

@@ -146,18 +146,10 @@ def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, A
 
 
 def set_view(transaction: Transaction, agent: Agent, window_start: int, view: View) -> None:
-    """Remember what the agent's prompts begin with, and from which message on they go on.
-
-    Raises:
-        UnknownAgent: it was deleted meanwhile.
-    """
-    # Read again: the caller's agent may be from before the host changed it.
-    agent = find_agent(transaction, agent.id)
+    """Remember what the agent's prompts begin with, and from which message on they go on."""
     stored = to_json(asdict(view))
     transaction.run("set_view", key=agent.key, window_start=window_start, view=stored)
-    transaction.changes.agents[agent.key] = with_changes(
-        agent, window_start=window_start, view=view
-    )
+    transaction.changes.views[agent.key] = window_start, view
 
 
 def reset_messages(transaction: Transaction, agent: Agent) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import InvalidValue
-from memory.records import Agent, Block, Message, Origin
+from memory.records import Agent, Block, Message, Origin, View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,6 +53,7 @@ class Changes:
     """What a transaction did, for the caches and indexes that follow it once it is committed.
 
     newest_docs: the last document written to each collection. all: in order, for the watchers.
+    views: with the start of the window, by agent.
     copied_vectors: collections whose documents came with their vectors; then all documents up to
     newest_embedded have theirs.
     """
@@ -61,6 +62,7 @@ class Changes:
 
     stale_agents: set[int] = field(default_factory=set)
     agents: dict[int, Agent] = field(default_factory=dict)
+    views: dict[int, tuple[int, View]] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     messages: dict[int, list[Message]] = field(default_factory=dict)
     newest_docs: dict[int, int] = field(default_factory=dict)

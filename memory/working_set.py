@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace as with_changes
 
 from memory import core_memory, recall
-from memory.records import Agent, AgentState, Block, Message
+from memory.records import Agent, AgentState, Block, Message, View
 from memory.transaction import Changes, Reader
 
 MAX_AGENTS = 256
@@ -53,6 +53,8 @@ class WorkingSet:
                 self._states[key] = _with_messages(self._states[key], messages)
         for agent in changes.agents.values():
             self._follow_agent(agent)
+        for key, (window_start, view) in changes.views.items():
+            self._follow_view(key, window_start, view)
         if changes.blocks:
             for key, state in self._states.items():
                 self._states[key] = _with_blocks(state, changes.blocks)
@@ -61,10 +63,23 @@ class WorkingSet:
         state = self._states.get(agent.key)
         if state is None:
             return
-        if agent.window_start >= state.agent.window_start:
-            self._states[agent.key] = _with_agent(state, agent)
-        else:  # a window that moved back holds messages that are not here: it is read again
-            self._drop(agent.key)
+        start, view = state.agent.window_start, state.agent.view
+        agent = with_changes(agent, window_start=start, view=view)
+        self._states[agent.key] = with_changes(state, agent=agent)
+
+    def _follow_view(self, key: int, window_start: int, view: View) -> None:
+        state = self._states.get(key)
+        if state is None:
+            return
+        if window_start < state.agent.window_start:
+            # A window that moved back holds messages that are not here: it is read again.
+            self._drop(key)
+            return
+        agent = with_changes(state.agent, window_start=window_start, view=view)
+        kept = state.messages
+        if window_start > state.agent.window_start:
+            kept = tuple(message for message in kept if message.doc >= window_start)
+        self._states[key] = with_changes(state, agent=agent, messages=kept)
 
     def _drop(self, key: int) -> None:
         state = self._states.pop(key, None)
@@ -80,11 +95,6 @@ def load_state(reader: Reader, agent: Agent) -> AgentState:
         messages=recall.window_messages(reader, agent, MAX_WINDOW_MESSAGES),
         total_messages=recall.last_sequence(reader, agent),
     )
-
-
-def _with_agent(state: AgentState, agent: Agent) -> AgentState:
-    kept = tuple(m for m in state.messages if m.doc >= agent.window_start)
-    return with_changes(state, agent=agent, messages=kept)
 
 
 def _with_messages(state: AgentState, messages: Sequence[Message]) -> AgentState:
