@@ -59,18 +59,20 @@ class LiveRun:
         now = datetime.now(UTC)
         return cls(agent_id, Run(run_id, "queued", message, actor, background, now))
 
+    @classmethod
+    def again(cls, agent_id: str, run: Run, background: bool) -> "LiveRun":
+        """A run that an earlier attempt left unfinished, or that waits: to be gone on with."""
+        return cls(agent_id, replace(run, background=background), known=True)
+
+    def queue(self) -> None:
+        """It waits for its turn, whatever came of an earlier attempt."""
+        self.run = replace(self.run, status="queued", stop_reason=None, error=None, ended_at=None)
+
     def begin(self) -> None:
         """It is its turn."""
+        self.queue()
         started = self.run.started_at or datetime.now(UTC)
-        self.run = replace(
-            self.run,
-            status="running",
-            started_at=started,
-            stop_reason=None,
-            error=None,
-            ended_at=None,
-        )
-        self.place = 0
+        self.run = replace(self.run, status="running", started_at=started)
         self.notify()
 
     def taken(self, usage: Usage) -> Run:

@@ -107,6 +107,7 @@ def save_run(transaction: Transaction, agent: Agent, run: Run, known: bool) -> N
     columns = {
         "id": run.id,
         "status": run.status,
+        "background": run.background,
         "stop_reason": run.stop_reason,
         "reply_id": run.reply_id,
         "error": run.error,
@@ -124,7 +125,6 @@ def save_run(transaction: Transaction, agent: Agent, run: Run, known: bool) -> N
     transaction.run(
         "insert_run",
         agent_key=agent.key,
-        background=run.background,
         actor=run.actor,
         message=run.message,
         created_at=_naive(run.created_at),

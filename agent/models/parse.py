@@ -9,7 +9,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.model import Malformed, Parsed, Prompt, Reply, ToolCalls, ToolSpec
+from agent.model import Malformed, MalformedKind, Parsed, Prompt, Reply, ToolCalls, ToolSpec
 from agent.models.tool_schema import find_violation, sanitise_schema
 from agent.models.transcript import SEND_MESSAGE, CallStyle, offered_tools
 from memory.records import ToolCall
@@ -36,9 +36,9 @@ def read_output(text: str, cut: bool, prompt: Prompt, style: CallStyle) -> Parse
         else:
             parsed = _read_native(_without_reasoning(text), prompt.tools)
     except _Unreadable as problem:
-        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+        return _cut(text) if cut else Malformed(text, str(problem), problem.kind)
     if cut and isinstance(parsed, Reply):
-        return Malformed(text, "cut off by the token limit")
+        return _cut(text)
     return held_to(prompt, parsed)
 
 
@@ -53,7 +53,7 @@ def read_calls(calls: Sequence[tuple[str, str]], text: str, cut: bool, prompt: P
     try:
         read = tuple(_told_call(name, arguments, prompt.tools) for name, arguments in calls)
     except _Unreadable as problem:
-        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+        return _cut(text) if cut else Malformed(text, str(problem), problem.kind)
     return held_to(prompt, ToolCalls(read, _without_reasoning(text)))
 
 
@@ -69,17 +69,29 @@ def held_to(prompt: Prompt, parsed: Parsed) -> Parsed:
     names = ", ".join(tool.name for tool in prompt.callable_tools)
     match parsed:
         case Reply(text) if not prompt.may_reply:
-            return Malformed(text, f"a tool must be called before you answer: {names}")
+            return Malformed(text, f"a tool must be called before you answer: {names}", "no_call")
         case ToolCalls(calls, text) if prompt.allowed is not None:
             barred = [call.name for call in calls if call.name not in prompt.allowed]
             if barred:
                 now = f"you may call {names}" if names else "answer without a call"
-                return Malformed(text, f"{barred[0]} cannot be called now; {now}")
+                return Malformed(text, f"{barred[0]} cannot be called now; {now}", "call")
     return parsed
 
 
 class _Unreadable(Exception):
     """Says what is wrong with the output."""
+
+    kind: MalformedKind = "call"
+
+
+class _Empty(_Unreadable):
+    """There is no output, or none after the reasoning."""
+
+    kind = "reply"
+
+
+def _cut(text: str) -> Malformed:
+    return Malformed(text, "cut off by the token limit", "cut")
 
 
 def _without_reasoning(text: str) -> str:
@@ -117,7 +129,7 @@ def _read_native(text: str, tools: Sequence[ToolSpec]) -> Parsed:
 
 def _reply(text: str) -> Reply:
     if not text.strip():
-        raise _Unreadable("it says nothing")
+        raise _Empty("it says nothing")
     return Reply(text)
 
 
