@@ -35,7 +35,8 @@ class LiveRun:
 
     run: as it is to be stored. known: it has a row. place: how many runs of the agent come before
     it. text: of the reply, as far as it is written. doing: what happened in the newest step.
-    reply, tools_used: of a run that has ended; failure: what it raised.
+    reply, tools_used: of a run that has ended; failure: what it raised. next: takes the place of
+    one that waited for a person, once that is decided.
     """
 
     agent_id: str
@@ -47,6 +48,7 @@ class LiveRun:
     reply: str = ""
     tools_used: tuple[str, ...] = ()
     failure: Exception | None = None
+    next: "LiveRun | None" = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _finished: anyio.Event = field(default_factory=anyio.Event)

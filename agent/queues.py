@@ -34,6 +34,7 @@ class Queues:
         queue = self._queues[old.agent_id]
         queue[queue.index(old)] = new
         self._tell(old.agent_id)
+        old.next = new
         old.notify()
 
     def leave(self, live: LiveRun) -> None:

@@ -199,9 +199,11 @@ class Runs:
         """
         await self._take_up()
         live = self._live.get(run_id)
-        if live is not None and not live.is_finished and _is_visible(live, visible):
-            return live
-        return await self._ended(LiveRun(*await self._stored_run(run_id, visible), known=True))
+        if live is None or live.is_finished or not _is_visible(live, visible):
+            # Asked also for one that waits: its agent may be deleted.
+            stored = await self._stored_run(run_id, visible)
+            live = self._live.get(run_id) or await self._ended(LiveRun(*stored, known=True))
+        return live
 
     async def waiting_for_answer(self, said: Said) -> LiveRun | None:
         """The run of the very same message that waits for approval, if there is one."""

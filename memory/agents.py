@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import archives, core_memory, documents
-from memory.errors import InvalidValue, NameTaken, UnknownAgent
+from memory.errors import NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
     check_name,
@@ -167,14 +167,11 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
         How many there were; no event keeps them.
 
     Raises:
-        InvalidValue: a run is in progress.
+        RunInProgress: naming the run.
     """
     run = transaction.value("active_run", agent_key=agent.key)
     if run is not None:
-        raise InvalidValue(
-            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
-            " run_cancel, then reset the messages"
-        )
+        raise RunInProgress(agent.name, run)
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
     _forget_messages(transaction, agent, only_ended=True)
     set_view(transaction, agent, 0, View())
