@@ -57,9 +57,8 @@ class RunRows:
         taken = self.live.taken(thought.usage)
 
         def write(transaction: Transaction, agent: Agent, message_id: str) -> None:
-            run = self.live.end(taken, "end_turn", message_id)
             self._add_step(transaction, agent, taken.steps, "reply", thought)
-            self._save(transaction, agent, run)
+            self._save(transaction, agent, self.live.end(taken, "end_turn", message_id))
 
         return write
 

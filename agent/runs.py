@@ -86,8 +86,10 @@ class Runs:
         The run survives this process: the next one goes on with it.
         """
         live = await self.prepare(said, background=True)
-        if live.run.id in self._live or live.run.status in ("completed", "waiting"):
+        if live.run.id in self._live:
             return live
+        if live.run.status == "completed":
+            return await self._ended(live)
         self._enter(live)
         if not live.known:
             try:
@@ -111,7 +113,7 @@ class Runs:
         if live is None:
             with suppress(UnknownRun):
                 whose, run = await self._stored_run(said.run_id, said.visible)
-                live = LiveRun.again(whose, run, background)
+                live = LiveRun.again(whose, run, background and run.status != "completed")
         if live is None:
             return LiveRun.new(agent_id, said.run_id, said.text, said.actor, background)
         if (live.agent_id, live.run.message) != (agent_id, said.text):
