@@ -11,6 +11,9 @@ from server.once import Once
 
 MAX_WAIT_S = 600.0
 
+WRITING = "writing: "
+"""What a notice of progress begins with that tells of the reply as far as it is written."""
+
 WaitS = Annotated[float, Field(ge=0, le=MAX_WAIT_S), WithJsonSchema({"type": "number"})]
 
 

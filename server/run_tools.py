@@ -25,6 +25,7 @@ from server.once import request_of, run_of
 from server.registry import Call, Tool
 from server.reply_size import PAGE_BYTES, fitting, json_bytes
 from server.run_models import (
+    WRITING,
     ApproveRun,
     CancelRun,
     GetRun,
@@ -51,7 +52,6 @@ _STEPS_SHOWN: Final = 20
 _TOLD_CHARS: Final = 200
 """Of a reply that is being written, in a notice of progress."""
 _TOLD_EVERY_S: Final = 0.1
-WRITING: Final = "writing: "
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -113,14 +113,18 @@ def run_text(shown: RunShown) -> str:
             return f"Run {shown.run_id} {shown.status}: {why}"
 
 
+def step_line(step: StepShown) -> str:
+    """A step of a run as a model or a person reads it."""
+    return (
+        f"Step {step.number}: {step.outcome} ({step.prompt_tokens} + {step.completion_tokens}"
+        f" tokens, {step.cached_tokens} cached){': ' + step.error if step.error else ''}"
+    )
+
+
 def details_text(details: RunDetails) -> str:
     """A run with its steps as a model reads it."""
     lines = [run_text(details.run)]
-    lines += [
-        f"Step {s.number}: {s.outcome} ({s.prompt_tokens} + {s.completion_tokens} tokens,"
-        f" {s.cached_tokens} cached){': ' + s.error if s.error else ''}"
-        for s in details.steps
-    ]
+    lines += map(step_line, details.steps)
     if details.prompt is not None:
         lines.append(details.prompt)
     return with_cursor("\n".join(lines), details.next_cursor)
