@@ -62,7 +62,7 @@ class _Deciding:
         while True:
             decision = await self._decision(shown)
             if decision is None:
-                return 1
+                return 1 if self._lines else 2
             arguments = {"run_id": run_id, "approve": decision, "reason": self._options["reason"]}
             if self._options["call"] is not None:
                 arguments["call_id"] = self._options["call"]

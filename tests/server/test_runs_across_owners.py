@@ -1,33 +1,15 @@
 """Runs when their process is killed: gone on with, asked about again, decided in the next."""
 
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import anyio.to_thread
-import pytest
 
-from tests.agent.models.chat_server import ChatServer, Reply, chat_server, says
-from tests.server.processes import RawServer, front_process, kill_owner
-from tests.server.test_questions_across_owners import CAN_ASK, INITIALIZED, YES, question
-from tests.server.test_run_tools import ABOUT, ASKS, Held, remembers
-
-Models = Callable[..., ChatServer]
-
-
-@pytest.fixture
-async def models(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Models]:
-    """A model server that says what it is told to, which owners of this test think with."""
-    with anyio.fail_after(90):
-        async with chat_server(**ABOUT) as server:
-            monkeypatch.setenv("MNEMON_MODEL", f"openai:m@{server.url}")
-
-            def say(*replies: Reply) -> ChatServer:
-                server.replies.extend(replies)
-                return server
-
-            yield say
+from tests.agent.models.chat_server import says
+from tests.server.conftest import Models
+from tests.server.processes import INITIALIZED, RawServer, front_process, kill_owner
+from tests.server.test_questions_across_owners import CAN_ASK, YES, question
+from tests.server.test_run_tools import ASKS, Held, remembers
 
 
 class Host:
