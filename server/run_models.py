@@ -66,6 +66,13 @@ class GetContext(ForAgent):
     cursor: str | None = None
 
 
+class DecidedStep(Result):
+    """What a call of run_approve was about, so that the same call again decides nothing else."""
+
+    run_id: str
+    number: int
+
+
 class PendingCall(Result):
     """A call that waits for a person's approval. arguments: as JSON, cut when long."""
 

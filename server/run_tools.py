@@ -6,6 +6,7 @@ What runs do is agent/runs.py's; here is what hosts are told of them, and who is
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -28,6 +29,7 @@ from server.run_models import (
     WRITING,
     ApproveRun,
     CancelRun,
+    DecidedStep,
     GetRun,
     ListRuns,
     RunDetails,
@@ -140,6 +142,13 @@ class RunTools:
         runs = (await self.access.runtime()).runs
         decision = Decision(a.approve, a.reason)
         live = await runs.find(a.run_id, call.caller.agents)
+        step = DecidedStep(run_id=live.run.id, number=live.run.steps)
+        before = await self.access.first_result(call, "run_approve", a, DecidedStep)
+        if before is None and live.run.status == "waiting":
+            await self.access.write(call, "run_approve", a, DecidedStep, lambda *_: step)
+        elif before is not None and (live.run.status != "waiting" or before != step):
+            # The same call again, as after the death of the process that decided.
+            return show_run(await self._followed(call, live, partial(_joined, runs)))
 
         async def decide(_: LiveRun) -> LiveRun:
             visible = call.caller.agents
@@ -170,8 +179,7 @@ class RunTools:
                 try:
                     return await runs.decide(waiting.run.id, decision, call.caller.agents)
                 except NotWaiting:  # decided elsewhere, or its time was up
-                    found = await runs.find(waiting.run.id, call.caller.agents)
-                    return found if found.is_finished else await runs.take(found)
+                    return await _joined(runs, await runs.find(waiting.run.id, call.caller.agents))
 
             live = await self._followed(call, live, decide)
         return live
@@ -196,8 +204,8 @@ class RunTools:
     async def _watched(self, call: Call, live: LiveRun) -> None:
         """Tell where a run is, whenever that changes; not more often than a person can read."""
         told, last = 0, ""
-        while live.is_finished and live.next is None:
-            await live.change()  # it waits for a person, and the decision is on its way
+        while live.run.status == "waiting" and live.is_finished and live.next is None:
+            await live.change()  # the decision is on its way
         live = live.next or live
         while not live.is_finished:
             now = _told(live)
@@ -208,6 +216,11 @@ class RunTools:
             await call.progress(told, None, now)
             with anyio.move_on_after(_TOLD_EVERY_S):
                 await live.finished()
+
+
+async def _joined(runs: "Runs", live: LiveRun) -> LiveRun:
+    """A run once nobody works on it any more."""
+    return live if live.is_finished else await runs.take(live)
 
 
 def _told(live: LiveRun) -> str:
@@ -255,6 +268,11 @@ def _actor(call: Call) -> str:
 def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
     """The table of these tools, in the order hosts list them."""
     do = RunTools(access)
+    return (*_looking(do), *_deciding(do))
+
+
+def _looking(do: RunTools) -> tuple[Tool, ...]:
+    """What begins runs and shows them."""
     return (
         Tool(
             name="agent_message",
@@ -289,6 +307,12 @@ def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
             read_only=True,
             toolsets=DELEGATING,
         ),
+    )
+
+
+def _deciding(do: RunTools) -> tuple[Tool, ...]:
+    """What changes the course of a run."""
+    return (
         Tool(
             name="run_cancel",
             title="Stop a run",

@@ -90,6 +90,8 @@ class Chat:
                 with anyio.CancelScope() as self._answering:
                     if said:
                         await self._answer(session, agent_id, said)
+                if self._answering.cancelled_caught:
+                    await _stop_waiting(session, agent_id)
             except HostFailed as error:
                 self._console.fail(str(error))
                 if not person:
@@ -130,6 +132,13 @@ class Chat:
             self._console.preview(message.removeprefix(WRITING))
         else:
             self._console.note(f"  [{message}]")
+
+
+async def _stop_waiting(session: HostSession, agent_id: str) -> None:
+    """Stop the run that was asked about; one that was in work ended with its call."""
+    shown = await session.call("agent_get", {"agent_id": agent_id})
+    if shown["waiting"] is not None:
+        await session.call("run_cancel", {"run_id": shown["waiting"]["run_id"]})
 
 
 async def _whole(session: HostSession, agent_id: str, message_id: str | None) -> str:

@@ -16,6 +16,9 @@ from memory.runs import Run, StepTaken
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, runs_on
 
+AT_ONCE = 1e-9
+"""Minutes for an approval: over before it is stored."""
+
 ASKS = {"type": "requires_approval", "tool_name": "core_memory_append"}
 
 

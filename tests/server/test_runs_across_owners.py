@@ -132,6 +132,24 @@ async def test_a_wait_outlives_its_process_and_is_decided_in_the_next(
         assert await human(host) == "Tea."
 
 
+async def test_a_decision_whose_process_dies_has_been_made(
+    mnemon: str, tmp_path: Path, models: Models
+) -> None:
+    held = Held("Hm")
+    server = models(remembers("Tea."), held, says("Noted."))
+    with front_process(mnemon, tmp_path, 90) as raw:
+        host = Host(raw)
+        await host.begin()
+        await host.call("agent_create", name="Sam", settings=ASKS)
+        run = await host.call("agent_message", agent_id="Sam", message="I like tea.")
+        sent = host.send("run_approve", run_id=run["run_id"], approve=True)
+        await held.begun.wait()
+        kill_owner(tmp_path)
+        assert (await host.answer(sent))["reply"] == "Noted."
+        assert await human(host) == "Tea."
+    assert len(server.completions) == 3
+
+
 async def test_a_person_who_was_asked_is_asked_again_about_the_same_run(
     mnemon: str, tmp_path: Path, models: Models
 ) -> None:

@@ -238,5 +238,10 @@ async def test_ctrl_c_at_a_question_stops_the_run_and_eats_no_line(
     await chat.until("[y/N] ")
     chat.interrupt()
     await chat.until("stopped\r\n> ")
+    chat.type("There?")
+    await chat.until("There.\r\n")
+    await chat.until("> ")
     chat.type("/quit")
     assert await chat.ended() == 0
+    runs = await command.json("runs", "list", "Sam")
+    assert [run["status"] for run in runs] == ["completed", "cancelled"]
