@@ -125,10 +125,9 @@ class Step:
     def _with_edits_seen(self, transaction: Transaction, now: AgentState) -> View:
         """The view after this step: the model sees its own edits in their results."""
         view = self.state.agent.view
-        changes = transaction.changes
-        if not changes.blocks and now.agent.key not in changes.stale_agents:
-            return view
         blocks = core_memory.list_blocks(transaction, now.agent)
+        if blocks == now.blocks:
+            return view
         before, after = stamps(now.blocks), stamps(blocks)
         edited = [label for label in {**before, **after} if before.get(label) != after.get(label)]
         return with_seen(view, blocks, edited)
