@@ -56,18 +56,12 @@ class Step:
     first_doc: int | None
     new: tuple[NewMessage, ...]
 
-    def store_reply(self, text: str, rows: Rows, autoclear: bool = False) -> str:
-        """Store the end of the run; returns the id of its message.
-
-        autoclear: the next run begins with an empty window.
-        """
+    def store_reply(self, text: str, rows: Rows) -> str:
+        """Store the end of the run; returns the id of its message."""
         with self.store.write(self._origin("reply")) as transaction:
             now = self._now()
             stored = self._append(transaction, now, [NewMessage("assistant", text)])
-            if autoclear:
-                agents.set_view(transaction, now.agent, stored[-1].doc + 1, View())
-            else:
-                self._keep_view(transaction, now, self.state.agent.view)
+            self._keep_view(transaction, now, self.state.agent.view)
             rows(transaction, now.agent, stored[-1].id)
             return stored[-1].id
 
