@@ -63,7 +63,6 @@ class Compiled:
     asked: Asked
     turns: list[Turn]
     counted: Counted
-    messages_tokens: int
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -79,6 +78,11 @@ class Compiled:
     def head_tokens(self) -> int:
         """Of the system message and the tools."""
         return self.counted.head_tokens
+
+    @property
+    def messages_tokens(self) -> int:
+        """Of the messages."""
+        return self.counted.messages_tokens
 
     @property
     def tokens(self) -> int:
@@ -144,7 +148,7 @@ class Compiler:
         reads_on = any(tool.name == READ_ON for tool in asked.tools)
         turns = read_turns(asked.state, asked.new, Clipping(budget.max_result_chars, reads_on))
         counted = await self.count(asked, messages_of(turns))
-        return Compiled(asked, turns, counted, tokens_of(turns, counted.count))
+        return Compiled(asked, turns, counted)
 
     async def _compact(
         self, read: Compiled, budget: Budget, limit: int, spent: list[Completion]
@@ -220,7 +224,7 @@ class Compiler:
         stored = messages_of(tuple(part for part in turn if part.doc) for turn in read.turns)
         every = (*stored, ChatMessage("user", asks))
         counted = await self.count(asked, every)
-        used = counted.head_tokens + sum(map(counted.count, every))
+        used = counted.head_tokens + counted.messages_tokens
         if used + budget.summary_tokens > budget.context_tokens:
             return None
         system = ChatMessage("system", system_prompt(asked.state.agent.view.head))

@@ -29,7 +29,7 @@ from agent.thinking import Costs, Thinker, Thought
 from agent.tools import offered_tools, tool_specs
 from memory import recall
 from memory.errors import MemoryStoreError
-from memory.records import AgentState, NewMessage
+from memory.records import AgentState, NewMessage, View
 from memory.store import MemoryStore
 
 
@@ -114,8 +114,7 @@ class AgentLoop:
         live.reply, live.tools_used = reply, at.book.names
         step = at.step(self._store, live.run.id)
         write = rows.reply(thought)
-        autoclear = at.settings.autoclear
-        await anyio.to_thread.run_sync(partial(step.store_reply, reply, write, autoclear))
+        await anyio.to_thread.run_sync(partial(step.store_reply, reply, write))
         rows.committed()
 
     async def _store_calls(
@@ -177,6 +176,8 @@ class _At:
 
     def say(self, message: str) -> None:
         """Begin with what the user says, after a note of what others changed since last time."""
+        if self.settings.autoclear and self.state.messages:
+            self.state = with_view(self.state, View(), self.state.messages[-1].doc + 1)
         blocks = self.state.blocks
         view = view_of(self.state, self.rules)
         note = news(view, blocks)

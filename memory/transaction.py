@@ -24,6 +24,10 @@ Queries = Callable[[], Mapping[str, str]]
 """Gives the named queries for the width of vectors that the database has now."""
 
 
+CommittedBlocks = Callable[[int], tuple[Block, ...] | None]
+"""Gives the blocks of the agent with this key, as they were committed, where that is known."""
+
+
 Visible = frozenset[str] | None
 """The ids of the agents that whoever asks may know of; None: all."""
 
@@ -84,6 +88,10 @@ class Reader:
         self._cursor, self._queries = cursor, queries
         self.visible = visible
 
+    def known_blocks(self, agent: Agent) -> tuple[Block, ...] | None:
+        """The agent's blocks if they are known without a query; None: they are not."""
+        return None
+
     @property
     def visible_ids(self) -> str | None:
         """`visible` as queries take it: the ids in one text; None: all."""
@@ -135,6 +143,16 @@ class Transaction(Reader):
         self.origin = origin
         self.now = now
         self.changes = Changes()
+        self.committed_blocks: CommittedBlocks = lambda agent_key: None
+
+    def known_blocks(self, agent: Agent) -> tuple[Block, ...] | None:
+        """As they are in this transaction."""
+        if agent.key in self.changes.stale_agents:
+            return None
+        committed = self.committed_blocks(agent.key)
+        if committed is None:
+            return None
+        return tuple(self.changes.blocks.get(block.key, block) for block in committed)
 
     @property
     def now_utc(self) -> datetime:

@@ -24,13 +24,22 @@ class WorkingSet:
         self._states: OrderedDict[int, AgentState] = OrderedDict()
         self._keys: dict[str, int] = {}
 
-    def find(self, agent_id: str) -> AgentState | None:
-        """Return the state of the agent with this id if it is here; names are not looked up."""
-        key = self._keys.get(agent_id)
+    def find(self, agent: str) -> AgentState | None:
+        """Return the state of the agent with this id or name if it is here for certain."""
+        key = self._keys.get(agent)
+        if key is None and not agent.startswith("agent-"):
+            # What begins as an id may be that of an agent that is not here, and an id wins.
+            named = (key for key, state in self._states.items() if state.agent.name == agent)
+            key = next(named, None)
         if key is None:
             return None
         self._states.move_to_end(key)
         return self._states[key]
+
+    def blocks_of(self, agent_key: int) -> tuple[Block, ...] | None:
+        """Return the blocks of the agent with this key, as they were committed, if it is here."""
+        state = self._states.get(agent_key)
+        return None if state is None else state.blocks
 
     def get(self, reader: Reader, agent: Agent) -> AgentState:
         """Return the agent's state, loading it when it is not here."""

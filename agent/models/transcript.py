@@ -36,6 +36,8 @@ def call_text(name: str, arguments: Mapping[str, Any]) -> str:
 
 def message_text(message: ChatMessage) -> str:
     """Give the text of a message that counts against the window: its content and its calls."""
+    if not message.tool_calls:
+        return message.content
     calls = (call_text(call.name, call.arguments) for call in message.tool_calls)
     return "\n".join(part for part in (message.content, *calls) if part)
 

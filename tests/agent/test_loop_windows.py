@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import ContextTooSmall, ModelCrashed, PromptTooLong
-from agent.model import Completion, OnText, Parsed, Prompt, Reply
+from agent.errors import ContextTooSmall, InvalidReply, ModelCrashed, PromptTooLong
+from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from memory import agents
 from memory.records import Agent
@@ -199,14 +199,22 @@ async def test_a_model_that_fails_right_after_a_compaction_leaves_an_agent_that_
     assert again.summaries == []
 
 
+@pytest.mark.parametrize("end", ["reply", "rule", "failure"])
 async def test_a_run_of_an_agent_that_forgets_begins_with_an_empty_window(
-    store: MemoryStore, agent: Agent
+    store: MemoryStore, agent: Agent, end: str
 ) -> None:
+    rule = {"type": "exit_loop", "tool_name": "core_memory_append"}
+    settings = {"autoclear": True, "tool_rules": [rule] if end == "rule" else []}
     with store.write(PERSON) as transaction:
-        agents.update_agent(transaction, agent, {"settings": {"autoclear": True}})
+        agents.update_agent(transaction, agent, {"settings": settings})
+    before = len(stored_messages(store, agent))
+    if end == "failure":
+        with pytest.raises(InvalidReply):
+            await turn(store, ScriptedModel([remember("One."), *[Malformed("{", "x")] * 2]), "One.")
+    else:
+        answer = remember("One.") if end == "rule" else Reply("I see.")
+        await turn(store, ScriptedModel([answer]), "One.")
     model = Watching()
-    await turn(store, model, "One.")
     await turn(store, model, "Two.")
-    assert [m.content for m in model.asked[-1].messages[1:]] == ["Two."]
-    assert model.asked[0].messages[0] == model.asked[1].messages[0]
-    assert len(stored_messages(store, agent)) == 4
+    assert [m.content for m in model.asked[0].messages[1:]] == ["Two."]
+    assert len(stored_messages(store, agent)) > before + 2

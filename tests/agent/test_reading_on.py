@@ -63,6 +63,10 @@ async def test_an_agent_that_cannot_read_on_is_not_told_to(
     store: MemoryStore, agent: Agent
 ) -> None:
     await with_notes(store)
+    with store.write(PERSON) as transaction:
+        now = agents.find_agent(transaction, agent.id)
+        tools = ["archival_memory_search"]
+        agents.update_agent(transaction, now, {"settings": {"tools": tools}})
     answers = iter([search(), search()])
     model = Watching(lambda prompt: next(answers, None) or Reply("Rain."), context_tokens=4_096)
     await turn(store, model, "What notes?")
