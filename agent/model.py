@@ -92,13 +92,16 @@ Parsed = Reply | ToolCalls | Malformed
 class Completion:
     """A model's answer to one prompt and what it cost, in tokens.
 
-    cached_tokens: how many of the prompt's were not computed again.
+    cached_tokens: how many of the prompt's were not computed again. invented: the token limit came
+    in the middle of a call, which is whole and valid all the same, with arguments that the model
+    never wrote; nobody should run it.
     """
 
     parsed: Parsed
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    invented: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,14 +91,14 @@ class Thinker:
             ModelError: the model could not do its work.
         """
         compiled, prompt = await self._ask(asked, permission, costs, on_text)
-        answer = checked(costs.completions[-1].parsed)
+        answer = answer_of(costs.completions[-1])
         if isinstance(answer, Malformed):
             hint = ChatMessage("user", render("retry", problem=answer.problem[:MAX_PROBLEM_CHARS]))
             try:
                 compiled, prompt = await self._ask(compiled.asked, permission, costs, on_text, hint)
             except ContextTooSmall:  # there was no room for the note
                 raise InvalidReply(answer.problem, answer.kind) from None
-            answer = checked(costs.completions[-1].parsed)
+            answer = answer_of(costs.completions[-1])
         if isinstance(answer, Malformed):
             raise InvalidReply(answer.problem, answer.kind)
         return Thought(answer, compiled.asked, prompt, compiled.tokens, costs.usage)
@@ -146,6 +146,14 @@ class Thinker:
             asked.state.agent.id,
             asked.settings.temperature,
         )
+
+
+def answer_of(done: Completion) -> Parsed:
+    """What the model answered, or Malformed when it cannot be used."""
+    if done.invented and isinstance(done.parsed, ToolCalls):
+        # Valid, and not what the model wanted: an empty argument can delete a memory.
+        return Malformed(done.parsed.text, "cut off by the token limit", "cut")
+    return checked(done.parsed)
 
 
 def checked(answer: Parsed) -> Parsed:

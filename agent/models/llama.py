@@ -19,7 +19,6 @@ import anyio
 from agent.errors import ModelCrashed, ModelError, ModelUnavailable, RequestPoisonous
 from agent.model import (
     Completion,
-    Malformed,
     Measure,
     ModelInfo,
     OnText,
@@ -182,11 +181,12 @@ class LlamaModel:
             on_partial = on_text and _Shown(on_text, prompt, loaded.style).show
             result = await self._ask(loaded.worker, request, on_partial)
         parsed = read_output(result["text"], result["cut"], prompt, loaded.style)
-        if result["invented"] and isinstance(parsed, ToolCalls):
-            # Valid, and not what the model wanted: an empty argument can delete a memory.
-            parsed = Malformed(result["text"], "cut off by the token limit", "cut")
         return Completion(
-            parsed, result["prompt_tokens"], result["tokens"], result["cached_tokens"]
+            parsed,
+            result["prompt_tokens"],
+            result["tokens"],
+            result["cached_tokens"],
+            result["invented"] and isinstance(parsed, ToolCalls),
         )
 
     async def forget(self, agent_id: str) -> None:

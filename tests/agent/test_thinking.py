@@ -18,7 +18,7 @@ from agent.model import (
 )
 from agent.models.llama import LlamaModel
 from agent.settings import AgentSettings
-from agent.thinking import Costs, Thinker, Thought, checked
+from agent.thinking import Costs, Thinker, Thought, answer_of, checked
 from agent.tool_rules import Permission
 from agent.tools import MEMORY_TOOLS, tool_specs
 from memory import recall
@@ -192,3 +192,10 @@ def test_an_answer_that_cannot_be_used_says_why(answer: Parsed, problem: str) ->
 @pytest.mark.parametrize("answer", [Reply("Yes."), ToolCalls((ToolCall("1", "x", {}),))])
 def test_an_answer_that_can_be_used_is_left_as_it_is(answer: Parsed) -> None:
     assert checked(answer) is answer
+
+
+def test_a_call_with_arguments_that_the_model_never_wrote_is_not_run() -> None:
+    call = ToolCalls((ToolCall("1", "core_memory_replace", {"new_content": ""}),))
+    assert answer_of(Completion(call, 10, 10)) is call
+    found = answer_of(Completion(call, 10, 10, invented=True))
+    assert isinstance(found, Malformed) and found.kind == "cut"
