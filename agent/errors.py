@@ -74,10 +74,13 @@ class EndpointUnreachable(ModelError):
 
 
 class EndpointFailed(ModelError):
-    """The server of a model refused, or its answer is of no use; nothing was stored."""
+    """The server of a model refused, or its answer is of no use; nothing was stored.
 
-    def __init__(self, model: str, problem: str) -> None:
-        self.model, self.problem = model, problem
+    status: of HTTP, when it refused.
+    """
+
+    def __init__(self, model: str, problem: str, status: int | None = None) -> None:
+        self.model, self.problem, self.status = model, problem, status
         super().__init__(f"the server of model {model} {problem}; nothing of this step was stored")
 
 
@@ -161,10 +164,10 @@ class TurnLimitReached(AgentError):
 
 
 class InvalidReply(AgentError):
-    """The model's output could not be used."""
+    """The model's output could not be used. kind: of its Malformed (agent/model.py)."""
 
-    def __init__(self, problem: str) -> None:
-        self.problem = problem
+    def __init__(self, problem: str, kind: str = "reply") -> None:
+        self.problem, self.kind = problem, kind
         super().__init__(
             f"the model's output could not be used, twice: {problem}; nothing of this step was"
             " stored: say it in another way, or use another model"
@@ -207,4 +210,6 @@ class NotWaiting(AgentError):
 
     def __init__(self, run_id: str, status: str) -> None:
         self.run_id, self.status = run_id, status
-        super().__init__(f"{run_id} waits for no approval; it is {status}")
+        super().__init__(
+            f"{run_id} waits for no approval; it is {status}: run_get tells what came of it"
+        )

@@ -72,12 +72,17 @@ class ToolCalls:
     text: str = ""
 
 
+MalformedKind = Literal["reply", "call", "no_call", "cut"]
+"""no_call: a tool had to be called. cut: by the token limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """Output that is neither a reply nor a valid call, e.g. cut by the token limit."""
 
     text: str
     problem: str
+    kind: MalformedKind = "reply"
 
 
 Parsed = Reply | ToolCalls | Malformed

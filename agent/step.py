@@ -18,7 +18,7 @@ MAX_CALLS = 8
 """In one step. With 50 steps a turn stays below what a state holds (MAX_WINDOW_MESSAGES)."""
 
 Rows = Callable[[Transaction, Agent, str], None]
-"""Writes what is kept of the run itself; gets the id of the step's last message."""
+"""Writes what is kept of the run itself; gets the id of what the agent said in the step."""
 
 
 class Judge(Protocol):
@@ -96,7 +96,7 @@ class Step:
             ]
             stored = self._append(transaction, now, [said, *done])
             self._keep_view(transaction, now, self._with_edits_seen(transaction, now))
-            rows(transaction, now.agent, stored[-1].id)
+            rows(transaction, now.agent, stored[len(self.new)].id)
             return CallsStored(self.first_doc or stored[0].doc, tuple(calls), tuple(results))
 
     def _scope(self, reader: Reader, agent: Agent, max_chars: int) -> Scope:

@@ -47,9 +47,10 @@ class Thought:
 
 @dataclass(slots=True)
 class Costs:
-    """Every completion of a step, also of one that fails in the end."""
+    """Every completion of a step, also of one that fails in the end. prompt: the last one sent."""
 
     completions: list[Completion] = field(default_factory=list)
+    prompt: Prompt | None = None
 
     @property
     def usage(self) -> Usage:
@@ -96,10 +97,10 @@ class Thinker:
             try:
                 compiled, prompt = await self._ask(compiled.asked, permission, costs, on_text, hint)
             except ContextTooSmall:  # there was no room for the note
-                raise InvalidReply(answer.problem) from None
+                raise InvalidReply(answer.problem, answer.kind) from None
             answer = checked(costs.completions[-1].parsed)
         if isinstance(answer, Malformed):
-            raise InvalidReply(answer.problem)
+            raise InvalidReply(answer.problem, answer.kind)
         return Thought(answer, compiled.asked, prompt, compiled.tokens, costs.usage)
 
     async def _ask(
@@ -118,7 +119,7 @@ class Thinker:
             limit = budget.prompt_tokens - counted.count(hint)
         while True:
             compiled = await self.compiler.compile(asked, costs.completions, limit)
-            prompt = self._prompt(asked, compiled, permission, hints)
+            prompt = costs.prompt = self._prompt(asked, compiled, permission, hints)
             try:
                 done = await self._model.complete(prompt, budget.reply_tokens, on_text)
             except PromptTooLong as error:
@@ -153,7 +154,7 @@ def checked(answer: Parsed) -> Parsed:
         case Reply(text) if not text.strip():
             return Malformed(text, "it says nothing")
         case ToolCalls((), text):
-            return Malformed(text, "it calls nothing")
+            return Malformed(text, "it calls nothing", "call")
         case Reply(text) | ToolCalls(_, text):
             try:
                 check_text(text, "it")

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import archives, core_memory, documents
-from memory.errors import InvalidValue, NameTaken, UnknownAgent
+from memory.errors import NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
     check_name,
@@ -159,7 +159,7 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
         How many there were; no event keeps them.
 
     Raises:
-        InvalidValue: a run is in progress.
+        RunInProgress: naming the run.
     """
     refuse_during_run(transaction, agent)
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
@@ -176,14 +176,11 @@ def refuse_during_run(reader: Reader, agent: Agent) -> None:
     """Refuse to take its messages from under a run that has begun and not ended.
 
     Raises:
-        InvalidValue: naming the run.
+        RunInProgress: naming the run.
     """
     run = reader.value("active_run", agent_key=agent.key)
     if run is not None:
-        raise InvalidValue(
-            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
-            " run_cancel, then reset the messages"
-        )
+        raise RunInProgress(agent.name, run)
 
 
 def belongings(reader: Reader, agent: Agent) -> Belongings:

@@ -36,8 +36,8 @@ Visible = frozenset[str] | None
 class Change:
     """One change of memory, as those who watch it learn of it.
 
-    action and subject are those of its event; "message.append" has none. before and after are the
-    event's, and empty where it has none.
+    action and subject are those of its event; "message.append" and "run.wait" have none. before and
+    after are the event's, and empty where it has none.
     """
 
     action: str

@@ -86,8 +86,12 @@ class AgentTools:
         """agent_get."""
         after = key_after(a.cursor)
 
+        runs = (await self.access.runtime()).runs
+
         def work(_: "MemoryStore", reader: Reader) -> AgentShown:
-            return show_agent(reader, agents.find_agent(reader, a.agent_id), after)
+            shown = show_agent(reader, agents.find_agent(reader, a.agent_id), after)
+            in_work = sum(not live.is_finished for live in runs.of_agent(shown.id))
+            return shown.model_copy(update={"runs_in_work": in_work})
 
         return await self.access.read(call.caller, work)
 

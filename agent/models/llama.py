@@ -184,7 +184,7 @@ class LlamaModel:
         parsed = read_output(result["text"], result["cut"], prompt, loaded.style)
         if result["invented"] and isinstance(parsed, ToolCalls):
             # Valid, and not what the model wanted: an empty argument can delete a memory.
-            parsed = Malformed(result["text"], "cut off by the token limit")
+            parsed = Malformed(result["text"], "cut off by the token limit", "cut")
         return Completion(
             parsed, result["prompt_tokens"], result["tokens"], result["cached_tokens"]
         )

@@ -35,9 +35,9 @@ def read_output(text: str, cut: bool, prompt: Prompt, style: CallStyle) -> Parse
     try:
         parsed = FORMATS[style].read(text, prompt.tools)
     except Unreadable as problem:
-        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+        return _cut(text) if cut else Malformed(text, str(problem), problem.kind)
     if cut and isinstance(parsed, Reply):
-        return Malformed(text, "cut off by the token limit")
+        return _cut(text)
     return held_to(prompt, parsed)
 
 
@@ -52,7 +52,7 @@ def read_calls(calls: Sequence[tuple[str, str]], text: str, cut: bool, prompt: P
     try:
         read = tuple(_told_call(name, arguments, prompt.tools) for name, arguments in calls)
     except Unreadable as problem:
-        return Malformed(text, "cut off by the token limit" if cut else str(problem))
+        return _cut(text) if cut else Malformed(text, str(problem), problem.kind)
     return held_to(prompt, ToolCalls(read, without_reasoning(text, CALL_OPEN)))
 
 
@@ -67,10 +67,14 @@ def held_to(prompt: Prompt, parsed: Parsed) -> Parsed:
     names = ", ".join(tool.name for tool in prompt.callable_tools)
     match parsed:
         case Reply(text) if not prompt.may_reply:
-            return Malformed(text, f"a tool must be called before you answer: {names}")
+            return Malformed(text, f"a tool must be called before you answer: {names}", "no_call")
         case ToolCalls(calls, text) if prompt.allowed is not None:
             barred = [call.name for call in calls if call.name not in prompt.allowed]
             if barred:
                 now = f"you may call {names}" if names else "answer without a call"
-                return Malformed(text, f"{barred[0]} cannot be called now; {now}")
+                return Malformed(text, f"{barred[0]} cannot be called now; {now}", "call")
     return parsed
+
+
+def _cut(text: str) -> Malformed:
+    return Malformed(text, "cut off by the token limit", "cut")

@@ -126,6 +126,8 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_delete": {},
     "agent_reset_messages": {},
     "agent_message": {"message": "Hi"},
+    "agent_context": {},
+    "run_list": {},
 }
 
 
@@ -159,6 +161,22 @@ async def test_a_token_for_one_agent_need_not_name_it(served: Served) -> None:
     assert "agent_id" not in tools["agent_get"].input_schema.get("required", [])
     assert "'agent_id' is missing" in text_of(refused)
     assert orphans["orphans"] == []
+
+
+async def test_runs_of_others_are_answered_as_ones_that_do_not_exist(served: Served) -> None:
+    async with served.client(PERSON) as client:
+        message = {"agent_id": "Theirs", "message": "Hi"}
+        assert (await client.call_tool("agent_message", message)).is_error  # there is no model
+        (run,) = (await call(client, "run_list", agent_id="Theirs"))["runs"]
+    async with served.client() as client:
+        assert (await call(client, "run_list", open=True))["runs"] == []
+        for tool, more in (("run_get", {}), ("run_cancel", {}), ("run_approve", {"approve": True})):
+            answers = [
+                text_of(await client.call_tool(tool, {"run_id": id_, **more})).replace(id_, "X")
+                for id_ in (run["run_id"], "run-none")
+            ]
+            assert answers[0] == answers[1]
+            assert "X" in answers[0]
 
 
 async def test_their_resources_are_as_unknown_as_any(served: Served) -> None:

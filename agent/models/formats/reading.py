@@ -5,7 +5,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.model import Reply, ToolSpec
+from agent.model import MalformedKind, Reply, ToolSpec
 from agent.models.tool_schema import find_violation, sanitise_schema
 from memory.records import ToolCall
 
@@ -15,15 +15,23 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 class Unreadable(Exception):
     """Says what is wrong with the output."""
 
+    kind: MalformedKind = "call"
+
+
+class Empty(Unreadable):
+    """There is no output, or none after the reasoning."""
+
+    kind = "reply"
+
 
 def reply(text: str) -> Reply:
     """Give the text as a reply.
 
     Raises:
-        Unreadable: it is blank.
+        Empty: it is blank.
     """
     if not text.strip():
-        raise Unreadable("it says nothing")
+        raise Empty("it says nothing")
     return Reply(text)
 
 
