@@ -29,7 +29,7 @@ from agent.thinking import Costs, Thinker, Thought
 from agent.tools import offered_tools, tool_specs
 from memory import recall
 from memory.errors import MemoryStoreError
-from memory.records import AgentState, NewMessage, View
+from memory.records import AgentState, Message, NewMessage, View
 from memory.store import MemoryStore
 
 
@@ -148,8 +148,10 @@ class AgentLoop:
         """Where a run begins or goes on."""
         state = self._store.agent_state(live.agent_id)
         settings = settings_of(state.agent)
-        with self._store.read() as reader:
-            stored = recall.turn_messages(reader, state.agent, live.run.id)
+        stored: list[Message] = []
+        if live.known:  # else nothing is stored of it
+            with self._store.read() as reader:
+                stored = recall.turn_messages(reader, state.agent, live.run.id)
         tools = offered_tools(settings.tools)
         at = _At(state, settings, tools, CallBook.of(settings, tuple(tools), stored))
         if stored:
