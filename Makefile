@@ -20,10 +20,10 @@ demo: $(STAMP) ## install, and play a session: an agent that remembers across re
 test: $(STAMP) ## install, and run all tests
 	$(BIN)/python -m pytest -q
 
-torture: $(STAMP) ## hosts write while their owner is killed, 200 come and go, 1,000 calls, no leak
+torture: $(STAMP) ## hosts write while their owner is killed, 200 come and go, 1,000 calls and turns, no leak
 	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py \
 		tests/end_to_end/test_hosts_that_come_and_go.py tests/agent/models/test_whole_calls.py \
-		tests/agent/models/test_llama_leaks.py
+		tests/agent/models/test_llama_leaks.py tests/end_to_end/test_runs_that_last.py
 
 conformance: export CONFORMANCE_REQUIRED = 1
 conformance: $(STAMP) ## the official conformance suite and Inspector, from npm into .node/

@@ -10,6 +10,7 @@ import pytest
 
 from agent.model import ChatMessage, Prompt, ToolSpec
 from agent.models.llama import LlamaModel, LlamaOptions
+from tests.resources import children, descriptors, resident_bytes
 
 COMPLETIONS = 1000 if "MNEMON_TORTURE" in os.environ else 80
 WARM_UP = 40  # grammars, states of all agents and their files are there then
@@ -20,22 +21,6 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="memory and descriptors are read from /proc"
 )
 TOOL = ToolSpec("note", "d", {"type": "object", "properties": {"text": {"type": "string"}}})
-
-
-def resident_bytes(pid: int | str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    (line,) = (line for line in lines if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
-
-
-def descriptors(pid: int | str) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def children() -> list[str]:
-    """Process ids of this process's children, of all its threads."""
-    tasks = Path("/proc/self/task").iterdir()
-    return sorted(pid for task in tasks for pid in (task / "children").read_text().split())
 
 
 async def test_many_completions_leak_nothing(model_path: Path, tmp_path: Path) -> None:
