@@ -21,7 +21,8 @@ test: $(STAMP) ## install, and run all tests
 	$(BIN)/python -m pytest -q
 
 torture: $(STAMP) ## hosts write while their owner is killed, 200 come and go, 1,000 calls and turns, no leak
-	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py \
+	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q -o faulthandler_timeout=1800 \
+		tests/end_to_end/test_many_hosts.py \
 		tests/end_to_end/test_hosts_that_come_and_go.py tests/agent/models/test_whole_calls.py \
 		tests/agent/models/test_llama_leaks.py tests/end_to_end/test_runs_that_last.py
 
