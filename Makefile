@@ -20,9 +20,10 @@ demo: $(STAMP) ## install, and play a session: an agent that remembers across re
 test: $(STAMP) ## install, and run all tests
 	$(BIN)/python -m pytest -q
 
-torture: $(STAMP) ## eight hosts write while their owner is killed ten times; 200 come and go
+torture: $(STAMP) ## hosts write while their owner is killed, 200 come and go, 1,000 calls, no leak
 	MNEMON_TORTURE=1 $(BIN)/python -m pytest -q tests/end_to_end/test_many_hosts.py \
-		tests/end_to_end/test_hosts_that_come_and_go.py
+		tests/end_to_end/test_hosts_that_come_and_go.py tests/agent/models/test_whole_calls.py \
+		tests/agent/models/test_llama_leaks.py
 
 conformance: export CONFORMANCE_REQUIRED = 1
 conformance: $(STAMP) ## the official conformance suite and Inspector, from npm into .node/
@@ -51,6 +52,8 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/turn.py
 	$(BIN)/python benchmarks/hosts.py
+	$(BIN)/python -m benchmarks.prefix
+	$(BIN)/python -m benchmarks.constrained
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
 	$(PYTHON) -m scripts.build_mcpb

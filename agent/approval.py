@@ -48,6 +48,11 @@ class Pending:
         )
 
 
+def waiting_calls(pending: Mapping[str, Any] | None) -> tuple[ToolCall, ...]:
+    """The calls that a person must approve, of what a run keeps; none when it does not wait."""
+    return () if pending is None else Pending.from_json(pending).calls
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a person decided of one call, and why."""

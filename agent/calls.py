@@ -28,11 +28,12 @@ class CallBook:
     ) -> "CallBook":
         """The book of a run with what an earlier attempt stored of it."""
         book = cls(RuleSet(settings.tool_rules), tuple(tools))
-        results = {m.tool_call_id: m.content for m in stored if m.role == "tool"}
-        steps = [message for message in stored if message.role == "assistant"]
-        for number, step in enumerate(steps, start=1):
-            for call in step.tool_calls:
-                book.note(number, call, results.get(call.id, ""))
+        step, calls = 0, list[ToolCall]()
+        for message in stored:
+            if message.role == "assistant":
+                step, calls = step + 1, list(message.tool_calls)
+            elif message.role == "tool" and calls:  # in the order of the calls
+                book.note(step, calls.pop(0), message.content)
         return book
 
     @property
@@ -72,10 +73,12 @@ class StepCalls:
             barred = rules.refusal(call.name, self.book.tools, self.book.made)
             if barred is not None:
                 return refusal(f"{_NOT_RUN}{barred}")
-        if rules.needs_approval(call.name):
-            decision = self.decisions.get(call.id, _SILENCE)
-            if not decision.approve:
-                return denied(decision)
+        decision = self.decisions.get(call.id)
+        if decision is None and rules.needs_approval(call.name):
+            decision = _SILENCE
+        # A no stays one, also when the rule that asked for it is gone by now.
+        if decision is not None and not decision.approve:
+            return denied(decision)
         return ToolCall(
             call.id, call.name, rules.arguments(call.name, call.arguments, self.book.made)
         )

@@ -2,7 +2,7 @@
 
 It cannot brick an agent: what leaves is decided by counting, the summary falls back to an extract
 (summary.py), and nothing leaves recall memory. The head is rendered anew, with core memory as it is
-now. What is decided here is pure; thinking.py acts on it.
+now. What is decided here is pure; compiling.py acts on it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.model import ChatMessage
 from agent.settings import CompactionSettings
-from agent.window import Turn, newest_turns, tokens_of
+from agent.window import CountTokens, Turn, newest_turns
 from memory.records import AgentState
 from memory.working_set import MAX_WINDOW_MESSAGES
 
@@ -22,7 +22,8 @@ TRIGGER_SHARE = 0.9
 class Cut:
     """What stays and what leaves.
 
-    window_start, steps_from: where the window begins from now on; see memory.records.
+    left: without notes. window_start, steps_from: where the window begins from now on; see
+    memory.records.
     """
 
     kept: tuple[Turn, ...]
@@ -31,48 +32,49 @@ class Cut:
     steps_from: int
 
 
-def is_due(state: AgentState, turns: Sequence[Turn], room: int) -> bool:
+def is_due(state: AgentState, used_tokens: int, room: int) -> bool:
     """Whether it is time for messages to leave.
 
-    room: tokens for messages. A state that can hold no more messages loses its oldest with each new
-    one, and so would every prompt.
+    used_tokens: of all messages; room: tokens for them. A state that can hold no more messages
+    loses its oldest with each new one, and so would every prompt.
     """
-    full = len(state.messages) >= MAX_WINDOW_MESSAGES
-    return full or tokens_of(turns) > room * TRIGGER_SHARE
+    return _is_full(state) or used_tokens > room * TRIGGER_SHARE
 
 
 def cut(
-    state: AgentState, turns: Sequence[Turn], room: int, settings: CompactionSettings
+    state: AgentState,
+    turns: Sequence[Turn],
+    room: int,
+    settings: CompactionSettings,
+    count: CountTokens,
 ) -> Cut | None:
     """Decide what leaves; None: nothing can, since the newest turn and step must stay.
 
     room: tokens that messages may have under the new head.
     """
-    whole = settings.mode in ("all", "self_compact_all")
-    target = 0 if whole else int(room * settings.keep_share)
-    kept = list(turns[-1:]) if whole else newest_turns(_half_of_full(state, turns), room, target)
-    if whole and tokens_of(kept) > room:
-        kept = newest_turns(kept, room, room)
+    target = int(room * settings.keep_share)
+    if settings.keeps_some:
+        kept = newest_turns(_half_of_full(state, turns), room, target, count)
+    else:
+        kept = newest_turns(turns[-1:], room, target, count)
     if kept == list(turns) or not kept:
         return None
     staying = {id(part) for turn in kept for part in turn}
-    left = [m for turn in turns for part in turn if id(part) not in staying for m in part.messages]
+    left = [m for turn in turns for part in turn if id(part) not in staying for m in part.said]
     window_start, steps_from = _start(state, turns, kept)
     return Cut(tuple(kept), tuple(left), window_start, steps_from)
 
 
+def _is_full(state: AgentState) -> bool:
+    return len(state.messages) >= MAX_WINDOW_MESSAGES
+
+
 def _half_of_full(state: AgentState, turns: Sequence[Turn]) -> list[Turn]:
-    """The turns; of a full state the newest with half the messages it can hold."""
-    if len(state.messages) < MAX_WINDOW_MESSAGES:
+    """The turns; of a full state those that begin in its newer half, or the last one."""
+    if not _is_full(state):
         return list(turns)
-    kept: list[Turn] = []
-    messages = 0
-    for turn in reversed(turns):
-        messages += sum(len(part.messages) for part in turn)
-        if kept and messages > MAX_WINDOW_MESSAGES // 2:
-            break
-        kept.insert(0, turn)
-    return kept
+    half = state.messages[-MAX_WINDOW_MESSAGES // 2].doc
+    return [turn for turn in turns if not 0 < turn[0].doc < half] or list(turns[-1:])
 
 
 def _start(state: AgentState, turns: Sequence[Turn], kept: Sequence[Turn]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from agent.containment import contain, keep_inside
 from agent.model import ChatMessage
 from agent.prompts import render
-from memory.records import Agent, Block, Message, NewMessage, View
+from memory.records import Agent, AgentState, Block, Message, NewMessage, View
 
 SYSTEM, TOOL_RULES, CORE_MEMORY, SUMMARY = "system", "tool_rules", "core_memory", "summary"
 """The sections of a head, in their order."""
@@ -36,22 +36,27 @@ def system_prompt(head: Mapping[str, str]) -> str:
     return "\n\n".join(head.values())
 
 
-def new_view(agent: Agent, blocks: Sequence[Block], rules: str = "", summary: str = "") -> View:
+def new_view(state: AgentState, rules: str = "", summary: str = "") -> View:
     """A view with everything as it is now."""
+    agent, messages = state.agent, state.messages
+    inside = {str(message.doc) for message in messages}
     return View(
-        head=render_head(agent, blocks, rules, summary),
+        head=render_head(agent, state.blocks, rules, summary),
         summary=summary,
-        seen=stamps(blocks),
+        seen=stamps(state.blocks),
         steps_from=agent.view.steps_from,
+        notes_from=messages[-1].doc + 1 if messages else agent.window_start,
+        clipped={doc: chars for doc, chars in agent.view.clipped.items() if doc in inside},
     )
 
 
-def view_of(agent: Agent, blocks: Sequence[Block], rules: str = "") -> View:
+def view_of(state: AgentState, rules: str = "") -> View:
     """The agent's view; a new one when its instructions or rules are others by now."""
-    fresh = render_head(agent, (), rules)
-    if all(agent.view.head.get(name) == fresh.get(name) for name in (SYSTEM, TOOL_RULES)):
-        return agent.view
-    return new_view(agent, blocks, rules, agent.view.summary)
+    view = state.agent.view
+    fresh = render_head(state.agent, (), rules)
+    if all(view.head.get(name) == fresh.get(name) for name in (SYSTEM, TOOL_RULES)):
+        return view
+    return new_view(state, rules, view.summary)
 
 
 def stamps(blocks: Sequence[Block]) -> dict[str, str]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 from agent.calls import CallBook
 from agent.compiling import Asked, Compiler, with_view
-from agent.context import view_of
+from agent.context import system_prompt, view_of
 from agent.model import ChatMessage
 from agent.models.transcript import message_text
 from agent.settings import settings_of
 from agent.tools import offered_tools, tool_specs
-from agent.window import Clipping, read_turns, shown_messages, tokens_of
 from memory.records import AgentState
 
 TOOLS, TEMPLATE, MESSAGES = "tools", "template", "messages"
@@ -53,16 +52,10 @@ async def look_into(compiler: Compiler, state: AgentState) -> ContextWindow:
     settings = settings_of(state.agent)
     tools = offered_tools(settings.tools)
     rules = CallBook.of(settings, tuple(tools), ()).rules.describe()
-    view = view_of(state.agent, state.blocks, rules)
-    state = with_view(state, replace(view, steps_from=state.agent.view.steps_from))
+    state = with_view(state, view_of(state, rules))
     asked = Asked(state, (), settings, tool_specs(tuple(tools.values())), rules)
-    budget = await compiler.budget(settings)
-    clipping = Clipping.of(budget.max_result_chars)
-    shown = shown_messages(state, (), clipping)
-    parts = [ChatMessage("user", text) for text in view.head.values()]
-    counted = await compiler.count(asked, [*shown, *parts])
-    bare = await compiler.count(replace(asked, tools=()), ())
-    sections = [Section(name, text, counted.texts[text]) for name, text in view.head.items()]
+    shown = await compiler.shown(asked)
+    sections = await _head_sections(compiler, asked)
     described = json.dumps(
         [
             {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
@@ -70,13 +63,15 @@ async def look_into(compiler: Compiler, state: AgentState) -> ContextWindow:
         ],
         ensure_ascii=False,
     )
-    said = "\n".join(f"{message.role}: {message_text(message)}" for message in shown)
+    said = "\n".join(f"{message.role}: {message_text(message)}" for message in shown.messages)
+    bare = (await compiler.count(replace(asked, tools=()))).head_tokens
     in_head = sum(section.tokens for section in sections)
     sections += [
-        Section(TOOLS, described, counted.head_tokens - bare.head_tokens),
-        Section(TEMPLATE, "", bare.head_tokens - in_head),
-        Section(MESSAGES, said, tokens_of(read_turns(state, (), counted.count, clipping))),
+        Section(TOOLS, described, shown.head_tokens - bare),
+        Section(TEMPLATE, "", bare - in_head),
+        Section(MESSAGES, said, shown.tokens - shown.head_tokens),
     ]
+    budget = await compiler.budget(settings)
     return ContextWindow(
         tuple(sections),
         budget.context_tokens,
@@ -84,3 +79,19 @@ async def look_into(compiler: Compiler, state: AgentState) -> ContextWindow:
         len(state.messages),
         state.total_messages - len(state.messages),
     )
+
+
+async def _head_sections(compiler: Compiler, asked: Asked) -> list[Section]:
+    """Each section with what it adds to those before it, so that together they are the head."""
+    head = dict(asked.state.agent.view.head)
+    names = list(head)
+    upto = [
+        ChatMessage("system", system_prompt({name: head[name] for name in names[: end + 1]}))
+        for end in range(len(names))
+    ]
+    counted = await compiler.count(asked, upto)
+    totals = [0, *(counted.texts[message.content] for message in upto)]
+    return [
+        Section(name, head[name], total - before)
+        for name, total, before in zip(names, totals[1:], totals, strict=False)
+    ]

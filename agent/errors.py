@@ -9,7 +9,9 @@ AgentError
 │   ├── EndpointUnreachable  a model server does not answer
 │   ├── EndpointFailed       it refuses, or answers what cannot be used
 │   ├── ModelCrashed         the worker process died or hung
+│   ├── RequestPoisonous     the same request killed the worker again and again
 │   ├── ToolSchemaInvalid    a tool's JSON schema cannot be offered to a model
+│   ├── ReplyRoomTooSmall    no answer that is allowed now fits the token limit
 │   └── PromptTooLong        the prompt does not fit the window
 ├── ContextTooSmall          system prompt, blocks and the new message alone exceed the window
 ├── TurnLimitReached         the turn did not end within its steps
@@ -72,15 +74,42 @@ class EndpointUnreachable(ModelError):
 
 
 class EndpointFailed(ModelError):
-    """The server of a model refused, or its answer is of no use; nothing was stored."""
+    """The server of a model refused, or its answer is of no use; nothing was stored.
 
-    def __init__(self, model: str, problem: str) -> None:
-        self.model, self.problem = model, problem
+    status: of HTTP, when it refused.
+    """
+
+    def __init__(self, model: str, problem: str, status: int | None = None) -> None:
+        self.model, self.problem, self.status = model, problem, status
         super().__init__(f"the server of model {model} {problem}; nothing of this step was stored")
 
 
 class ModelCrashed(ModelError):
     """The worker died or hung; the step was not stored and the next call starts a new worker."""
+
+
+class RequestPoisonous(ModelError):
+    """The worker died over this request each time; it is not tried again for a while."""
+
+    def __init__(self, model: str, deaths: int, refused_for_s: float) -> None:
+        self.deaths, self.refused_for_s = deaths, refused_for_s
+        super().__init__(
+            f"this request ended the worker of model {model!r} {deaths} times in a row and is"
+            f" refused for {refused_for_s / 60:.0f} more minutes, or until another one succeeds;"
+            " say it in another way, lower `context_tokens`, or use another model"
+        )
+
+
+class ReplyRoomTooSmall(ModelError):
+    """A call must be made, and none fits the token limit."""
+
+    def __init__(self, needed_tokens: int, max_tokens: int) -> None:
+        self.needed_tokens, self.max_tokens = needed_tokens, max_tokens
+        super().__init__(
+            f"the shortest answer that is allowed now needs {needed_tokens} tokens and the reply"
+            f" may have {max_tokens}; raise `context_tokens`, or offer tools with fewer required"
+            " arguments"
+        )
 
 
 class ToolSchemaInvalid(ModelError):
@@ -135,10 +164,10 @@ class TurnLimitReached(AgentError):
 
 
 class InvalidReply(AgentError):
-    """The model's output could not be used."""
+    """The model's output could not be used. kind: of its Malformed (agent/model.py)."""
 
-    def __init__(self, problem: str) -> None:
-        self.problem = problem
+    def __init__(self, problem: str, kind: str = "reply") -> None:
+        self.problem, self.kind = problem, kind
         super().__init__(
             f"the model's output could not be used, twice: {problem}; nothing of this step was"
             " stored: say it in another way, or use another model"
@@ -181,4 +210,6 @@ class NotWaiting(AgentError):
 
     def __init__(self, run_id: str, status: str) -> None:
         self.run_id, self.status = run_id, status
-        super().__init__(f"{run_id} waits for no approval; it is {status}")
+        super().__init__(
+            f"{run_id} waits for no approval; it is {status}: run_get tells what came of it"
+        )

@@ -21,10 +21,16 @@ _SPEAKERS = {"user": "User", "assistant": "I"}
 def extract(earlier: str, messages: Sequence[ChatMessage], max_chars: int) -> str:
     """At most max_chars: the newest lines of an earlier summary, then those of the messages."""
     new = [line for message in messages if (line := _line(message))]
+    old = [piece for line in earlier.splitlines() for piece in _pieces(line)]
     kept_new = _newest(new, max_chars - min(len(earlier), int(max_chars * EARLIER_SHARE)))
     used = sum(len(line) + 1 for line in kept_new)
-    kept_earlier = _newest(earlier.splitlines(), max_chars - used)
-    return "\n".join([*kept_earlier, *kept_new])
+    kept_old = _newest(old, max_chars - used)
+    return "\n".join([*kept_old, *kept_new])
+
+
+def _pieces(line: str) -> list[str]:
+    """The sentences of a line, long ones cut, so that some stay when not all can."""
+    return [_short(said) for said in _SENTENCE_END.split(line) if said.strip()]
 
 
 def _line(message: ChatMessage) -> str:
@@ -33,8 +39,13 @@ def _line(message: ChatMessage) -> str:
     if speaker is None or not said:
         return ""
     first = _SENTENCE_END.split(said, maxsplit=1)[0]
-    shown = " ".join(first.split())
-    return f"{speaker}: {shown if len(shown) <= LINE_CHARS else shown[: LINE_CHARS - 1] + '…'}"
+    return f"{speaker}: {_short(first)}"
+
+
+def _short(said: str) -> str:
+    """A text in one line of at most LINE_CHARS."""
+    shown = " ".join(said.split())
+    return shown if len(shown) <= LINE_CHARS else f"{shown[: LINE_CHARS - 1]}…"
 
 
 def _newest(lines: Sequence[str], max_chars: int) -> list[str]:

@@ -35,7 +35,8 @@ class LiveRun:
 
     run: as it is to be stored. known: it has a row. place: how many runs of the agent come before
     it. text: of the reply, as far as it is written. doing: what happened in the newest step.
-    reply, tools_used: of a run that has ended; failure: what it raised.
+    reply, tools_used: of a run that has ended; failure: what it raised. next: takes the place of
+    one that waited for a person, once that is decided.
     """
 
     agent_id: str
@@ -47,6 +48,7 @@ class LiveRun:
     reply: str = ""
     tools_used: tuple[str, ...] = ()
     failure: Exception | None = None
+    next: "LiveRun | None" = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _finished: anyio.Event = field(default_factory=anyio.Event)
@@ -59,18 +61,20 @@ class LiveRun:
         now = datetime.now(UTC)
         return cls(agent_id, Run(run_id, "queued", message, actor, background, now))
 
+    @classmethod
+    def again(cls, agent_id: str, run: Run, background: bool) -> "LiveRun":
+        """A run that an earlier attempt left unfinished, or that waits: to be gone on with."""
+        return cls(agent_id, replace(run, background=background), known=True)
+
+    def queue(self) -> None:
+        """It waits for its turn, whatever came of an earlier attempt."""
+        self.run = replace(self.run, status="queued", stop_reason=None, error=None, ended_at=None)
+
     def begin(self) -> None:
         """It is its turn."""
+        self.queue()
         started = self.run.started_at or datetime.now(UTC)
-        self.run = replace(
-            self.run,
-            status="running",
-            started_at=started,
-            stop_reason=None,
-            error=None,
-            ended_at=None,
-        )
-        self.place = 0
+        self.run = replace(self.run, status="running", started_at=started)
         self.notify()
 
     def taken(self, usage: Usage) -> Run:

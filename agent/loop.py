@@ -6,7 +6,6 @@ transaction, with the rows that tell of it: a step that fails leaves nothing beh
 earlier steps stored stays. Which runs there are and who waits for them is runs.py's.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,24 +17,20 @@ import anyio.to_thread
 from agent.approval import Decisions, Pending
 from agent.calls import CallBook, StepCalls
 from agent.compiling import Asked, Compiler, with_view
-from agent.context import new_view, news, stamps, view_of
+from agent.context import news, stamps, view_of
 from agent.errors import AgentError, TurnLimitReached
 from agent.live_run import LiveRun
 from agent.memory_tools import MemoryTool
 from agent.model import ChatModel, Reply, ToolCalls
 from agent.run_rows import RunRows, stop_reason_of
 from agent.settings import AgentSettings, settings_of
-from agent.step import Step
-from agent.summary import CHARS_PER_TOKEN
+from agent.step import MAX_CALLS, Step
 from agent.thinking import Costs, Thinker, Thought
 from agent.tools import offered_tools, tool_specs
 from memory import recall
-from memory.errors import KeyReused, MemoryStoreError
-from memory.records import AgentState, Message, NewMessage
+from memory.errors import MemoryStoreError
+from memory.records import AgentState, NewMessage, View
 from memory.store import MemoryStore
-
-MAX_NEWS_SHARE = 0.25
-"""Of the window, for the note that tells of changes: what is longer is seen in a new head."""
 
 
 class AgentLoop:
@@ -66,8 +61,10 @@ class AgentLoop:
         try:
             await self._run(live, rows, decisions)
         except (AgentError, MemoryStoreError) as error:
-            if not isinstance(error, KeyReused):
-                await rows.stop(stop_reason_of(error), str(error))
+            await rows.stop(stop_reason_of(error), str(error))
+            raise
+        except Exception:  # a bug; so that no run seems to go on for ever
+            await rows.stop("error", "internal error; see mnemon's log")
             raise
         except anyio.get_cancelled_exc_class():
             # In the background only a person cancels; else this process ends, and the next goes on.
@@ -80,13 +77,6 @@ class AgentLoop:
     async def _run(self, live: LiveRun, rows: "RunRows", decisions: Decisions | None) -> None:
         at = await anyio.to_thread.run_sync(self._resume, live)
         live.begin()
-        if at.ended is not None:
-            live.reply, live.tools_used = at.ended.content, at.book.names
-            rows.recovered(at.ended)
-            return
-        if len(at.new) > 1:
-            budget = await self._thinker.compiler.budget(at.settings)
-            at.keep_note_short(int(budget.context_tokens * MAX_NEWS_SHARE * CHARS_PER_TOKEN))
         if live.run.pending is not None:
             pending = Pending.from_json(live.run.pending)
             if await self._store_calls(at, rows, pending.answer, None, decisions or {}):
@@ -101,19 +91,16 @@ class AgentLoop:
         permission = at.book.permission()
         asked = Asked(at.state, at.new, at.settings, tool_specs(tuple(at.tools.values())), at.rules)
         costs = Costs()
-        rows.begin_step(await self._thinker.name())
-        try:
-            thought = await self._thinker.think(asked, permission, costs, rows.on_text)
-        except AgentError:
-            rows.failed_step(costs.usage)
-            raise
-        at.state = thought.state
+        rows.begin_step(await self._thinker.name(), costs)
+        thought = await self._thinker.think(asked, permission, costs, rows.on_text)
+        at.state, at.new = thought.asked.state, thought.asked.new
         match thought.answer:
             case Reply(reply):
                 await self._store_reply(at, rows, reply, thought)
                 return True
             case ToolCalls() as calls:
-                waiting = tuple(c.id for c in calls.calls if at.book.rules.needs_approval(c.name))
+                made = calls.calls[:MAX_CALLS]
+                waiting = tuple(c.id for c in made if at.book.rules.needs_approval(c.name))
                 if waiting:
                     until = datetime.now(UTC) + timedelta(minutes=at.settings.approval_minutes)
                     await rows.wait(at.state, Pending(calls, waiting, until), thought)
@@ -127,8 +114,7 @@ class AgentLoop:
         live.reply, live.tools_used = reply, at.book.names
         step = at.step(self._store, live.run.id)
         write = rows.reply(thought)
-        autoclear = at.settings.autoclear
-        await anyio.to_thread.run_sync(partial(step.store_reply, reply, write, autoclear))
+        await anyio.to_thread.run_sync(partial(step.store_reply, reply, write))
         rows.committed()
 
     async def _store_calls(
@@ -164,17 +150,10 @@ class AgentLoop:
         settings = settings_of(state.agent)
         with self._store.read() as reader:
             stored = recall.turn_messages(reader, state.agent, live.run.id)
-        said = next((message for message in stored if message.role == "user"), None)
-        if said is not None and said.content != live.run.message:
-            raise KeyReused("agent_message", "agent_message")
         tools = offered_tools(settings.tools)
         at = _At(state, settings, tools, CallBook.of(settings, tuple(tools), stored))
         if stored:
             at.first_doc = stored[0].doc
-            at.ended = _end_of(live, stored)
-            if live.run.steps == 0:
-                steps = sum(message.role == "assistant" for message in stored)
-                live.run = replace(live.run, steps=steps)
         else:
             at.say(live.run.message)
         return at
@@ -190,7 +169,6 @@ class _At:
     book: CallBook
     first_doc: int | None = None
     new: tuple[NewMessage, ...] = ()
-    ended: Message | None = None
 
     @property
     def rules(self) -> str:
@@ -198,32 +176,15 @@ class _At:
 
     def say(self, message: str) -> None:
         """Begin with what the user says, after a note of what others changed since last time."""
-        agent, blocks = self.state.agent, self.state.blocks
-        view = view_of(agent, blocks, self.rules)
+        if self.settings.autoclear and self.state.messages:
+            self.state = with_view(self.state, View(), self.state.messages[-1].doc + 1)
+        blocks = self.state.blocks
+        view = view_of(self.state, self.rules)
         note = news(view, blocks)
         said = NewMessage("user", message)
         self.new = (NewMessage("system", note), said) if note else (said,)
         self.state = with_view(self.state, replace(view, seen=stamps(blocks)))
 
-    def keep_note_short(self, max_chars: int) -> None:
-        """Drop the note when it is longer: what it tells stands in a new head then."""
-        if len(self.new[0].content) <= max_chars:
-            return
-        self.new = self.new[-1:]
-        summary = self.state.agent.view.summary
-        view = new_view(self.state.agent, self.state.blocks, self.rules, summary)
-        self.state = with_view(self.state, view)
-
     def step(self, store: MemoryStore, run_id: str) -> Step:
         """The step that is to be stored next."""
         return Step(store, self.state, self.tools, run_id, self.first_doc, self.new)
-
-
-def _end_of(live: LiveRun, stored: Sequence[Message]) -> Message | None:
-    """The message that ended a run; None: it goes on."""
-    last = stored[-1]
-    if last.role == "assistant" and not last.tool_calls:
-        return last
-    if live.run.stop_reason != "tool_rule":
-        return None
-    return next(message for message in reversed(stored) if message.role == "assistant")

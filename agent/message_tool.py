@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from agent.memory_tools import Arguments, MemoryTool, Result, Scope
+from agent.window import READ_ON
 from memory import recall
 
 _NOTE_CHARS = 120
@@ -45,7 +46,7 @@ def _text(part: MessagePart) -> str:
 
 
 MESSAGE_READ = MemoryTool(
-    name="message_read",
+    name=READ_ON,
     title="Read a message",
     description="Read on in a message of which only the beginning was shown.",
     arguments=MessageRead,

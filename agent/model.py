@@ -72,12 +72,17 @@ class ToolCalls:
     text: str = ""
 
 
+MalformedKind = Literal["reply", "call", "no_call", "cut"]
+"""no_call: a tool had to be called. cut: by the token limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """Output that is neither a reply nor a valid call, e.g. cut by the token limit."""
 
     text: str
     problem: str
+    kind: MalformedKind = "reply"
 
 
 Parsed = Reply | ToolCalls | Malformed
@@ -98,10 +103,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a loaded model is. `context_tokens` is the whole window, prompt and reply together."""
+    """What a loaded model is.
+
+    context_tokens: the whole window, prompt and reply together. limited_by: what kept it from being
+    larger: `default`, `setting`, `trained` or `memory`; empty: not known.
+    """
 
     name: str
     context_tokens: int
+    limited_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

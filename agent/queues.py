@@ -1,31 +1,67 @@
-"""One run at a time for each agent, in the order they were asked for; each knows its place."""
+"""One run at a time for each agent, in the order they were asked for; each knows its place.
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+A run that waits for a person stays at the head of its agent's queue: what comes after it begins
+once it is decided, cancelled or its time is up.
+"""
 
+from agent.approval import waiting_calls
+from agent.errors import RunWaits
 from agent.live_run import LiveRun
 
 
 class Queues:
-    """The runs of each agent that are in work or wait for it; agents do not wait for each other."""
+    """The runs of each agent that are in work or wait; agents do not wait for each other."""
 
     def __init__(self) -> None:
         self._queues: dict[str, list[LiveRun]] = {}
 
-    @asynccontextmanager
-    async def turn(self, live: LiveRun) -> AsyncIterator[None]:
-        """Wait until it is the run's turn; the next one's comes when the block ends."""
-        queue = self._queues.setdefault(live.agent_id, [])
-        queue.append(live)
-        live.place = len(queue) - 1
-        try:
-            while queue[0] is not live:
-                await live.change()
-            yield
-        finally:
-            queue.remove(live)
-            for place, waiting in enumerate(queue):
-                waiting.place = place
-                waiting.notify()
-            if not queue:
-                del self._queues[live.agent_id]
+    def of(self, agent_id: str) -> list[LiveRun]:
+        """The agent's runs in the order of their turns."""
+        return list(self._queues.get(agent_id, ()))
+
+    def waiting(self, agent_id: str) -> LiveRun | None:
+        """The agent's run that waits for a person, and that nobody works on."""
+        head = next(iter(self._queues.get(agent_id, ())), None)
+        return head if head is not None and head.is_finished else None
+
+    def enter(self, live: LiveRun) -> None:
+        """Put a run behind those of its agent."""
+        self._queues.setdefault(live.agent_id, []).append(live)
+        self._tell(live.agent_id)
+
+    def replace(self, old: LiveRun, new: LiveRun) -> None:
+        """Give a run's place to another."""
+        queue = self._queues[old.agent_id]
+        queue[queue.index(old)] = new
+        self._tell(old.agent_id)
+        old.next = new
+        old.notify()
+
+    def leave(self, live: LiveRun) -> None:
+        """Take a run out, wherever it stands."""
+        queue = self._queues[live.agent_id]
+        queue.remove(live)
+        if not queue:
+            del self._queues[live.agent_id]
+        self._tell(live.agent_id)
+
+    def pause(self, live: LiveRun) -> None:
+        """The run at the head waits for a person: those behind it learn of it."""
+        self._tell(live.agent_id)
+
+    async def turn(self, live: LiveRun) -> None:
+        """Wait until a run that has entered is at the head.
+
+        Raises:
+            RunWaits: the one at the head waits for a person, and this one is not in the background:
+                whoever sent it is told rather than kept.
+        """
+        while (head := self._queues[live.agent_id][0]) is not live:
+            if head.is_finished and not live.run.background:
+                raise RunWaits(head.run.id, [call.name for call in waiting_calls(head.run.pending)])
+            await live.change()
+
+    def _tell(self, agent_id: str) -> None:
+        for place, live in enumerate(self._queues.get(agent_id, ())):
+            live.place = place
+            live.notify()

@@ -1,11 +1,10 @@
 """The rows that tell of a run and its steps, written in the transactions of the steps themselves.
 
-A run that nobody watches from outside gets its row with its last step: one statement instead of
-three.
+A run has its row from its first stored step on; one in the background has it before it begins.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,18 +15,19 @@ from agent.approval import Pending
 from agent.errors import (
     AgentError,
     ContextTooSmall,
+    EndpointFailed,
     InvalidReply,
     ModelError,
     TurnLimitReached,
 )
 from agent.live_run import LiveRun
-from agent.model import ToolCalls
+from agent.model import Prompt, ToolCalls
 from agent.models.wire import prompt_to_json
 from agent.step import Rows, storable
-from agent.thinking import Thought
+from agent.thinking import Costs, Thought
 from memory.errors import MemoryStoreError
-from memory.records import Agent, AgentState, Message, Origin
-from memory.runs import Run, StepTaken, StopReason, Usage, add_step, save_run
+from memory.records import Agent, AgentState, Origin
+from memory.runs import Run, StepTaken, StopReason, add_step, save_run
 from memory.store import MemoryStore
 from memory.transaction import Transaction
 
@@ -40,13 +40,12 @@ class RunRows:
         self.live = live
         self._model = ""
         self._began = datetime.now(UTC)
-        self._failed = Usage()
+        self._costs: Costs | None = None
         self._written: Run | None = None
-        self._saved = False
 
-    def begin_step(self, model: str) -> None:
-        """A model is about to be asked."""
-        self._model, self._began, self._failed = model, datetime.now(UTC), Usage()
+    def begin_step(self, model: str, costs: Costs) -> None:
+        """A model is about to be asked; until the step is stored, it has failed."""
+        self._model, self._costs, self._began = model, costs, datetime.now(UTC)
 
     async def on_text(self, text: str) -> None:
         """The reply is being written."""
@@ -58,9 +57,8 @@ class RunRows:
         taken = self.live.taken(thought.usage)
 
         def write(transaction: Transaction, agent: Agent, message_id: str) -> None:
-            run = self.live.end(taken, "end_turn", message_id)
             self._add_step(transaction, agent, taken.steps, "reply", thought)
-            self._save(transaction, agent, run)
+            self._save(transaction, agent, self.live.end(taken, "end_turn", message_id))
 
         return write
 
@@ -76,9 +74,7 @@ class RunRows:
                 self._save(transaction, agent, self.live.end(run, "tool_rule", message_id))
                 return
             going = replace(run, status="running", stop_reason=None, pending=None)
-            if self.live.run.pending is not None:
-                self._save(transaction, agent, going)
-            self._written = going
+            self._save(transaction, agent, going)
             self.live.doing = outcome
 
         return write
@@ -97,20 +93,18 @@ class RunRows:
         await anyio.to_thread.run_sync(store)
         self.committed()
 
-    def failed_step(self, usage: Usage) -> None:
-        """The model was asked and nothing came of it."""
-        self._failed = usage
-
     async def stop(self, reason: StopReason, error: str | None) -> None:
         """Store that the run has ended without a reply; a file that fails, too, changes nothing."""
-        spent = replace(self.live.run, usage=self.live.run.usage + self._failed)
-        run = self.live.end(spent, reason, error=error and storable(error))
+        costs, run = self._costs, self.live.run
+        if costs is not None:
+            run = replace(run, usage=run.usage + costs.usage)
+        run = self.live.end(run, reason, error=error and storable(error))
 
         def store() -> None:
             agent = self._store.agent_state(self.live.agent_id).agent
             with self._store.write(self._origin(agent, "end a run")) as transaction:
-                if self._model:
-                    self._add_failed(transaction, agent, run)
+                if costs is not None:
+                    self._add_failed(transaction, agent, run, costs)
                 self._save(transaction, agent, run)
 
         with suppress(MemoryStoreError):
@@ -118,41 +112,47 @@ class RunRows:
         self._written = run
         self.committed()
 
-    def recovered(self, last: Message) -> None:
-        """An earlier attempt has ended the run already."""
-        reason: StopReason = "tool_rule" if last.tool_calls else "end_turn"
-        self.live.stored(self.live.end(self.live.run, reason, last.id))
-
     def committed(self) -> None:
         """What was written is stored."""
+        self._costs = None
         if self._written is not None:
             run, self._written = self._written, None
-            known = self.live.known
-            self.live.stored(run)
-            self.live.known = known or self._saved
             self.live.text = ""
+            self.live.stored(run)
 
     def _save(self, transaction: Transaction, agent: Agent, run: Run) -> None:
         save_run(transaction, agent, run, self.live.known)
-        self._written, self._saved = run, True
+        self._written = run
 
     def _add_step(
         self, transaction: Transaction, agent: Agent, number: int, outcome: str, thought: Thought
     ) -> None:
-        sent = json.dumps(prompt_to_json(thought.prompt), ensure_ascii=False, separators=(",", ":"))
-        step = StepTaken(
-            number, outcome, self._model, thought.usage, self._began, datetime.now(UTC), None, sent
-        )
+        now, sent = datetime.now(UTC), _sent(thought.prompt)
+        step = StepTaken(number, outcome, self._model, thought.usage, self._began, now, None, sent)
         add_step(transaction, agent, self.live.run.id, step)
-        self._model = ""
 
-    def _add_failed(self, transaction: Transaction, agent: Agent, run: Run) -> None:
-        number, now = run.steps + 1, datetime.now(UTC)
-        step = StepTaken(number, "failed", self._model, self._failed, self._began, now, run.error)
+    def _add_failed(self, transaction: Transaction, agent: Agent, run: Run, costs: Costs) -> None:
+        now, sent = datetime.now(UTC), None if costs.prompt is None else _sent(costs.prompt)
+        step = StepTaken(
+            run.steps + 1, "failed", self._model, costs.usage, self._began, now, run.error, sent
+        )
         add_step(transaction, agent, run.id, step)
 
     def _origin(self, agent: Agent, reason: str) -> Origin:
         return Origin(f"agent:{agent.name}", reason, self.live.run.id)
+
+
+def _sent(prompt: Prompt) -> str:
+    """A prompt exactly as it was sent, as JSON."""
+    return json.dumps(prompt_to_json(prompt), ensure_ascii=False, separators=(",", ":"))
+
+
+_PAYMENT_REQUIRED = 402
+_REASONS: Mapping[str, StopReason] = {
+    "cut": "max_tokens_exceeded",
+    "no_call": "no_tool_call",
+    "call": "invalid_tool_call",
+}
 
 
 def stop_reason_of(error: AgentError | MemoryStoreError) -> StopReason:
@@ -160,12 +160,12 @@ def stop_reason_of(error: AgentError | MemoryStoreError) -> StopReason:
     match error:
         case TurnLimitReached():
             return "max_steps"
-        case InvalidReply() if "cut off by the token limit" in error.problem:
-            return "max_tokens_exceeded"
         case InvalidReply():
-            return "invalid_llm_response"
+            return _REASONS.get(error.kind, "invalid_llm_response")
         case ContextTooSmall() if error.is_system_prompt:
             return "context_window_overflow_in_system_prompt"
+        case EndpointFailed() if error.status == _PAYMENT_REQUIRED:
+            return "insufficient_credits"
         case ModelError():
             return "llm_api_error"
         case _:

@@ -1,10 +1,11 @@
 """All runs of one process: begun, queued, watched, approved, cancelled, and gone on with.
 
 A run is taken to its end by loop.py. Here is who waits for whom: one run of an agent at a time, the
-next ones in a queue; a run that waits for a person's approval holds no place in it, but no other
-begins until it is decided, cancelled or its time is up.
+next ones in its queue (queues.py). What an earlier process left is taken up first (begin): a run in
+the background goes on, one that waits for a person still waits, any other was interrupted.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
@@ -15,12 +16,12 @@ import anyio.abc
 import anyio.to_thread
 
 from agent.approval import Decision, Decisions, Pending, all_of
-from agent.errors import AgentError, NotWaiting, RunCancelled, RunInterrupted, RunWaits
+from agent.errors import AgentError, NotWaiting, RunCancelled, RunInterrupted, TurnLimitReached
 from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.queues import Queues
 from agent.run_rows import RunRows, stop_reason_of
-from memory import runs
+from memory import agents, recall, runs
 from memory.errors import KeyReused, MemoryStoreError, UnknownRun
 from memory.limits import check_filled
 from memory.records import Agent, Origin
@@ -28,11 +29,13 @@ from memory.runs import ENDED, Run
 from memory.store import MemoryStore
 from memory.transaction import Visible
 
+logger = logging.getLogger(__name__)
+
 UseLoop = Callable[[Agent], AbstractAsyncContextManager[AgentLoop]]
 """A loop on the agent's model, which stays loaded until the block ends."""
 
-
 _SILENCE = Decision(False, "nobody answered in time")
+_UNDECIDED = Decision(False, "they decided about another call of the same step")
 
 
 class Runs:
@@ -42,27 +45,27 @@ class Runs:
         self._store, self._use_loop = store, use_loop
         self._queues = Queues()
         self._live: dict[str, LiveRun] = {}
-        self._waiting: dict[str, Run] | None = None
-        self._finished = anyio.Event()
+        self._taking_up = anyio.Lock()
+        self._taken_up = False
+        self._left: list[LiveRun] = []
         self._tasks: anyio.abc.TaskGroup | None = None
 
     async def begin(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Take up what an earlier process left, in the background. Does nothing a second time.
+        """Go on with what an earlier process left. Does nothing a second time.
 
         Args:
-            tasks: for background runs; they end with it.
+            tasks: for background runs and for the ends of waits; they end with it.
         """
         if self._tasks is not None:
             return
-        self._tasks = tasks
-        for agent_id, run in await anyio.to_thread.run_sync(self._open_runs):
-            live = LiveRun(agent_id, run, known=True)
-            if run.status == "waiting":
-                tasks.start_soon(self._expire, live.run.id)
-            elif run.background:
+        await self._take_up()
+        if self._tasks is None:
+            self._tasks = tasks
+            for live in self._waiting():
+                tasks.start_soon(self._expire, live)
+            for live in self._left:
+                self._enter(live)
                 tasks.start_soon(self._in_background, live)
-            else:
-                await RunRows(self._store, live).stop("error", str(RunInterrupted(run.id)))
 
     async def message(self, said: Said) -> LiveRun:
         """Give an agent a message and take the run to its end, or to where a person must approve.
@@ -75,7 +78,7 @@ class Runs:
             AgentError: the model failed, the run did not end or was cancelled, or another one waits
                 for approval.
         """
-        return await self.take(await self.prepare(said, background=False))
+        return await self.take(await self.prepare(said))
 
     async def start(self, said: Said) -> LiveRun:
         """Give an agent a message and return at once; the run goes on in the background.
@@ -83,62 +86,92 @@ class Runs:
         The run survives this process: the next one goes on with it.
         """
         live = await self.prepare(said, background=True)
-        if live.run.id in self._live or live.run.status in ENDED:
+        if live.run.id in self._live:
             return live
+        if live.run.status == "completed":
+            return await self._ended(live)
+        self._enter(live)
         if not live.known:
-            await anyio.to_thread.run_sync(self._store_new, live)
+            try:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._store_new, live)
+            except MemoryStoreError:
+                self._drop(live)
+                raise
         self._group.start_soon(self._in_background, live)
         return live
 
-    async def take(self, live: LiveRun, decisions: Decisions | None = None) -> LiveRun:
-        """Take a run to its end, or to where a person must approve; it waits for its turn first."""
+    async def prepare(self, said: Said, background: bool = False) -> LiveRun:
+        """The run of a message, which `take` takes on; nothing is stored or begun yet."""
+        check_filled(said.text, "message")
+        await self._take_up()
+        state = await anyio.to_thread.run_sync(self._store.agent_state, said.agent, said.visible)
+        agent_id = state.agent.id
+        if said.run_id is None:
+            return LiveRun.new(agent_id, f"run-{uuid4()}", said.text, said.actor, background)
+        live = self._live.get(said.run_id)
+        if live is None:
+            with suppress(UnknownRun):
+                whose, run = await self._stored_run(said.run_id, said.visible)
+                live = LiveRun.again(whose, run, background and run.status != "completed")
+        if live is None:
+            return LiveRun.new(agent_id, said.run_id, said.text, said.actor, background)
+        if (live.agent_id, live.run.message) != (agent_id, said.text):
+            raise KeyReused("agent_message", "agent_message")
+        return live
+
+    async def take(self, live: LiveRun) -> LiveRun:
+        """Take a run to its end, or to where a person must approve; it waits for its turn first.
+
+        One that is in work already is waited for, one that waits for a person goes on waiting.
+        """
         if live.run.id in self._live:
             return await self._join(self._live[live.run.id])
-        self._live[live.run.id] = live
-        try:
-            with live.scope:
-                while True:
-                    finished = self._finished
-                    async with self._queues.turn(live):
-                        waiting = await self._waiting_for(live)
-                        if waiting is None:
-                            return await self._take(live, decisions)
-                        if not live.run.background:
-                            raise RunWaits(waiting.id, _tools_of(waiting))
-                    await finished.wait()
-            await self._cancelled_before_it_began(live)
-            raise RunCancelled(live.run.id)
-        except (AgentError, MemoryStoreError) as error:
-            live.failure = error
-            raise
-        finally:
-            del self._live[live.run.id]
-            self._follow(live)
-            live.finish()
+        if live.run.status == "completed":
+            await self._ended(live)
+            if live.run.stop_reason == "max_steps":
+                raise TurnLimitReached(live.run.steps)
+            return live
+        self._enter(live)
+        return await self._work(live)
 
     async def decide(
-        self, run_id: str, decision: Decision, visible: Visible = None, call_id: str | None = None
+        self,
+        run_id: str,
+        decision: Decision,
+        visible: Visible = None,
+        call_id: str | None = None,
+        detached: bool = False,
     ) -> LiveRun:
         """Approve or deny calls that a run waits with, and take the run on.
 
         Args:
             call_id: of the call that is decided; the others that wait are denied. None: all.
+            detached: the run goes on when whoever decides is gone, also in the next process.
 
         Raises:
             UnknownRun, NotWaiting: there is nothing to decide.
         """
-        agent_id, run = await self._stored_run(run_id, visible)
-        if run.status != "waiting" or run.pending is None or run_id in self._live:
-            raise NotWaiting(run_id, run.status)
-        pending = Pending.from_json(run.pending)
-        decided = all_of(pending.waiting, decision)
+        await self._take_up()
+        live = self._live.get(run_id)
+        if live is None or not live.is_finished or not _is_visible(live, visible):
+            _, run = await self._stored_run(run_id, visible)
+            raise NotWaiting(run_id, run.status if live is None else live.run.status)
+        pending = Pending.from_json(live.run.pending or {})
+        if call_id is not None and call_id not in pending.waiting:
+            raise NotWaiting(f"{run_id} with call {call_id[:80]}", live.run.status)
+        decided = dict(all_of(pending.waiting, decision if call_id is None else _UNDECIDED))
         if call_id is not None:
-            if call_id not in pending.waiting:
-                raise NotWaiting(f"{run_id} with call {call_id[:80]}", run.status)
-            decided = {call_id: decision}
+            decided[call_id] = decision
         if datetime.now(UTC) >= pending.until:
-            decided = all_of(pending.waiting, _SILENCE)
-        return await self.take(LiveRun(agent_id, run, known=True), decided)
+            decided = dict(all_of(pending.waiting, _SILENCE))
+        again = LiveRun.again(live.agent_id, live.run, live.run.background or detached)
+        self._live[run_id] = again
+        self._queues.replace(live, again)
+        if self._tasks is None or not again.run.background:
+            return await self._work(again, decided)
+        self._tasks.start_soon(self._in_background, again, decided)
+        return await self._join(again)
 
     async def cancel(self, run_id: str, visible: Visible = None) -> Run:
         """Stop a run: what it is doing now, its place in the queue, or its wait for approval.
@@ -146,18 +179,19 @@ class Runs:
         Returns:
             The run as it is then; one that has ended stays as it ended.
         """
+        await self._take_up()
         live = self._live.get(run_id)
-        if live is not None and (visible is None or live.agent_id in visible):
+        if live is None or not _is_visible(live, visible):
+            live = LiveRun(*await self._stored_run(run_id, visible), known=True)
+            if live.run.status not in ENDED:
+                await RunRows(self._store, live).stop("cancelled", None)
+        elif live.is_finished:  # it waits for a person
+            self._drop(live)
+            await RunRows(self._store, live).stop("cancelled", None)
+        else:
             live.scope.cancel()
             await live.finished()
-            return live.run
-        agent_id, run = await self._stored_run(run_id, visible)
-        if run.status not in ENDED:
-            waiting = LiveRun(agent_id, run, known=True)
-            await RunRows(self._store, waiting).stop("cancelled", None)
-            self._follow(waiting)
-            return waiting.run
-        return run
+        return live.run
 
     async def find(self, run_id: str, visible: Visible = None) -> LiveRun:
         """Return a run as it is now, whether it is in work or not.
@@ -165,105 +199,141 @@ class Runs:
         Raises:
             UnknownRun: there is none, or not for whoever asks.
         """
+        await self._take_up()
         live = self._live.get(run_id)
-        if live is not None and (visible is None or live.agent_id in visible):
-            return live
-        agent_id, run = await self._stored_run(run_id, visible)
-        found = LiveRun(agent_id, run, known=True)
-        found.finish()
-        return found
+        if live is None or live.is_finished or not _is_visible(live, visible):
+            # Asked also for one that waits: its agent may be deleted.
+            stored = await self._stored_run(run_id, visible)
+            live = self._live.get(run_id) or await self._ended(LiveRun(*stored, known=True))
+        return live
 
     async def waiting_for_answer(self, said: Said) -> LiveRun | None:
         """The run of the very same message that waits for approval, if there is one."""
+        await self._take_up()
         state = await anyio.to_thread.run_sync(self._store.agent_state, said.agent, said.visible)
-        waiting = (await self._waiting_runs()).get(state.agent.id)
-        if waiting is None or (waiting.message, waiting.actor) != (said.text, said.actor):
+        live = self._queues.waiting(state.agent.id)
+        if live is None or (live.run.message, live.run.actor) != (said.text, said.actor):
             return None
-        return LiveRun(state.agent.id, waiting, known=True)
-
-    async def waiting_of(self, agent_id: str) -> Run | None:
-        """The agent's run that waits for a person."""
-        return (await self._waiting_runs()).get(agent_id)
+        return live
 
     def of_agent(self, agent_id: str) -> list[LiveRun]:
-        """Return the agent's runs that are in work or queued, in the order of their turns."""
-        found = [live for live in self._live.values() if live.agent_id == agent_id]
-        return sorted(found, key=lambda live: live.place)
+        """The agent's runs that are in work, queued or waiting, in the order of their turns."""
+        return self._queues.of(agent_id)
 
-    async def prepare(self, said: Said, background: bool = False) -> LiveRun:
-        """The run of a message, which `take` takes on; nothing is stored or begun yet."""
-        check_filled(said.text, "message")
-        state = await anyio.to_thread.run_sync(self._store.agent_state, said.agent, said.visible)
-        run_id = said.run_id or f"run-{uuid4()}"
-        if said.run_id is not None:
-            if run_id in self._live:
-                return self._live[run_id]
-            with suppress(UnknownRun):
-                agent_id, run = await self._stored_run(run_id, said.visible)
-                if run.message != said.text:
-                    raise KeyReused("agent_message", "agent_message")
-                return LiveRun(agent_id, run, known=True)
-        return LiveRun.new(state.agent.id, run_id, said.text, said.actor, background)
+    def all(self) -> list[LiveRun]:
+        """Every run that is in work, queued or waiting."""
+        return list(self._live.values())
 
-    async def _take(self, live: LiveRun, decisions: Decisions | None) -> LiveRun:
+    async def _work(self, live: LiveRun, decisions: Decisions | None = None) -> LiveRun:
+        """Take on a run that has its place in the queue."""
+        try:
+            with live.scope:
+                await self._queues.turn(live)
+                await self._think(live, decisions)
+            if live.scope.cancelled_caught and live.run.status not in ENDED:
+                await RunRows(self._store, live).stop("cancelled", None)
+            if live.run.status == "cancelled":
+                raise RunCancelled(live.run.id)
+            return live
+        except Exception as error:  # whoever waits for the same run is told the same
+            live.failure = error
+            raise
+        finally:
+            if live.run.status == "waiting" and live.failure is None:
+                live.finish()
+                self._queues.pause(live)
+                if self._tasks is not None:
+                    self._tasks.start_soon(self._expire, live)
+            else:
+                self._drop(live)
+                live.finish()
+
+    async def _think(self, live: LiveRun, decisions: Decisions | None) -> None:
         agent = (await anyio.to_thread.run_sync(self._store.agent_state, live.agent_id)).agent
         try:
             async with self._use_loop(agent) as loop:
-                return await loop.run(live, decisions)
+                await loop.run(live, decisions)
         except AgentError as error:
-            if live.known and live.run.status not in ENDED:  # there is no model for it
+            if live.run.status not in ENDED:  # there is no model for it
                 await RunRows(self._store, live).stop(stop_reason_of(error), str(error))
             raise
 
     async def _join(self, live: LiveRun) -> LiveRun:
-        """Wait for a run that is in work already: the same message came again."""
+        """Wait for a run that somebody else works on."""
         await live.finished()
         if live.failure is not None:
             raise live.failure
+        if live.run.status not in ("completed", "waiting"):
+            raise RunCancelled(live.run.id)
         return live
 
-    async def _in_background(self, live: LiveRun) -> None:
+    async def _ended(self, live: LiveRun) -> LiveRun:
+        """A run that nobody works on, with what it has said and called."""
+
+        def read() -> None:
+            with self._store.read() as reader:
+                agent = agents.find_agent(reader, live.agent_id)
+                stored = recall.turn_messages(reader, agent, live.run.id)
+            live.tools_used = tuple(call.name for m in stored for call in m.tool_calls)
+            live.reply = next((m.content for m in stored if m.id == live.run.reply_id), "")
+
+        await anyio.to_thread.run_sync(read)
+        live.finish()
+        return live
+
+    async def _in_background(self, live: LiveRun, decisions: Decisions | None = None) -> None:
         with suppress(AgentError, MemoryStoreError):  # its row says what went wrong
-            await self.take(live)
+            try:
+                await self._work(live, decisions)
+            except (AgentError, MemoryStoreError):
+                raise
+            except Exception:  # a bug in one run ends no other
+                logger.exception("bug in %s", live.run.id)
 
-    async def _expire(self, run_id: str) -> None:
-        """Wait until a run's time for approval is up; then go on as if it had been denied."""
-        with suppress(AgentError, MemoryStoreError):
-            _, run = await self._stored_run(run_id, None)
-            if run.status != "waiting" or run.pending is None:
+    async def _expire(self, live: LiveRun) -> None:
+        """When a run's time for approval is up, go on as if it had been denied."""
+        pending = Pending.from_json(live.run.pending or {})
+        while self._live.get(live.run.id) is live:
+            left = (pending.until - datetime.now(UTC)).total_seconds()
+            with anyio.move_on_after(max(0.0, left)) as waiting:
+                await live.change()
+            if waiting.cancelled_caught and self._live.get(live.run.id) is live:
+                with suppress(AgentError, MemoryStoreError):
+                    await self.decide(live.run.id, _SILENCE, detached=True)
+
+    def _waiting(self) -> list[LiveRun]:
+        return [live for live in self._live.values() if live.is_finished]
+
+    async def _take_up(self) -> None:
+        """Learn once what an earlier process left."""
+        if self._taken_up:
+            return
+        async with self._taking_up:
+            if self._taken_up:
                 return
-            left = Pending.from_json(run.pending).until - datetime.now(UTC)
-            await anyio.sleep(max(0.0, left.total_seconds()))
-            await self.decide(run_id, _SILENCE)
+            for agent_id, run in await anyio.to_thread.run_sync(self._open_runs):
+                live = LiveRun(agent_id, run, known=True)
+                if run.status == "waiting":
+                    self._enter(live)
+                    live.finish()
+                elif run.background:
+                    self._left.append(live)
+                else:
+                    await RunRows(self._store, live).stop("error", str(RunInterrupted(run.id)))
+            self._taken_up = True
 
-    async def _waiting_runs(self) -> dict[str, Run]:
-        """The runs that wait for a person, by the id of their agent."""
-        if self._waiting is None:
-            open_ = await anyio.to_thread.run_sync(self._open_runs)
-            found = {agent: run for agent, run in open_ if run.status == "waiting"}
-            self._waiting = found if self._waiting is None else self._waiting
-        return self._waiting
+    def _enter(self, live: LiveRun) -> None:
+        """Into the queue of its agent."""
+        if live.run.status != "waiting":
+            live.queue()
+        self._live[live.run.id] = live
+        self._queues.enter(live)
 
-    async def _waiting_for(self, live: LiveRun) -> Run | None:
-        """The run of the same agent that waits for a person, unless it is this one."""
-        waiting = (await self._waiting_runs()).get(live.agent_id)
-        return None if waiting is None or waiting.id == live.run.id else waiting
-
-    def _follow(self, live: LiveRun) -> None:
-        """Note that a run has ended, or waits for a person, and tell those who wait for that."""
-        waiting = self._waiting if self._waiting is not None else {}
-        if live.run.status == "waiting":
-            waiting[live.agent_id] = live.run
-            if self._tasks is not None:
-                self._tasks.start_soon(self._expire, live.run.id)
-        elif live.agent_id in waiting and waiting[live.agent_id].id == live.run.id:
-            del waiting[live.agent_id]
-        finished, self._finished = self._finished, anyio.Event()
-        finished.set()
-
-    async def _cancelled_before_it_began(self, live: LiveRun) -> None:
-        if live.known and live.run.status not in ENDED:
-            await RunRows(self._store, live).stop("cancelled", None)
+    def _drop(self, live: LiveRun) -> None:
+        """Out of the queue: the next one's turn has come."""
+        del self._live[live.run.id]
+        self._queues.leave(live)
+        live.notify()
 
     @property
     def _group(self) -> anyio.abc.TaskGroup:
@@ -289,6 +359,5 @@ class Runs:
         live.known = True
 
 
-def _tools_of(waiting: Run) -> list[str]:
-    """The tools that a waiting run wants to call."""
-    return [call.name for call in Pending.from_json(waiting.pending or {}).calls]
+def _is_visible(live: LiveRun, visible: Visible) -> bool:
+    return visible is None or live.agent_id in visible

@@ -43,6 +43,16 @@ class CompactionSettings(_Settings):
     prompt: str | None = Field(None, min_length=1, max_length=8_000)
     timeout_s: float = Field(120.0, gt=0, le=3_600)
 
+    @property
+    def keeps_some(self) -> bool:
+        """Whether more than the newest turn stays, if it fits."""
+        return self.mode.endswith("sliding_window")
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the agent is asked at the end of its own prompt."""
+        return self.mode.startswith("self_compact")
+
 
 class AgentSettings(_Settings):
     """The settings of an agent, all optional.
@@ -66,14 +76,19 @@ class AgentSettings(_Settings):
 
 def settings_of(agent: Agent) -> AgentSettings:
     """The settings of an agent; one that cannot be read has its default."""
-    settings, _ = _read(agent)
+    return read_settings(agent.settings)
+
+
+def read_settings(stored: Mapping[str, Any]) -> AgentSettings:
+    """Settings as they are stored; one that cannot be read has its default."""
+    settings, _ = _read(stored)
     return settings
 
 
 def problems_of(agent: Agent) -> list[str]:
     """What is stored for an agent and cannot be read, a sentence for each setting."""
-    _, problems = _read(agent)
-    return problems
+    _, said = _read(agent.settings)
+    return [f"agent {agent.name!r}: {line}; the default is used" for line in said]
 
 
 def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,16 +121,15 @@ def merged(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _read(agent: Agent) -> tuple[AgentSettings, list[str]]:
+def _read(stored: Mapping[str, Any]) -> tuple[AgentSettings, list[str]]:
     """The settings that can be read, and what is to be said of the others."""
     try:
-        return AgentSettings.model_validate(agent.settings), []
+        return AgentSettings.model_validate(stored), []
     except ValidationError as error:
         wrong = {str(detail["loc"][0]) for detail in error.errors(include_url=False)}
-        said = _sentences(error, agent.settings)
-    kept = {name: value for name, value in agent.settings.items() if name not in wrong}
-    problems = [f"agent {agent.name!r}: {line}; the default is used" for line in said]
-    return AgentSettings.model_validate(kept), problems
+        said = _sentences(error, stored)
+    kept = {name: value for name, value in stored.items() if name not in wrong}
+    return AgentSettings.model_validate(kept), said
 
 
 def _sentences(error: ValidationError, given: Mapping[str, Any]) -> list[str]:

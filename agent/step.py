@@ -18,7 +18,7 @@ MAX_CALLS = 8
 """In one step. With 50 steps a turn stays below what a state holds (MAX_WINDOW_MESSAGES)."""
 
 Rows = Callable[[Transaction, Agent, str], None]
-"""Writes what is kept of the run itself; gets the id of the step's last message."""
+"""Writes what is kept of the run itself; gets the id of what the agent said in the step."""
 
 
 class Judge(Protocol):
@@ -56,18 +56,12 @@ class Step:
     first_doc: int | None
     new: tuple[NewMessage, ...]
 
-    def store_reply(self, text: str, rows: Rows, autoclear: bool = False) -> str:
-        """Store the end of the run; returns the id of its message.
-
-        autoclear: the next run begins with an empty window.
-        """
+    def store_reply(self, text: str, rows: Rows) -> str:
+        """Store the end of the run; returns the id of its message."""
         with self.store.write(self._origin("reply")) as transaction:
             now = self._now()
             stored = self._append(transaction, now, [NewMessage("assistant", text)])
-            if autoclear:
-                agents.set_view(transaction, now.agent, stored[-1].doc + 1, View())
-            else:
-                self._keep_view(transaction, now, self.state.agent.view)
+            self._keep_view(transaction, now, self.state.agent.view)
             rows(transaction, now.agent, stored[-1].id)
             return stored[-1].id
 
@@ -102,7 +96,7 @@ class Step:
             ]
             stored = self._append(transaction, now, [said, *done])
             self._keep_view(transaction, now, self._with_edits_seen(transaction, now))
-            rows(transaction, now.agent, stored[-1].id)
+            rows(transaction, now.agent, stored[len(self.new)].id)
             return CallsStored(self.first_doc or stored[0].doc, tuple(calls), tuple(results))
 
     def _scope(self, reader: Reader, agent: Agent, max_chars: int) -> Scope:
@@ -125,10 +119,9 @@ class Step:
     def _with_edits_seen(self, transaction: Transaction, now: AgentState) -> View:
         """The view after this step: the model sees its own edits in their results."""
         view = self.state.agent.view
-        changes = transaction.changes
-        if not changes.blocks and now.agent.key not in changes.stale_agents:
-            return view
         blocks = core_memory.list_blocks(transaction, now.agent)
+        if blocks == now.blocks:
+            return view
         before, after = stamps(now.blocks), stamps(blocks)
         edited = [label for label in {**before, **after} if before.get(label) != after.get(label)]
         return with_seen(view, blocks, edited)

@@ -5,8 +5,9 @@ nothing of it is computed again; in the others it is shown a transcript of what 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
@@ -22,18 +23,19 @@ from memory.limits import check_text
 
 logger = logging.getLogger(__name__)
 
-CHARS_PER_TOKEN = 3
+CHARS_PER_TOKEN = 4
 WORDS_PER_TOKEN = 0.6
 _RESULT_CHARS = 1_000  # of a tool's result in a transcript
 _LEAST_CHARS = 400  # of a transcript; a prompt that has no room for so many is refused by the model
 _SPEAKERS = {"user": "User", "assistant": "I", "tool": "Result", "system": "Note"}
+_INDENT = "\n  "
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """What is summarised.
 
-    seen: the prompt the model saw, without the newest messages; None: it leaves no room to ask.
+    seen: the prompt the model saw, without what is not stored yet, when it is asked at its end.
     max_tokens: of the summary. room_tokens: for a prompt that is made of a transcript.
     """
 
@@ -54,20 +56,43 @@ class Summary:
 
 
 async def summarise(model: ChatModel, leaving: Leaving, settings: CompactionSettings) -> Summary:
-    """Summarise what leaves, in at most leaving.max_tokens at three characters each. Never fails.
+    """Summarise what leaves, in at most leaving.max_tokens by the model's own count.
 
     A model that fails, is slower than settings.timeout_s or says what cannot be used is replaced by
     an extract of the messages.
+
+    Raises:
+        ModelError: it cannot even count.
     """
-    max_chars = leaving.max_tokens * CHARS_PER_TOKEN
     completion = None
     if settings.summarise == "model":
         completion = await _ask(model, leaving, settings)
     if completion is not None and isinstance(completion.parsed, Reply):
         text = completion.parsed.text.strip()
         if text and _can_be_stored(text):
-            return Summary(clipped(text, max_chars, "the summary was longer"), completion)
-    return Summary(extract(leaving.earlier, leaving.messages, max_chars), completion)
+            clip = partial(clipped, text, more="the summary was longer")
+            return Summary(await _longest(model, clip, len(text), leaving.max_tokens), completion)
+    take = partial(extract, leaving.earlier, leaving.messages)
+    max_chars = leaving.max_tokens * CHARS_PER_TOKEN
+    return Summary(await _longest(model, take, max_chars, leaving.max_tokens), completion)
+
+
+def request(settings: CompactionSettings, max_tokens: int) -> str:
+    """What an agent is asked at the end of its own prompt."""
+    return settings.prompt or render("self_summarise", words=_words(max_tokens))
+
+
+async def _longest(
+    model: ChatModel, text_of: Callable[[int], str], max_chars: int, max_tokens: int
+) -> str:
+    """The text for as many characters as max_tokens allow, at most max_chars."""
+    while max_chars > 0:
+        text = text_of(max_chars)
+        (tokens,) = (await model.measure("", (), [text])).text_tokens
+        if tokens <= max_tokens:
+            return text
+        max_chars = int(min(max_chars, len(text)) * 0.95 * max_tokens / tokens)
+    return ""
 
 
 async def _ask(
@@ -88,12 +113,11 @@ async def _ask(
 
 def _asked_at_the_end(leaving: Leaving, settings: CompactionSettings) -> Prompt | None:
     """The prompt that the model has seen, with the request at its end."""
-    if not settings.mode.startswith("self_") or leaving.seen is None:
-        return None
-    asked = settings.prompt or render("self_summarise", words=_words(leaving))
     seen = leaving.seen
+    if seen is None:
+        return None
     return Prompt(
-        (*seen.messages, ChatMessage("user", asked)),
+        (*seen.messages, ChatMessage("user", request(settings, leaving.max_tokens))),
         seen.tools,
         frozenset(),
         agent_id=seen.agent_id,
@@ -106,7 +130,7 @@ async def _with_transcript(
 ) -> Prompt:
     """A prompt of its own, with as much of what leaves as it has room for."""
     instructions = settings.prompt or render(
-        "summarise", name=leaving.agent_name, words=_words(leaving)
+        "summarise", name=leaving.agent_name, words=_words(leaving.max_tokens)
     )
     told = transcript(leaving.messages)
     while True:
@@ -119,8 +143,8 @@ async def _with_transcript(
         told = _shortened(told, int(len(told) * 0.9 * leaving.room_tokens / tokens))
 
 
-def _words(leaving: Leaving) -> str:
-    return str(int(leaving.max_tokens * WORDS_PER_TOKEN))
+def _words(max_tokens: int) -> str:
+    return str(int(max_tokens * WORDS_PER_TOKEN))
 
 
 def _can_be_stored(text: str) -> bool:
@@ -132,13 +156,16 @@ def _can_be_stored(text: str) -> bool:
 
 
 def transcript(messages: Sequence[ChatMessage]) -> str:
-    """Messages as lines for a reader who was not there; long results are cut short."""
+    """Messages for a reader who was not there: a line each, further lines of a text set in.
+
+    So no text can pose as another message. Long results are cut short.
+    """
     lines = []
     for message in messages:
         text = message_text(message)
         if message.role == "tool":
             text = clipped(text, _RESULT_CHARS, "left out here")
-        lines.append(f"{_SPEAKERS[message.role]}: {text}")
+        lines.append(f"{_SPEAKERS[message.role]}: {_INDENT.join(text.splitlines())}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ template makes more of the prompt than was measured. Nothing here is stored but 
 (compiling.py) decides.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from agent.compiling import Asked, Compiled, Compiler
@@ -25,7 +25,6 @@ from agent.prompts import render
 from agent.tool_rules import Permission
 from memory.errors import InvalidValue
 from memory.limits import check_text
-from memory.records import AgentState
 from memory.runs import Usage
 from memory.store import MemoryStore
 
@@ -36,21 +35,22 @@ MAX_PROBLEM_CHARS = 300
 class Thought:
     """What the model said, to which prompt, and what every time it was asked cost.
 
-    state: the one that the prompt was made of, with its view.
+    asked: what the prompt was made of. planned_tokens: of the prompt, before the model was asked.
     """
 
     answer: Reply | ToolCalls
-    state: AgentState
+    asked: Asked
     prompt: Prompt
-    prompt_tokens: int
+    planned_tokens: int
     usage: Usage
 
 
 @dataclass(slots=True)
 class Costs:
-    """Every completion of a step, also of one that fails in the end."""
+    """Every completion of a step, also of one that fails in the end. prompt: the last one sent."""
 
     completions: list[Completion] = field(default_factory=list)
+    prompt: Prompt | None = None
 
     @property
     def usage(self) -> Usage:
@@ -94,15 +94,14 @@ class Thinker:
         answer = checked(costs.completions[-1].parsed)
         if isinstance(answer, Malformed):
             hint = ChatMessage("user", render("retry", problem=answer.problem[:MAX_PROBLEM_CHARS]))
-            again = replace(asked, state=compiled.state)
             try:
-                compiled, prompt = await self._ask(again, permission, costs, on_text, hint)
+                compiled, prompt = await self._ask(compiled.asked, permission, costs, on_text, hint)
             except ContextTooSmall:  # there was no room for the note
-                raise InvalidReply(answer.problem) from None
+                raise InvalidReply(answer.problem, answer.kind) from None
             answer = checked(costs.completions[-1].parsed)
         if isinstance(answer, Malformed):
-            raise InvalidReply(answer.problem)
-        return Thought(answer, compiled.state, prompt, compiled.window.tokens, costs.usage)
+            raise InvalidReply(answer.problem, answer.kind)
+        return Thought(answer, compiled.asked, prompt, compiled.tokens, costs.usage)
 
     async def _ask(
         self,
@@ -113,21 +112,20 @@ class Thinker:
         hint: ChatMessage | None = None,
     ) -> tuple[Compiled, Prompt]:
         hints = () if hint is None else (hint,)
+        budget = await self.compiler.budget(asked.settings)
         limit = None
         if hint is not None:
             counted = await self.compiler.count(asked, hints)
-            budget = await self.compiler.budget(asked.settings)
             limit = budget.prompt_tokens - counted.count(hint)
         while True:
-            compiled = await self.compiler.compile(asked, limit)
-            costs.completions += compiled.summaries
-            prompt = self._prompt(asked, compiled, permission, hints)
+            compiled = await self.compiler.compile(asked, costs.completions, limit)
+            prompt = costs.prompt = self._prompt(asked, compiled, permission, hints)
             try:
-                done = await self._model.complete(prompt, compiled.budget.reply_tokens, on_text)
+                done = await self._model.complete(prompt, budget.reply_tokens, on_text)
             except PromptTooLong as error:
                 # Below what was sent, so that each time at least one message leaves.
-                limit = compiled.window.tokens - max(1, error.prompt_tokens - error.limit_tokens)
-                asked = replace(asked, state=compiled.state)
+                limit = compiled.tokens - max(1, error.prompt_tokens - error.limit_tokens)
+                asked = compiled.asked
             else:
                 costs.completions.append(done)
                 return compiled, prompt
@@ -141,11 +139,11 @@ class Thinker:
     ) -> Prompt:
         every = frozenset(tool.name for tool in asked.tools)
         return Prompt(
-            (compiled.system, *compiled.window.messages, *hints),
+            (compiled.system, *compiled.messages, *hints),
             asked.tools,
             None if permission.allowed == every else permission.allowed,
             permission.may_reply,
-            compiled.state.agent.id,
+            asked.state.agent.id,
             asked.settings.temperature,
         )
 
@@ -156,7 +154,7 @@ def checked(answer: Parsed) -> Parsed:
         case Reply(text) if not text.strip():
             return Malformed(text, "it says nothing")
         case ToolCalls((), text):
-            return Malformed(text, "it calls nothing")
+            return Malformed(text, "it calls nothing", "call")
         case Reply(text) | ToolCalls(_, text):
             try:
                 check_text(text, "it")

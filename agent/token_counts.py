@@ -52,9 +52,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The counts for one prompt. texts: tokens of each message's text by itself."""
+    """The counts for one prompt.
+
+    head_tokens, messages_tokens: of all there is. message_tokens: what the template puts around one
+    message. texts: tokens of each message's text by itself.
+    """
 
     head_tokens: int
+    messages_tokens: int
     message_tokens: int
     texts: Mapping[str, int]
 
@@ -71,17 +76,17 @@ class TokenCounts:
         self._model = model
         self._texts = _Remembered()
         self._heads = _Remembered()
+        self._toolsets: list[tuple[ToolSpec, ...]] = []
         self._message_tokens = 0
 
     async def of(
         self, system: str, tools: tuple[ToolSpec, ...], messages: Sequence[ChatMessage]
     ) -> Counted:
         """Count a prompt's head and every message that may come into it."""
-        texts = dict.fromkeys(message_text(message) for message in messages)
+        texts = [message_text(message) for message in messages]
         found = {text: self._texts.get(text) for text in texts}
         missing = [text for text, tokens in found.items() if tokens is None]
-        told = hash(tuple((tool.name, tool.description, str(tool.parameters)) for tool in tools))
-        key = f"{system}\0{told}"
+        key = f"{system}\0{self._number_of(tools)}"
         head = self._heads.get(key)
         if missing or head is None:
             measure = await self._model.measure(system, tools, missing)
@@ -91,7 +96,15 @@ class TokenCounts:
                 found[text] = tokens
                 self._texts.put(text, tokens)
         counts = {text: tokens for text, tokens in found.items() if tokens is not None}
-        return Counted(head, self._message_tokens, counts)
+        wrappings = sum(max(1, len(message.tool_calls)) for message in messages)
+        total = sum(counts[text] for text in texts) + wrappings * self._message_tokens
+        return Counted(head, total, self._message_tokens, counts)
+
+    def _number_of(self, tools: tuple[ToolSpec, ...]) -> int:
+        """A number for these tools, quick to find: their specs are mostly the same objects."""
+        if tools not in self._toolsets:
+            self._toolsets.append(tools)
+        return self._toolsets.index(tools)
 
 
 class _Remembered:

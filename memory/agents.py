@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import archives, core_memory, documents
-from memory.errors import InvalidValue, NameTaken, UnknownAgent
+from memory.errors import NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
     check_name,
@@ -146,18 +146,10 @@ def update_agent(transaction: Transaction, agent: Agent, changes: Mapping[str, A
 
 
 def set_view(transaction: Transaction, agent: Agent, window_start: int, view: View) -> None:
-    """Remember what the agent's prompts begin with, and from which message on they go on.
-
-    Raises:
-        UnknownAgent: it was deleted meanwhile.
-    """
-    # Read again: the caller's agent may be from before the host changed it.
-    agent = find_agent(transaction, agent.id)
+    """Remember what the agent's prompts begin with, and from which message on they go on."""
     stored = to_json(asdict(view))
     transaction.run("set_view", key=agent.key, window_start=window_start, view=stored)
-    transaction.changes.agents[agent.key] = with_changes(
-        agent, window_start=window_start, view=view
-    )
+    transaction.changes.views[agent.key] = window_start, view
 
 
 def reset_messages(transaction: Transaction, agent: Agent) -> int:
@@ -167,14 +159,9 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
         How many there were; no event keeps them.
 
     Raises:
-        InvalidValue: a run is in progress.
+        RunInProgress: naming the run.
     """
-    run = transaction.value("active_run", agent_key=agent.key)
-    if run is not None:
-        raise InvalidValue(
-            f"agent {agent.name!r} has a run in progress ({run}); let it end, or cancel it with"
-            " run_cancel, then reset the messages"
-        )
+    refuse_during_run(transaction, agent)
     messages, _ = transaction.rows("count_messages", agent_key=agent.key)[0]
     _forget_messages(transaction, agent, only_ended=True)
     set_view(transaction, agent, 0, View())
@@ -183,6 +170,17 @@ def reset_messages(transaction: Transaction, agent: Agent) -> int:
         "agent.reset_messages", agent.id, agent.id, before={"messages": messages}, after={}
     )
     return int(messages)
+
+
+def refuse_during_run(reader: Reader, agent: Agent) -> None:
+    """Refuse to take its messages from under a run that has begun and not ended.
+
+    Raises:
+        RunInProgress: naming the run.
+    """
+    run = reader.value("active_run", agent_key=agent.key)
+    if run is not None:
+        raise RunInProgress(agent.name, run)
 
 
 def belongings(reader: Reader, agent: Agent) -> Belongings:

@@ -104,6 +104,9 @@ def _continue(transaction: Transaction, source: Agent, clone: Agent, first: int)
     )
     if start is None:  # nothing is in the window
         start = transaction.changes.newest_docs[clone.key] + 1
-    view = View(summary=source.view.summary)
+    steps_from = source.view.steps_from and transaction.value(
+        "copied_window_start", origin=source.key, window_start=source.view.steps_from, first=first
+    )
+    view = View(summary=source.view.summary, steps_from=steps_from or 0)
     agents.set_view(transaction, clone, start, view)
     return replace(clone, window_start=start, view=view)

@@ -18,6 +18,9 @@ from memory.transaction import Reader, Transaction
 
 def list_blocks(reader: Reader, agent: Agent) -> tuple[Block, ...]:
     """Return the agent's blocks in order."""
+    known = reader.known_blocks(agent)
+    if known is not None:
+        return known
     return tuple(Block(*row) for row in reader.rows("blocks_of_agent", agent_key=agent.key))
 
 

@@ -20,6 +20,7 @@ MemoryStoreError
 │   ├── EditMismatch         the text to replace is absent or not unique
 │   ├── NameTaken            another agent has this name
 │   └── KeyReused            the idempotency key belongs to another request
+├── RunInProgress            the agent is thinking, so its messages cannot be forgotten
 ├── BlockReadOnly            agents and hosts may not edit this block
 └── EmbedderMismatch         the vectors were made by another embedder
 
@@ -103,6 +104,17 @@ class CommitFailed(DatabaseError):
 
 class NotFound(MemoryStoreError):
     """Nothing has this name or id."""
+
+
+class RunInProgress(MemoryStoreError):
+    """The agent has a run that has begun and not ended."""
+
+    def __init__(self, agent: str, run_id: str) -> None:
+        self.agent, self.run_id = agent, run_id
+        super().__init__(
+            f"agent {agent!r} has a run in progress ({run_id}); let it end, or cancel it with"
+            " run_cancel, then reset the messages"
+        )
 
 
 class UnknownAgent(NotFound):

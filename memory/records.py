@@ -24,13 +24,16 @@ class View:
     head: the sections of the system prompt by name, in order; empty: to be rendered anew.
     summary: of the messages that left the window. seen: what the model was last shown of each
     block, by label (see agent/context.py). steps_from: of the window's first turn, the steps before
-    this doc have left, too; its user message stays.
+    this doc have left, too; its user message stays. notes_from: what notes before this doc tell of
+    is in the head. clipped: results that are shown shorter than others, by doc: characters.
     """
 
     head: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
     steps_from: int = 0
+    notes_from: int = 0
+    clipped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from memory.errors import UnknownRun
 from memory.records import Agent, Origin
-from memory.transaction import Reader, Row, Transaction, to_json
+from memory.transaction import Change, Reader, Row, Transaction, to_json
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.database import Database
@@ -107,6 +107,7 @@ def save_run(transaction: Transaction, agent: Agent, run: Run, known: bool) -> N
     columns = {
         "id": run.id,
         "status": run.status,
+        "background": run.background,
         "stop_reason": run.stop_reason,
         "reply_id": run.reply_id,
         "error": run.error,
@@ -118,13 +119,14 @@ def save_run(transaction: Transaction, agent: Agent, run: Run, known: bool) -> N
         "started_at": _naive(run.started_at),
         "ended_at": _naive(run.ended_at),
     }
+    if run.status == "waiting":
+        transaction.changes.all.append(Change("run.wait", agent.id, run.id))
     if known:
         transaction.run("update_run", **columns)
         return
     transaction.run(
         "insert_run",
         agent_key=agent.key,
-        background=run.background,
         actor=run.actor,
         message=run.message,
         created_at=_naive(run.created_at),
@@ -152,7 +154,11 @@ def list_runs(reader: Reader, agent: Agent, before: datetime | None, limit: int)
 
 def open_runs(reader: Reader) -> list[tuple[str, Run]]:
     """Return the runs that have not ended, with the ids of their agents, oldest first."""
-    return [(row[0], _run(row[1:])) for row in reader.rows("open_runs")]
+    return [
+        (row[0], _run(row[1:]))
+        for row in reader.rows("open_runs")
+        if reader.visible is None or row[0] in reader.visible
+    ]
 
 
 def waiting_run(reader: Reader, agent: Agent) -> Run | None:

@@ -117,6 +117,7 @@ class MemoryStore:
         """One transaction; caches, indexes and watchers learn of it once it is committed."""
         with self.database.lock:
             with self.database.write(origin, visible) as transaction:
+                transaction.committed_blocks = self._working_set.blocks_of
                 yield transaction
             self._working_set.follow(transaction.changes)
             self.index.follow(transaction.changes)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import InvalidValue
-from memory.records import Agent, Block, Message, Origin
+from memory.records import Agent, Block, Message, Origin, View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,6 +24,10 @@ Queries = Callable[[], Mapping[str, str]]
 """Gives the named queries for the width of vectors that the database has now."""
 
 
+CommittedBlocks = Callable[[int], tuple[Block, ...] | None]
+"""Gives the blocks of the agent with this key, as they were committed, where that is known."""
+
+
 Visible = frozenset[str] | None
 """The ids of the agents that whoever asks may know of; None: all."""
 
@@ -32,8 +36,8 @@ Visible = frozenset[str] | None
 class Change:
     """One change of memory, as those who watch it learn of it.
 
-    action and subject are those of its event; "message.append" has none. before and after are the
-    event's, and empty where it has none.
+    action and subject are those of its event; "message.append" and "run.wait" have none. before and
+    after are the event's, and empty where it has none.
     """
 
     action: str
@@ -53,6 +57,7 @@ class Changes:
     """What a transaction did, for the caches and indexes that follow it once it is committed.
 
     newest_docs: the last document written to each collection. all: in order, for the watchers.
+    views: with the start of the window, by agent.
     copied_vectors: collections whose documents came with their vectors; then all documents up to
     newest_embedded have theirs.
     """
@@ -61,6 +66,7 @@ class Changes:
 
     stale_agents: set[int] = field(default_factory=set)
     agents: dict[int, Agent] = field(default_factory=dict)
+    views: dict[int, tuple[int, View]] = field(default_factory=dict)
     blocks: dict[int, Block] = field(default_factory=dict)
     messages: dict[int, list[Message]] = field(default_factory=dict)
     newest_docs: dict[int, int] = field(default_factory=dict)
@@ -81,6 +87,10 @@ class Reader:
     ) -> None:
         self._cursor, self._queries = cursor, queries
         self.visible = visible
+
+    def known_blocks(self, agent: Agent) -> tuple[Block, ...] | None:
+        """The agent's blocks if they are known without a query; None: they are not."""
+        return None
 
     @property
     def visible_ids(self) -> str | None:
@@ -133,6 +143,16 @@ class Transaction(Reader):
         self.origin = origin
         self.now = now
         self.changes = Changes()
+        self.committed_blocks: CommittedBlocks = lambda agent_key: None
+
+    def known_blocks(self, agent: Agent) -> tuple[Block, ...] | None:
+        """As they are in this transaction."""
+        if agent.key in self.changes.stale_agents:
+            return None
+        committed = self.committed_blocks(agent.key)
+        if committed is None:
+            return None
+        return tuple(self.changes.blocks.get(block.key, block) for block in committed)
 
     @property
     def now_utc(self) -> datetime:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace as with_changes
 
 from memory import core_memory, recall
-from memory.records import Agent, AgentState, Block, Message
+from memory.records import Agent, AgentState, Block, Message, View
 from memory.transaction import Changes, Reader
 
 MAX_AGENTS = 256
@@ -24,13 +24,22 @@ class WorkingSet:
         self._states: OrderedDict[int, AgentState] = OrderedDict()
         self._keys: dict[str, int] = {}
 
-    def find(self, agent_id: str) -> AgentState | None:
-        """Return the state of the agent with this id if it is here; names are not looked up."""
-        key = self._keys.get(agent_id)
+    def find(self, agent: str) -> AgentState | None:
+        """Return the state of the agent with this id or name if it is here for certain."""
+        key = self._keys.get(agent)
+        if key is None and not agent.startswith("agent-"):
+            # What begins as an id may be that of an agent that is not here, and an id wins.
+            named = (key for key, state in self._states.items() if state.agent.name == agent)
+            key = next(named, None)
         if key is None:
             return None
         self._states.move_to_end(key)
         return self._states[key]
+
+    def blocks_of(self, agent_key: int) -> tuple[Block, ...] | None:
+        """Return the blocks of the agent with this key, as they were committed, if it is here."""
+        state = self._states.get(agent_key)
+        return None if state is None else state.blocks
 
     def get(self, reader: Reader, agent: Agent) -> AgentState:
         """Return the agent's state, loading it when it is not here."""
@@ -53,6 +62,8 @@ class WorkingSet:
                 self._states[key] = _with_messages(self._states[key], messages)
         for agent in changes.agents.values():
             self._follow_agent(agent)
+        for key, (window_start, view) in changes.views.items():
+            self._follow_view(key, window_start, view)
         if changes.blocks:
             for key, state in self._states.items():
                 self._states[key] = _with_blocks(state, changes.blocks)
@@ -61,10 +72,23 @@ class WorkingSet:
         state = self._states.get(agent.key)
         if state is None:
             return
-        if agent.window_start >= state.agent.window_start:
-            self._states[agent.key] = _with_agent(state, agent)
-        else:  # a window that moved back holds messages that are not here: it is read again
-            self._drop(agent.key)
+        start, view = state.agent.window_start, state.agent.view
+        agent = with_changes(agent, window_start=start, view=view)
+        self._states[agent.key] = with_changes(state, agent=agent)
+
+    def _follow_view(self, key: int, window_start: int, view: View) -> None:
+        state = self._states.get(key)
+        if state is None:
+            return
+        if window_start < state.agent.window_start:
+            # A window that moved back holds messages that are not here: it is read again.
+            self._drop(key)
+            return
+        agent = with_changes(state.agent, window_start=window_start, view=view)
+        kept = state.messages
+        if window_start > state.agent.window_start:
+            kept = tuple(message for message in kept if message.doc >= window_start)
+        self._states[key] = with_changes(state, agent=agent, messages=kept)
 
     def _drop(self, key: int) -> None:
         state = self._states.pop(key, None)
@@ -80,11 +104,6 @@ def load_state(reader: Reader, agent: Agent) -> AgentState:
         messages=recall.window_messages(reader, agent, MAX_WINDOW_MESSAGES),
         total_messages=recall.last_sequence(reader, agent),
     )
-
-
-def _with_agent(state: AgentState, agent: Agent) -> AgentState:
-    kept = tuple(m for m in state.messages if m.doc >= agent.window_start)
-    return with_changes(state, agent=agent, messages=kept)
 
 
 def _with_messages(state: AgentState, messages: Sequence[Message]) -> AgentState:

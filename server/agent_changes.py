@@ -1,8 +1,11 @@
 """Changing an agent for the person it belongs to, and making another like it."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from agent.settings import checked_settings, merged
+from agent.rule_checks import check_arguments, check_rules
+from agent.settings import checked_settings, merged, read_settings
+from agent.tools import offered_tools, tool_specs
 from memory import agents, archives, blocks, core_memory
 from memory.clones import Parts, clone_agent
 from memory.errors import InvalidValue
@@ -68,10 +71,21 @@ def changed_settings(stored: Any, given: Any) -> dict[str, Any]:
     """
     patch = check_object(given, "settings")
     wanted = merged(stored, patch)
-    return {
+    changed = {
         name: checked_settings({name: value})[name] if name in patch else value
         for name, value in wanted.items()
     }
+    if patch.keys() & {"tools", "tool_rules"}:
+        _check_tools(changed)
+    return changed
+
+
+def _check_tools(settings: Mapping[str, Any]) -> None:
+    """Refuse tools that do not exist, and rules that these tools cannot keep."""
+    read = read_settings(settings)
+    tools = offered_tools(read.tools)
+    check_rules(read.tool_rules, tuple(tools))
+    check_arguments(read.tool_rules, tool_specs(tuple(tools.values())))
 
 
 def refuse_other_embedder(reader: Reader, wanted: str | None) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from memory import agents, orphans
+from memory.errors import RunInProgress
 from memory.records import Agent, Belongings, Orphan
 from memory.transaction import Reader, Transaction
 from server.consent import Act, Consent
@@ -52,14 +53,24 @@ class Deletion:
 
     async def reset(self, call: Call, a: ChangesAgent) -> MessagesReset:
         """agent_reset_messages."""
+        runs = (await self.consent.access.runtime()).runs
+
+        def refuse_in_work(agent: Agent) -> None:
+            # A run has no row before its first step is stored.
+            for live in runs.of_agent(agent.id):
+                if live.run.status != "queued":
+                    raise RunInProgress(agent.name, live.run.id)
 
         def would(reader: Reader) -> MessagesReset:
             agent = agents.find_agent(reader, a.agent_id)
+            refuse_in_work(agent)
+            agents.refuse_during_run(reader, agent)
             count = agents.holdings(reader, agent).messages
             return MessagesReset(status="waiting", id=agent.id, name=agent.name, messages=count)
 
         def do(transaction: Transaction, lost: MessagesReset) -> MessagesReset:
             agent = agents.find_agent(transaction, lost.id)
+            refuse_in_work(agent)
             count = agents.reset_messages(transaction, agent)
             return MessagesReset(id=agent.id, name=agent.name, messages=count)
 

@@ -137,11 +137,20 @@ class BlockShown(Result):
     cut: bool = False
 
 
+class WaitingRun(Result):
+    """A run that waits until a moment for a person to approve calls of these tools."""
+
+    run_id: str
+    tools: list[str]
+    until: str
+
+
 class AgentShown(Result):
     """An agent with its settings and blocks, or the next of its blocks.
 
     settings: those that are set, the others have their defaults. problems: settings that cannot be
-    read. embedder: of all agents; None: no text has been embedded yet.
+    read. embedder: of all agents; None: no text has been embedded yet. waiting: its run that waits
+    for a person; runs_in_work: those that do not, begun or queued.
     """
 
     id: str
@@ -154,6 +163,8 @@ class AgentShown(Result):
     metadata: JsonObject
     settings: JsonObject
     problems: list[str] = Field(default_factory=list)
+    waiting: WaitingRun | None = None
+    runs_in_work: int = 0
     blocks: list[BlockShown]
     messages: int
     passages: int

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.models.library.names import is_name
 from agent.models.spec import GgufFile, parse_spec
 from agent.settings import merged
 from memory import agents
 from memory.errors import InvalidValue
-from memory.limits import check_object, check_tags
+from memory.limits import MAX_DESCRIPTION_CHARS, check_object, check_tags, check_text
 from memory.records import Block
 from memory.transaction import Reader, Transaction
 from server.agent_changes import change_agent, changed_settings, make_clone
@@ -71,6 +72,8 @@ class AgentTools:
         """agent_list."""
         after = key_after(a.cursor)
         tags = check_tags(a.tags or ())
+        for text, name in ((a.name, "name"), (a.query, "query")):
+            check_text(text or "", name, MAX_DESCRIPTION_CHARS)
         every, limit = a.tag_match_mode == "all", a.limit or _LISTED
         where = agents.Where(a.name, a.query, () if every else tags, tags if every else ())
 
@@ -83,8 +86,12 @@ class AgentTools:
         """agent_get."""
         after = key_after(a.cursor)
 
+        runs = (await self.access.runtime()).runs
+
         def work(_: "MemoryStore", reader: Reader) -> AgentShown:
-            return show_agent(reader, agents.find_agent(reader, a.agent_id), after)
+            shown = show_agent(reader, agents.find_agent(reader, a.agent_id), after)
+            in_work = sum(not live.is_finished for live in runs.of_agent(shown.id))
+            return shown.model_copy(update={"runs_in_work": in_work})
 
         return await self.access.read(call.caller, work)
 
@@ -230,5 +237,12 @@ def _check_model(model: str | None) -> None:
         ModelSpecInvalid: says what is wrong with it.
     """
     found = parse_spec(model) if model else None
-    if isinstance(found, GgufFile) and not expanded(found.path).is_absolute():
-        raise InvalidValue(f"model {model!r} is no absolute path; give the whole path")
+    if (
+        isinstance(found, GgufFile)
+        and not expanded(found.path).is_absolute()
+        and not is_name(str(found.path))
+    ):
+        raise InvalidValue(
+            f"model {model!r} is no absolute path; give the whole path, or a name of"
+            " `mnemon models list`"
+        )

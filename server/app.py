@@ -8,7 +8,7 @@ import base64
 import importlib
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -18,9 +18,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from memory.errors import MemoryStoreError
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.config import Settings
+from server.context_tools import context_tool
 from server.errors import describe_error, explain_for
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
@@ -52,7 +54,17 @@ class App:
 
     def warm_up(self) -> None:
         """Begin to open everything, in the background; a failure is told to the first call."""
-        threading.Thread(target=self._try_open, name="mnemon-open", daemon=True).start()
+        if self.tasks is None:
+            threading.Thread(target=self._try_open, name="mnemon-open", daemon=True).start()
+        else:
+            self.tasks.start_soon(self._warm_up)
+
+    async def _warm_up(self) -> None:
+        """Open everything, and go on with the runs that an earlier process left."""
+        await anyio.to_thread.run_sync(self._try_open, abandon_on_cancel=True)
+        if self._runtime is not None and self.tasks is not None:
+            with suppress(MemoryStoreError):  # the first call begins them again
+                await self._runtime.runs.begin(self.tasks)
 
     async def runtime(self) -> "Runtime":
         """Return the open parts, opening them when they are not.
@@ -67,6 +79,13 @@ class App:
         if self.tasks is not None:
             await runtime.runs.begin(self.tasks)
         return runtime
+
+    def count_runs(self) -> dict[str, int] | None:
+        """How many runs are in work, and how many wait for a person; None: nobody knows yet."""
+        if self._runtime is None:
+            return None
+        waiting = [live.is_finished for live in self._runtime.runs.all()]
+        return {"in_work": waiting.count(False), "waiting": waiting.count(True)}
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -94,6 +113,7 @@ class App:
                 *search_tools(access),
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
                 *run_tools(access),
+                context_tool(access),
             ),
             resources=resources,
             prompts=memory_prompts(access),

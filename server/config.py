@@ -14,6 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from agent.errors import ModelSpecInvalid
+from agent.models.library.names import is_name
+from agent.models.model_file import EngineChoice
 from agent.models.spec import Endpoint, GgufFile, ModelSpec, normal_url, origin_of, parse_spec
 from server.data_directory import IN_MEMORY, absolute, default_directory
 from server.errors import OperatorError
@@ -25,8 +27,10 @@ OWN_SETTINGS = (
     "embedder",
     "model",
     "model_key_url",
+    "engine",
     "context_tokens",
     "model_threads",
+    "kv_cache_mb",
     "hnsw_threshold",
 )
 """Settings that an owner has for all its hosts, and tells."""
@@ -69,11 +73,17 @@ class Settings(BaseModel):
     model_key_url: str | None = Field(
         None, description="Another server that the key is for instead, by its base URL."
     )
+    engine: EngineChoice = Field(
+        "auto", description="What computes it: 'auto', 'llama-cpp' or 'xllamacpp'."
+    )
     context_tokens: int | None = Field(
         None, ge=512, le=1_000_000, description="Context window to use; default 8192."
     )
     model_threads: int | None = Field(
         None, ge=1, le=256, description="Threads of the language model; default half the cores."
+    )
+    kv_cache_mb: int = Field(
+        2048, ge=0, description="Disk for computed prompts, which keep restarts warm; 0: none."
     )
     hnsw_threshold: int | None = Field(
         None, ge=1, description="Vectors from which an archive gets an HNSW index; default 20000."
@@ -218,10 +228,10 @@ def located(spec: str) -> str:
         ModelSpecInvalid: it names no model.
     """
     match parse_spec(spec):
-        case GgufFile(path):
+        case GgufFile(path) if not is_name(str(path)):
             return str(expanded(path).absolute())
-        case Endpoint() as endpoint:
-            return str(endpoint)
+        case found:
+            return str(found)
 
 
 def _beside(config: Path, spec: str) -> str:
@@ -230,7 +240,9 @@ def _beside(config: Path, spec: str) -> str:
         found = parse_spec(spec)
     except ModelSpecInvalid:
         return spec  # told about with the other settings
-    return str(config.parent / expanded(found.path)) if isinstance(found, GgufFile) else spec
+    if not isinstance(found, GgufFile) or is_name(str(found.path)):
+        return spec
+    return str(config.parent / expanded(found.path))
 
 
 def variables_of_others() -> dict[str, str]:

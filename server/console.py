@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from typing import Any
 
@@ -22,7 +23,7 @@ class Console:
             if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
                 stream.reconfigure(errors="backslashreplace")
         self.as_json = as_json
-        self._progress_shown = False
+        self._progress_shown = self._previewed = False
         self._tenths = -1
 
     def show(self, value: BaseModel | dict[str, Any] | list[Any], text: str) -> None:
@@ -39,8 +40,25 @@ class Console:
         except OSError as error:
             raise OutputFailed(f"the output cannot be written: {error.strerror}") from error
 
+    def preview(self, text: str) -> None:
+        """Show the end of a text that is being written, in a line that its whole takes over."""
+        if not self.as_json and sys.stderr.isatty():
+            shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+            room = max(1, shutil.get_terminal_size().columns - 1)
+            sys.stderr.write(f"\r{shown[-room:]}\x1b[K")
+            sys.stderr.flush()
+            self._previewed = True
+
+    def end_preview(self) -> None:
+        """Take the line away."""
+        if self._previewed:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._previewed = False
+
     def fail(self, message: str) -> None:
         """Print what went wrong."""
+        self.end_preview()
         self.end_progress()
         if self.as_json:
             sys.stdout.write(json.dumps({"error": message}, ensure_ascii=False) + "\n")
@@ -49,6 +67,7 @@ class Console:
 
     def note(self, message: str) -> None:
         """Tell a person something beside the result."""
+        self.end_preview()
         if not self.as_json:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()

@@ -11,9 +11,10 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from agent.approval import Pending
 from agent.context import render_blocks
 from agent.settings import problems_of
-from memory import agents, archival, archives, core_memory, recall
+from memory import agents, archival, archives, core_memory, recall, runs
 from memory.errors import InvalidValue, NotFound
 from memory.meta import stored_embedder
 from memory.records import Agent, Holdings
@@ -122,6 +123,7 @@ def agent_record(reader: Reader, agent: Agent) -> dict[str, Any]:
         "id": agent.id,
         **agents.describe(agent),
         "problems": problems_of(agent),
+        "waiting": _waiting(reader, agent),
         "blocks": [
             {"id": block.id, **core_memory.describe(block), "version": block.version}
             for block in core_memory.list_blocks(reader, agent)
@@ -140,6 +142,8 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
         f"Agent {agent.name} ({agent.id}), created {agent.created_at.isoformat('T', 'seconds')},"
         f" model {agent.model or 'as configured'}."
     ]
+    if waiting := _waiting(reader, agent):
+        lines.append(waiting_line(**waiting))
     if agent.tags:
         lines.append(f"Labels: {', '.join(agent.tags)}.")
     if agent.description:
@@ -151,6 +155,25 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
     if agent.system:
         lines.append(f"Instructions to its model:\n{agent.system}")
     return "\n".join([*lines, describe_memory(reader, agent)])
+
+
+def waiting_line(run_id: str, tools: Sequence[str], until: str) -> str:
+    """What an agent waits for, and what to do."""
+    return (
+        f"It waits until {until} for a person to approve {', '.join(tools)}: run_approve {run_id}."
+    )
+
+
+def _waiting(reader: Reader, agent: Agent) -> dict[str, Any] | None:
+    run = runs.waiting_run(reader, agent)
+    if run is None or run.pending is None:
+        return None
+    pending = Pending.from_json(run.pending)
+    return {
+        "run_id": run.id,
+        "tools": [call.name for call in pending.calls],
+        "until": pending.until.isoformat(timespec="seconds"),
+    }
 
 
 def describe_memory(reader: Reader, agent: Agent) -> str:

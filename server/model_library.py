@@ -6,7 +6,7 @@ The environment comes from config.py; agent/models/library does the looking.
 from pathlib import Path
 
 from agent.models.library.catalogue import Catalogue, FoundModel, find_models, open_model
-from agent.models.library.names import is_path
+from agent.models.library.names import is_name, is_path
 from agent.models.library.places import Places, model_places
 from server.config import ConfigError, Settings, expanded, variables_of_others
 
@@ -51,3 +51,13 @@ def resolve(settings: Settings, text: str) -> FoundModel:
     if is_path(text) or path.is_file():
         return open_model(path.absolute())
     return catalogue_of(settings).resolve(text)
+
+
+def file_of(settings: Settings, path: Path) -> Path:
+    """The file that a setting means: a path, or a name of `mnemon models list`.
+
+    Raises:
+        UnknownModel: it is the name of none.
+        AmbiguousModel: it is the name of several.
+    """
+    return resolve(settings, str(path)).path if is_name(str(path)) else expanded(path)

@@ -31,6 +31,7 @@ class LoadedModel:
         self._runner: AgentLoop | None = None
         self._users = 0
         self._changed = anyio.Condition()
+        self._forgotten: set[str] = set()
 
     @asynccontextmanager
     async def use(self, path: Path) -> AsyncIterator[AgentLoop]:
@@ -39,6 +40,7 @@ class LoadedModel:
             while self._path != path and self._users > 0:
                 await self._changed.wait()
             runner = await self._switch(path)
+            await self._forget()
             self._users += 1
         try:
             yield runner
@@ -54,6 +56,19 @@ class LoadedModel:
         self._path = self._runner = None
         if model is not None:
             await model.aclose()
+            await self._forget(model)
+
+    def forget(self, agent_id: str) -> None:
+        """Have nothing kept that was computed for an agent; from any thread, done when next used.
+
+        What a model writes when it ends is removed then.
+        """
+        self._forgotten.add(agent_id)
+
+    async def _forget(self, closed: LlamaModel | None = None) -> None:
+        model = closed or self._model
+        while self._forgotten and model is not None:
+            await model.forget(self._forgotten.pop())
 
     async def _switch(self, path: Path) -> AgentLoop:
         if self._runner is None or self._path != path:

@@ -54,6 +54,7 @@ class Owner:
         listen: Callable[[str], Listener] = listen,
         background: bool = False,
     ) -> None:
+        self._count_runs: Callable[[], dict[str, int] | None] = lambda: None
         self._settings, self._server, self._idle_s = settings, server, idle_s
         self._listen, self._background = listen, background
         self._url: str | None = None
@@ -71,6 +72,10 @@ class Owner:
     def note_url(self, url: str) -> None:
         """Note where this process answers HTTP, for who asks for its status."""
         self._url = url
+
+    def note_runs(self, count: Callable[[], dict[str, int] | None]) -> None:
+        """Note who knows how many runs are in work or wait, for who asks for the status."""
+        self._count_runs = count
 
     async def serve(self, on_end: Callable[[], None]) -> None:
         """Serve until stop() is called and the last answers are given.
@@ -103,6 +108,7 @@ class Owner:
             "version": version("mnemon"),
             "background": self._background,
             "url": self._url,
+            "runs": self._count_runs(),
             "settings": self._settings.model_dump(mode="json", include=set(OWN_SETTINGS)),
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }

@@ -75,7 +75,12 @@ def describe_owner(status: dict[str, Any]) -> str:
     hosts = [f"{host['name']} (process {host['front_pid']})" for host in status["hosts"]]
     using = ", ".join(hosts) if hosts else "no host"
     over_http = f", and at {status['url']}" if status["url"] else ""
-    return f"served by process {status['pid']} since {status['since']} for {using}{over_http}"
+    runs = status.get("runs") or {"in_work": 0, "waiting": 0}  # an older owner tells of none
+    thinking = f"; {runs['in_work']} runs in work" if runs["in_work"] else ""
+    if runs["waiting"]:
+        thinking += f"; {runs['waiting']} runs wait for a person: mnemon approve"
+    since = f"served by process {status['pid']} since {status['since']}"
+    return f"{since} for {using}{over_http}{thinking}"
 
 
 def _check_unowned(directory: str) -> None:

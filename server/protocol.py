@@ -78,8 +78,9 @@ class RegistryServer(Server[anyio.abc.TaskGroup]):
             on_completion=prompts.complete if registry.complete else None,
         )
         self.middleware.append(_Greeting(registry.on_second_message, notices))
-        # What a client carries from round to round is sealed for this process alone. No tool asks
-        # twice; one that will needs a key that outlives the owner.
+        # What a client carries from round to round is sealed for this process alone. Nobody asks
+        # twice but about something named, which carries nothing (questions.py); who does otherwise
+        # needs a key that outlives the owner.
         sealed = RequestStateSecurity.ephemeral()
         self.middleware.append(RequestStateBoundary(sealed, default_audience=registry.name))
 

@@ -53,10 +53,14 @@ def ask_of(ctx: Context, params: CallToolRequestParams) -> Ask | None:
 class _Asking:
     """Asks at once and waits."""
 
+    answered = ""
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
 
-    async def __call__(self, question: str, schema: Mapping[str, Any]) -> Answer | None:
+    async def __call__(
+        self, question: str, schema: Mapping[str, Any], about: str = ""
+    ) -> Answer | None:
         ctx = self._ctx
         with anyio.move_on_after(ANSWER_S), suppress(MCPError, ValidationError):
             return _answer(await ctx.session.elicit_form(question, dict(schema), ctx.request_id))
@@ -68,18 +72,21 @@ class _Rounds:
 
     def __init__(self, params: CallToolRequestParams) -> None:
         self._answers: dict[str, Any] = json.loads(params.request_state or "{}")
+        self.answered = ""
         for key, given in (params.input_responses or {}).items():
             if isinstance(given, ElicitResult):
                 self._answers[key] = given.model_dump(mode="json", by_alias=True)
+                self.answered = key.rpartition("|")[0]
 
-    async def __call__(self, question: str, schema: Mapping[str, Any]) -> Answer:
+    async def __call__(self, question: str, schema: Mapping[str, Any], about: str = "") -> Answer:
         # The question itself is in the key: were it another by now, it would be asked anew.
         asked = json.dumps([question, schema], sort_keys=True)
-        key = f"question-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+        key = f"{about}|{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
         if key in self._answers:
             return _answer(ElicitResult.model_validate(self._answers[key]))
         form = ElicitRequestFormParams(message=question, requested_schema=dict(schema))
-        state = json.dumps(self._answers) if self._answers else None
+        # What a question names need not be carried along, and so outlives this process.
+        state = json.dumps(self._answers) if self._answers and not about else None
         request = ElicitRequest(params=form)
         raise Unanswered(InputRequiredResult(input_requests={key: request}, request_state=state))
 

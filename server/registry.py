@@ -45,11 +45,21 @@ class Answer:
 class Ask(Protocol):
     """Asks the person at the host, before the call has changed anything: it may run again."""
 
-    async def __call__(self, question: str, schema: Mapping[str, Any]) -> Answer | None:
+    async def __call__(
+        self, question: str, schema: Mapping[str, Any], about: str = ""
+    ) -> Answer | None:
         """Show a question and a form (JSON Schema of a flat object); return the answer.
 
         None: the host could not show it, or nobody answered.
+
+        Args:
+            about: what the call is asking of; another question in the same words about something
+                else is another question. No `|` in it.
         """
+
+    @property
+    def answered(self) -> str:
+        """What the answer is about that this call brings; empty: it brings none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from server.once import Once
 
 MAX_WAIT_S = 600.0
 
+WRITING = "writing: "
+"""What a notice of progress begins with that tells of the reply as far as it is written."""
+
 WaitS = Annotated[float, Field(ge=0, le=MAX_WAIT_S), WithJsonSchema({"type": "number"})]
 
 
@@ -32,9 +35,11 @@ class GetRun(Arguments):
     cursor: str | None = None
 
 
-class ListRuns(ForAgent):
+class ListRuns(Arguments):
     """Arguments of run_list."""
 
+    agent_id: str | None = None
+    open: bool = Field(False, description="Only those that have not ended, of all agents.")
     limit: Annotated[int, Field(ge=1, le=100), WithJsonSchema({"type": "integer"})] = 20
     cursor: str | None = None
 
@@ -59,6 +64,13 @@ class GetContext(ForAgent):
 
     section: str | None = Field(None, description="Return the text of this section.")
     cursor: str | None = None
+
+
+class DecidedStep(Result):
+    """What a call of run_approve was about, so that the same call again decides nothing else."""
+
+    run_id: str
+    number: int
 
 
 class PendingCall(Result):
@@ -120,15 +132,17 @@ class RunDetails(Result):
 
 
 class RunLine(Result):
-    """A run in a list."""
+    """A run in a list. pending: the tools whose calls wait for a person."""
 
     run_id: str
+    agent_id: str
     status: RunStatus
     stop_reason: StopReason | None
     message: str
     steps: int
     created_at: str
     pending: list[str]
+    pending_until: str | None
 
 
 class RunPage(Result):

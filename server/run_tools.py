@@ -1,18 +1,22 @@
-"""Talking to agents: giving them messages, and the runs that come of it."""
+"""Talking to agents: giving them messages, and the runs that come of it.
 
-from collections.abc import Awaitable, Callable
+What runs do is agent/runs.py's; here is what hosts are told of them, and who is asked.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from agent.approval import Decision
-from agent.context_window import look_into
+from agent.errors import NotWaiting
 from agent.live_run import LiveRun, Said
-from memory import agents, recall, runs
+from memory import agents, runs
 from memory.errors import InvalidValue
-from memory.runs import Run, list_runs
+from memory.runs import Run, list_runs, open_runs
 from memory.transaction import Reader
 from server.approvals import FORM
 from server.memory_access import MemoryAccess
@@ -22,20 +26,18 @@ from server.once import request_of, run_of
 from server.registry import Call, Tool
 from server.reply_size import PAGE_BYTES, fitting, json_bytes
 from server.run_models import (
+    WRITING,
     ApproveRun,
     CancelRun,
-    ContextShown,
-    GetContext,
+    DecidedStep,
     GetRun,
     ListRuns,
     RunDetails,
     RunPage,
     RunShown,
-    SectionShown,
     SendMessage,
 )
 from server.run_views import (
-    context_text,
     details_text,
     page_text,
     run_line,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
 _STEPS_SHOWN: Final = 20
 _TOLD_CHARS: Final = 200
 """Of a reply that is being written, in a notice of progress."""
+_TOLD_EVERY_S: Final = 0.1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -74,11 +77,10 @@ class RunTools:
         )
         if a.background:
             return show_run(await runs.start(said))
-        # In the newer era a question ends the call, and it comes again with the answer.
-        live = await runs.waiting_for_answer(said)
-        if live is None:
-            live = await self._followed(call, await runs.prepare(said), runs.take)
-        return show_run(await self._approved(call, runs, live))
+        live = await self._asked_about(call, runs, said) or await runs.waiting_for_answer(said)
+        if live is None or not live.is_finished:
+            live = await self._followed(call, live or await runs.prepare(said), runs.take)
+        return show_run(await self._approved(call, runs, state.agent.name, live))
 
     async def get(self, call: Call, a: GetRun) -> RunDetails:
         """run_get."""
@@ -95,21 +97,35 @@ class RunTools:
 
     async def list(self, call: Call, a: ListRuns) -> RunPage:
         """run_list."""
+        if a.agent_id is None and not a.open:
+            raise InvalidValue("name an agent_id, or say open for those of all agents")
         runs = (await self.access.runtime()).runs
         before = _moment(a.cursor)
 
-        def work(_: "MemoryStore", reader: Reader) -> tuple[str, list[Run]]:
-            agent = agents.find_agent(reader, a.agent_id)
-            return agent.id, list_runs(reader, agent, before, a.limit + 1)
+        def work(_: "MemoryStore", reader: Reader) -> list[tuple[str, Run]]:
+            agent = None if a.agent_id is None else agents.find_agent(reader, a.agent_id)
+            if agent is None or a.open:
+                found = _by_id(open_runs(reader))
+            else:
+                stored = list_runs(reader, agent, before, a.limit + 1)
+                found = _by_id((agent.id, run) for run in stored)
+            # What is in work is further than its row, if it has one.
+            visible = reader.visible
+            live = [live for live in runs.all() if visible is None or live.agent_id in visible]
+            found |= _by_id((live.agent_id, live.run) for live in live)
+            return [
+                (agent_id, run)
+                for agent_id, run in found.values()
+                if (agent is None or agent_id == agent.id)
+                and (before is None or run.created_at < before)
+            ]
 
-        agent_id, stored = await self.access.read(call.caller, work)
-        known = {run.id for run in stored}
-        live = [] if a.cursor else [live.run for live in runs.of_agent(agent_id)]
-        found = [*(run for run in live if run.id not in known), *stored]
-        shown = [run_line(run) for run in found[: a.limit]]
+        found = await self.access.read(call.caller, work)
+        found.sort(key=lambda of: of[1].created_at, reverse=True)
+        shown = [run_line(agent_id, run) for agent_id, run in found[: a.limit]]
         count = fitting([json_bytes(line.model_dump()) + 1 for line in shown], PAGE_BYTES)
         more = len(found) > count
-        last = found[count - 1].created_at if count else _EPOCH
+        last = found[count - 1][1].created_at if count else _EPOCH
         return RunPage(
             runs=shown[:count],
             next_cursor=str((last - _EPOCH) // timedelta(microseconds=1)) if more else None,
@@ -126,55 +142,44 @@ class RunTools:
         runs = (await self.access.runtime()).runs
         decision = Decision(a.approve, a.reason)
         live = await runs.find(a.run_id, call.caller.agents)
+        step = DecidedStep(run_id=live.run.id, number=live.run.steps)
+        before = await self.access.first_result(call, "run_approve", a, DecidedStep)
+        if before is None and live.run.status == "waiting":
+            await self.access.write(call, "run_approve", a, DecidedStep, lambda *_: step)
+        elif before is not None and (live.run.status != "waiting" or before != step):
+            # The same call again, as after the death of the process that decided.
+            return show_run(await self._followed(call, live, partial(_joined, runs)))
 
         async def decide(_: LiveRun) -> LiveRun:
-            return await runs.decide(a.run_id, decision, call.caller.agents, a.call_id)
+            visible = call.caller.agents
+            return await runs.decide(a.run_id, decision, visible, a.call_id, detached=True)
 
-        return show_run(await self._approved(call, runs, await self._followed(call, live, decide)))
+        # What the run may wait with next is another decision: nobody is asked here.
+        return show_run(await self._followed(call, live, decide))
 
-    async def context(self, call: Call, a: GetContext) -> ContextShown:
-        """agent_context."""
-        parts = await self.access.runtime()
-        state = await self.access.state(call.caller, a.agent_id)
-        async with parts.compiler_for(state.agent) as (compiler, is_model):
-            window = await look_into(compiler, state)
-        text = cursor = None
-        if a.section is not None:
-            texts = {section.name: section.text for section in window.sections}
-            if a.section not in texts:
-                raise InvalidValue(
-                    f"there is no section {a.section[:80]!a}; there are {', '.join(texts)}"
-                )
-            piece = piece_of(texts[a.section], a.cursor, PAGE_BYTES)
-            text, cursor = piece.text, piece.next_cursor
-        return ContextShown(
-            agent_id=state.agent.id,
-            counted="model" if is_model else "estimate",
-            window_tokens=window.window_tokens,
-            reply_tokens=window.reply_tokens,
-            used_tokens=window.used_tokens,
-            sections=[
-                SectionShown(name=section.name, tokens=section.tokens, chars=len(section.text))
-                for section in window.sections
-            ],
-            messages=window.messages,
-            messages_outside=window.messages_outside,
-            text=text,
-            next_cursor=cursor,
-        )
+    async def _asked_about(self, call: Call, runs: "Runs", said: Said) -> LiveRun | None:
+        """The run of a call that comes again with a person's answer, as in the newer era."""
+        if call.ask is None or not call.ask.answered.startswith("run-"):
+            return None
+        live = await runs.find(call.ask.answered.partition(":")[0], said.visible)
+        same = (live.agent_id, live.run.message) == (said.agent, said.text)
+        return live if same else None
 
-    async def _approved(self, call: Call, runs: "Runs", live: LiveRun) -> LiveRun:
+    async def _approved(self, call: Call, runs: "Runs", name: str, live: LiveRun) -> LiveRun:
         """Ask the person at the host for what the run waits with, as long as it waits."""
         while live.run.status == "waiting" and call.ask is not None:
-            shown = show_run(live)
-            wants = "; ".join(f"{wanted.tool} {wanted.arguments}" for wanted in shown.pending)
-            answer = await call.ask(f"May the agent call {wants}?", FORM)
+            wants = "\n".join(f"{w.tool} {w.arguments}" for w in show_run(live).pending)
+            about = f"{live.run.id}:{live.run.steps}"
+            answer = await call.ask(f"May agent {name} do this?\n{wants}", FORM, about)
             if answer is None:
                 return live
             decision = Decision(answer.accepted, "" if answer.accepted else "they said no")
 
             async def decide(waiting: LiveRun, decision: Decision = decision) -> LiveRun:
-                return await runs.decide(waiting.run.id, decision, call.caller.agents)
+                try:
+                    return await runs.decide(waiting.run.id, decision, call.caller.agents)
+                except NotWaiting:  # decided elsewhere, or its time was up
+                    return await _joined(runs, await runs.find(waiting.run.id, call.caller.agents))
 
             live = await self._followed(call, live, decide)
         return live
@@ -197,11 +202,25 @@ class RunTools:
         return done[0]
 
     async def _watched(self, call: Call, live: LiveRun) -> None:
-        told = 0
+        """Tell where a run is, whenever that changes; not more often than a person can read."""
+        told, last = 0, ""
+        while live.run.status == "waiting" and live.is_finished and live.next is None:
+            await live.change()  # the decision is on its way
+        live = live.next or live
         while not live.is_finished:
-            told += 1
-            await call.progress(told, None, _told(live))
-            await live.change()
+            now = _told(live)
+            if now == last:
+                await live.change()
+                continue
+            told, last = told + 1, now
+            await call.progress(told, None, now)
+            with anyio.move_on_after(_TOLD_EVERY_S):
+                await live.finished()
+
+
+async def _joined(runs: "Runs", live: LiveRun) -> LiveRun:
+    """A run once nobody works on it any more."""
+    return live if live.is_finished else await runs.take(live)
 
 
 def _told(live: LiveRun) -> str:
@@ -210,16 +229,13 @@ def _told(live: LiveRun) -> str:
         return f"queued behind {live.place}"
     if live.text:
         shown = live.text[-_TOLD_CHARS:]
-        return shown if shown == live.text else f"…{shown}"
+        return f"{WRITING}{shown if shown == live.text else f'…{shown}'}"
     step = f"step {live.run.steps + 1}"
     return f"{live.doing}; {step}" if live.doing else step
 
 
 def _details(reader: Reader, live: LiveRun, a: GetRun) -> RunDetails:
     steps = [show_step(step) for step in runs.list_steps(reader, live.run.id)[-_STEPS_SHOWN:]]
-    if live.run.reply_id is not None and not live.reply:
-        agent = agents.find_agent(reader, live.agent_id)
-        live.reply = recall.get_message(reader, agent, live.run.reply_id).content
     prompt = cursor = None
     if a.prompt_of_step is not None:
         sent = runs.step_prompt(reader, live.run.id, a.prompt_of_step)
@@ -231,6 +247,10 @@ def _details(reader: Reader, live: LiveRun, a: GetRun) -> RunDetails:
         piece = piece_of(sent, a.cursor, PAGE_BYTES // 2)
         prompt, cursor = piece.text, piece.next_cursor
     return RunDetails(run=show_run(live), steps=steps, prompt=prompt, next_cursor=cursor)
+
+
+def _by_id(found: Iterable[tuple[str, Run]]) -> dict[str, tuple[str, Run]]:
+    return {run.id: (agent_id, run) for agent_id, run in found}
 
 
 def _moment(cursor: str | None) -> datetime | None:
@@ -248,6 +268,11 @@ def _actor(call: Call) -> str:
 def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
     """The table of these tools, in the order hosts list them."""
     do = RunTools(access)
+    return (*_looking(do), *_deciding(do))
+
+
+def _looking(do: RunTools) -> tuple[Tool, ...]:
+    """What begins runs and shows them."""
     return (
         Tool(
             name="agent_message",
@@ -282,6 +307,12 @@ def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
             read_only=True,
             toolsets=DELEGATING,
         ),
+    )
+
+
+def _deciding(do: RunTools) -> tuple[Tool, ...]:
+    """What changes the course of a run."""
+    return (
         Tool(
             name="run_cancel",
             title="Stop a run",
@@ -303,17 +334,6 @@ def run_tools(access: MemoryAccess) -> tuple[Tool, ...]:
             run=do.approve,
             text=run_text,
             destructive=True,
-            toolsets=DELEGATING,
-        ),
-        Tool(
-            name="agent_context",
-            title="Show a context window",
-            description="What the agent's model sees now, in tokens by section.",
-            arguments=GetContext,
-            result=ContextShown,
-            run=do.context,
-            text=context_text,
-            read_only=True,
             toolsets=DELEGATING,
         ),
     )

@@ -20,10 +20,9 @@ from server.run_models import (
 )
 
 _NAMES_BYTES: Final = 1_000
-_ARGUMENTS_BYTES: Final = 1_500
+_ARGUMENTS_BYTES: Final = 4_000
 _TEXT_BYTES: Final = 1_500
 _MESSAGE_BYTES: Final = 200
-_CALLS_SHOWN: Final = 4
 
 
 def show_run(live: LiveRun) -> RunShown:
@@ -48,7 +47,7 @@ def show_run(live: LiveRun) -> RunShown:
         place=live.place,
         text=shortened(live.text[-_TEXT_BYTES:], _TEXT_BYTES, "run_get"),
         pending=_calls(pending),
-        pending_until=None if pending is None else pending.until.isoformat(timespec="seconds"),
+        pending_until=_until(pending),
         error=run.error and shortened(run.error, _TEXT_BYTES, "the log"),
         prompt_tokens=run.usage.prompt_tokens,
         completion_tokens=run.usage.completion_tokens,
@@ -58,17 +57,19 @@ def show_run(live: LiveRun) -> RunShown:
     )
 
 
-def run_line(run: Run) -> RunLine:
+def run_line(agent_id: str, run: Run) -> RunLine:
     """A run in a list."""
     pending = None if run.pending is None else Pending.from_json(run.pending)
     return RunLine(
         run_id=run.id,
+        agent_id=agent_id,
         status=run.status,
         stop_reason=run.stop_reason,
         message=shortened(run.message, _MESSAGE_BYTES, f"run_get {run.id}"),
         steps=run.steps,
         created_at=run.created_at.isoformat(timespec="seconds"),
         pending=[] if pending is None else [call.name for call in pending.calls],
+        pending_until=_until(pending),
     )
 
 
@@ -112,14 +113,18 @@ def run_text(shown: RunShown) -> str:
             return f"Run {shown.run_id} {shown.status}: {why}"
 
 
+def step_line(step: StepShown) -> str:
+    """A step of a run as a model or a person reads it."""
+    return (
+        f"Step {step.number}: {step.outcome} ({step.prompt_tokens} + {step.completion_tokens}"
+        f" tokens, {step.cached_tokens} cached){': ' + step.error if step.error else ''}"
+    )
+
+
 def details_text(details: RunDetails) -> str:
     """A run with its steps as a model reads it."""
     lines = [run_text(details.run)]
-    lines += [
-        f"Step {s.number}: {s.outcome} ({s.prompt_tokens} + {s.completion_tokens} tokens,"
-        f" {s.cached_tokens} cached){': ' + s.error if s.error else ''}"
-        for s in details.steps
-    ]
+    lines += map(step_line, details.steps)
     if details.prompt is not None:
         lines.append(details.prompt)
     return with_cursor("\n".join(lines), details.next_cursor)
@@ -129,7 +134,7 @@ def page_text(page: RunPage) -> str:
     """A list of runs as a model reads it."""
     lines = [
         f"- {run.run_id} {run.status}"
-        + (f" ({', '.join(run.pending)})" if run.pending else "")
+        + (f" until {run.pending_until} ({', '.join(run.pending)})" if run.pending else "")
         + f", {run.created_at}: {run.message}"
         for run in page.runs
     ]
@@ -149,16 +154,22 @@ def context_text(shown: ContextShown) -> str:
     return with_cursor("\n".join(lines), shown.next_cursor)
 
 
+def _until(pending: Pending | None) -> str | None:
+    return None if pending is None else pending.until.isoformat(timespec="seconds")
+
+
 def _calls(pending: Pending | None) -> list[PendingCall]:
-    if pending is None:
+    """All calls that wait, as long as each may be: nobody approves what they are not shown."""
+    if pending is None or not pending.calls:
         return []
+    room = _ARGUMENTS_BYTES // len(pending.calls)
     return [
         PendingCall(
             call_id=call.id,
             tool=call.name,
             arguments=shortened(
-                json.dumps(dict(call.arguments), ensure_ascii=False), _ARGUMENTS_BYTES, "cut"
+                json.dumps(dict(call.arguments), ensure_ascii=False), room, "not shown"
             ),
         )
-        for call in pending.calls[:_CALLS_SHOWN]
+        for call in pending.calls
     ]

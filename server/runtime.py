@@ -3,8 +3,9 @@
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self, assert_never
 
 import anyio.to_thread
@@ -13,15 +14,19 @@ from agent.compiling import Compiler
 from agent.errors import ModelNotConfigured
 from agent.loop import AgentLoop
 from agent.models.endpoint import EndpointModel
-from agent.models.llama import LlamaModel
+from agent.models.library.probes import stored_mode
+from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.scripted import ScriptedModel
 from agent.models.spec import Endpoint, GgufFile, parse_spec
+from agent.models.state_files import forget_agent
 from agent.runs import Runs
 from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
-from server.config import Settings, expanded
+from memory.transaction import Change
+from server.config import Settings
 from server.endpoint_models import EndpointModels
+from server.model_library import file_of
 from server.models import LoadedModel
 
 
@@ -41,10 +46,7 @@ class Runtime:
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
         self._model = LoadedModel(
-            lambda path: LlamaModel(
-                path, context_tokens=settings.context_tokens, threads=settings.model_threads
-            ),
-            lambda model: AgentLoop(self.store, model),
+            lambda path: _local_model(settings, path), lambda model: AgentLoop(self.store, model)
         )
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(
@@ -55,6 +57,7 @@ class Runtime:
             lambda model: AgentLoop(self.store, model),
         )
         self.runs = Runs(self.store, self.loop_for)
+        self.store.watch(self._forget_prompts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,21 +65,26 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def loop_for(self, agent: Agent) -> AbstractAsyncContextManager[AgentLoop]:
+    @asynccontextmanager
+    async def loop_for(self, agent: Agent) -> AsyncIterator[AgentLoop]:
         """A loop on the agent's model, or on the configured one; it waits for its turn.
 
         Raises:
             ModelNotConfigured: neither is set.
             ModelSpecInvalid: the agent's is none, as an older version may have stored it.
+            LibraryError: it is the name of no model on this machine, or of several.
         """
         spec = agent.model or self._settings.model
         if not spec:
             raise ModelNotConfigured
         match parse_spec(spec):
             case GgufFile(path):
-                return self._model.use(expanded(path))
+                file = await anyio.to_thread.run_sync(file_of, self._settings, path)
+                async with self._model.use(file) as loop:
+                    yield loop
             case Endpoint() as endpoint:
-                return self._endpoints.use(endpoint)
+                async with self._endpoints.use(endpoint) as loop:
+                    yield loop
             case _ as never:
                 assert_never(never)
 
@@ -90,6 +98,14 @@ class Runtime:
             estimate = ScriptedModel((), context_tokens=self._settings.context_tokens or 8_192)
             yield Compiler(self.store, estimate), False
 
+    def _forget_prompts(self, changes: Sequence[Change]) -> None:
+        """What a model computed for an agent is its conversation, and goes with it."""
+        for change in changes:
+            if change.action in ("agent.delete", "agent.reset_messages") and change.agent_id:
+                if (directory := _states(self._settings)) is not None:
+                    forget_agent(directory, change.agent_id)
+                self._model.forget(change.agent_id)
+
     async def aclose(self) -> None:
         """End the model's process and connections, finish the store's work and release the file."""
         try:
@@ -97,3 +113,23 @@ class Runtime:
             await self._endpoints.aclose()
         finally:
             await anyio.to_thread.run_sync(self.store.close)
+
+
+def _local_model(settings: Settings, path: Path) -> LlamaModel:
+    directory = settings.directory
+    return LlamaModel(
+        path,
+        context_tokens=settings.context_tokens,
+        threads=settings.model_threads,
+        options=LlamaOptions(
+            engine=settings.engine,
+            call_style=stored_mode(directory, path) if directory else None,
+            state_directory=_states(settings),
+            state_limit_bytes=settings.kv_cache_mb * 1024 * 1024,
+        ),
+    )
+
+
+def _states(settings: Settings) -> Path | None:
+    """Where prompts are kept as models computed them; None: nowhere."""
+    return settings.directory / "kv-cache" if settings.directory else None

@@ -4,12 +4,15 @@ So a command does what a host can do, in one way, and both are recorded alike.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
 
+from agent.loop import AgentLoop
+from agent.runs import Runs
+from memory.records import Agent
 from memory.store import MemoryStore
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
@@ -19,6 +22,7 @@ from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
 from server.owner_session import CallFailed, OwnerSession
 from server.registry import Call, Caller
+from server.run_tools import run_tools
 from server.templates import FOLDER as TEMPLATES
 
 if TYPE_CHECKING:
@@ -55,18 +59,22 @@ def open_tools(settings: Settings, creates: bool = False) -> Iterator[ToolSessio
 
 
 class StoredTools:
-    """The tools of agents and memory on a file that this process has open."""
+    """The tools of agents and memory on a file that this process has open; no agent thinks here."""
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
-        self.store = store
+        self.store, self.runs = store, Runs(store, _no_thinking)
 
         async def runtime() -> "Runtime":
-            # The tools called here need no more of a runtime than its store.
+            # The tools called here need no more of a runtime than its store and its runs.
             return cast("Runtime", self)
 
         access, directory = MemoryAccess(runtime), settings.directory
         templates = directory and directory / TEMPLATES
-        known = (*memory_tools(access), *agent_tools(access, Approvals(), templates))
+        known = (
+            *memory_tools(access),
+            *agent_tools(access, Approvals(), templates),
+            *run_tools(access),
+        )
         self._tools = {tool.name: tool for tool in known}
 
     def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +91,10 @@ class StoredTools:
             raise CallFailed(str(error)) from error
         result = anyio.run(partial(found.run, Call(_ME, "1", _no_progress), checked))
         return result.model_dump(mode="json")
+
+
+def _no_thinking(agent: Agent) -> AbstractAsyncContextManager[AgentLoop]:
+    raise CallFailed(f"agent {agent.name!r} thinks in the process that hosts use: start that one")
 
 
 async def _no_progress(done: float, total: float | None, message: str | None) -> None:

@@ -17,10 +17,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.errors import ModelUnavailable
-from agent.models.transcript import CallStyle
 
-# Templates with these write arguments as XML inside <tool_call>; we hold such models to json style.
-_OTHER_CALL_FORMS = ("<function=", "<arg_key>")
 # What code in a template can raise; a mistake there is the model file's, not ours.
 _TEMPLATE_FAILURES = (
     jinja2.TemplateError,
@@ -60,8 +57,14 @@ class ChatTemplate:
         except jinja2.TemplateError as error:
             raise ModelUnavailable(f"the model's chat template does not compile: {error}") from None
 
-    def render(self, messages: Sequence[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
-        """Render up to the point where the assistant speaks next.
+    def render(
+        self,
+        messages: Sequence[dict[str, Any]],
+        tools: list[dict[str, Any]] | None,
+        *,
+        to_be_continued: bool = True,
+    ) -> str:
+        """Render up to where the assistant speaks next, or only to the end of the messages.
 
         Raises:
             ModelUnavailable: the template refuses these messages, e.g. a system message.
@@ -70,10 +73,12 @@ class ChatTemplate:
             return self._template.render(
                 messages=messages,
                 tools=tools,
-                add_generation_prompt=True,
+                add_generation_prompt=to_be_continued,
                 enable_thinking=False,  # Qwen3's switch; others ignore it
                 raise_exception=_raise_exception,
                 strftime_now=lambda form: datetime.now().strftime(form),
+                functions=_to_json(tools or []),  # these two in templates of 2024
+                datetime=datetime.now().strftime("%B %d %Y"),
                 **self._texts,
             )
         except _TEMPLATE_FAILURES as error:
@@ -82,12 +87,6 @@ class ChatTemplate:
                 f"the model's chat template refuses messages of the roles {roles}: {error};"
                 " use a model whose template takes a system message"
             ) from None
-
-
-def call_style(source: str) -> CallStyle:
-    """Decide from a template's text how its model calls tools; see transcript.py."""
-    hermes = "tools" in source and "<tool_call>" in source
-    return "native" if hermes and not any(form in source for form in _OTHER_CALL_FORMS) else "json"
 
 
 class Defuser:

@@ -219,7 +219,7 @@ class EndpointModel:
         said = str(refused)
         if refused.status in (401, 403):
             said += "; " + ("it does not accept the key" if self._has_key else _NO_KEY)
-        return EndpointFailed(str(self.endpoint), said)
+        return EndpointFailed(str(self.endpoint), said, refused.status)
 
 
 class _Reading:

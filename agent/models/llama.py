@@ -6,6 +6,8 @@ it died. A call that is cancelled while the model loads lets the load go on for 
 may wait for a minute and a large file take two.
 """
 
+import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,26 @@ from typing import Any, Self
 
 import anyio
 
-from agent.errors import ModelCrashed, ModelError, ModelUnavailable
-from agent.model import Completion, Measure, ModelInfo, OnText, Prompt, ToolSpec
-from agent.models.model_file import check_model_file, require_engine
+from agent.errors import ModelCrashed, ModelError, ModelUnavailable, RequestPoisonous
+from agent.model import (
+    Completion,
+    Malformed,
+    Measure,
+    ModelInfo,
+    OnText,
+    Prompt,
+    ToolCalls,
+    ToolSpec,
+)
+from agent.models.crashes import POISONOUS_AFTER, Crashes
+from agent.models.frames import encode_frame
+from agent.models.model_file import EngineChoice, check_model_file, choose_engine
 from agent.models.parse import read_output
+from agent.models.partial import partial_reply
+from agent.models.state_files import forget_agent
 from agent.models.transcript import CallStyle
 from agent.models.wire import error_from_json, prompt_to_json, tools_to_json
-from agent.models.worker_process import WorkerLost, WorkerProcess
+from agent.models.worker_process import OnPartial, WorkerLost, WorkerProcess
 
 WORKER_MODULE = "agent.models.llama_worker"
 
@@ -29,17 +44,27 @@ WORKER_MODULE = "agent.models.llama_worker"
 class LlamaOptions:
     """How to sample, and how long to wait.
 
+    engine: which of llama.cpp's two bindings computes; auto takes what is installed.
     temperature: 0 takes the likeliest token each time, which makes runs repeatable.
     chat_template: Jinja source to use instead of the one in the file.
+    call_style: how calls are written, as probing found it; None: found out when it is loaded.
     load_deadline_s: a large file on a slow disk takes minutes.
     silence_deadline_s: a worker gives a sign of life each second; one silent for so long hangs.
+    restart_wait_s: before a worker is started again after two deaths; longer after more.
+    state_directory: where computed prefixes outlive the worker; None: nowhere.
+    state_limit_bytes: how much may stand there; 0: nothing.
     """
 
+    engine: EngineChoice = "auto"
     temperature: float = 0.0
     seed: int = 0
     chat_template: str | None = None
+    call_style: CallStyle | None = None
     load_deadline_s: float = 600.0
     silence_deadline_s: float = 120.0
+    restart_wait_s: float = 1.0
+    state_directory: Path | None = None
+    state_limit_bytes: int = 0
 
 
 DEFAULT_OPTIONS = LlamaOptions()
@@ -82,6 +107,7 @@ class LlamaModel:
         self._loaded: _Loaded | None = None
         self._loading: WorkerProcess | None = None
         self._closed = False
+        self._crashes = Crashes(options.restart_wait_s)
 
     @property
     def worker_pid(self) -> int | None:
@@ -140,16 +166,37 @@ class LlamaModel:
         """Answer within max_tokens; see ChatModel. Cancelling stops the computation.
 
         Raises:
-            PromptTooLong: with both numbers; nothing was computed.
+            PromptTooLong, ReplyRoomTooSmall: with both numbers; nothing was computed.
             ToolSchemaInvalid: names the tool.
+            RequestPoisonous: the worker died over this request each time.
             ModelError: the model is missing, unreadable, crashed or hung.
         """
-        request = {"op": "complete", "prompt": prompt_to_json(prompt), "max_tokens": max_tokens}
+        request = {
+            "op": "complete",
+            "prompt": prompt_to_json(prompt),
+            "max_tokens": max_tokens,
+            "stream": on_text is not None,
+        }
         async with self._lock:
             loaded = await self._load()
-            result = await self._ask(loaded.worker, request)
+            on_partial = on_text and _Shown(on_text, prompt, loaded.style).show
+            result = await self._ask(loaded.worker, request, on_partial)
         parsed = read_output(result["text"], result["cut"], prompt, loaded.style)
-        return Completion(parsed, result["prompt_tokens"], result["tokens"])
+        if result["invented"] and isinstance(parsed, ToolCalls):
+            # Valid, and not what the model wanted: an empty argument can delete a memory.
+            parsed = Malformed(result["text"], "cut off by the token limit", "cut")
+        return Completion(
+            parsed, result["prompt_tokens"], result["tokens"], result["cached_tokens"]
+        )
+
+    async def forget(self, agent_id: str) -> None:
+        """Keep nothing that was computed for an agent, in memory or on disk."""
+        directory = self._options.state_directory
+        async with self._lock:
+            if self._loaded and self._loaded.worker.is_running:
+                await self._ask(self._loaded.worker, {"op": "forget", "agent_id": agent_id})
+            if directory is not None:
+                await anyio.to_thread.run_sync(forget_agent, directory, agent_id)
 
     async def _load(self) -> _Loaded:
         self._refuse_when_closed()
@@ -157,25 +204,27 @@ class LlamaModel:
             return self._loaded
         if self._loaded:
             await self._discard()
+        request = self._load_request()
+        self._refuse_poison(request)
         try:
-            worker = self._loading or await self._start()
+            worker = self._loading or await self._start(request)
             self._refuse_when_closed()  # by another task, while the process started
-            result = await self._answer(worker, "load")
+            result = await self._answer(worker, request)
         except ModelError:
             await self._discard()
             raise
-        info = ModelInfo(self.path.stem, result["context_tokens"])
+        info = ModelInfo(self.path.stem, result["context_tokens"], result["limited_by"])
         self._loaded, self._loading = _Loaded(worker, info, result["style"]), None
         return self._loaded
 
-    async def _start(self) -> WorkerProcess:
+    async def _start(self, request: dict[str, Any]) -> WorkerProcess:
         """Start a worker and have it load the model; does not wait until it has."""
         await anyio.to_thread.run_sync(check_model_file, self.path)
-        require_engine()
+        await anyio.sleep(self._crashes.wait_s(time.monotonic()))
         # Shielded: a worker that was not asked to load, or not to the end, would be of no use.
         with anyio.CancelScope(shield=True):
             self._loading = worker = await WorkerProcess.start(WORKER_MODULE)
-            await worker.send(self._load_request())
+            await worker.send(request)
         return worker
 
     @property
@@ -187,39 +236,67 @@ class LlamaModel:
             raise ModelUnavailable(f"the model {self.path.name!r} was closed")
 
     def _load_request(self) -> dict[str, Any]:
+        directory = self._options.state_directory
         settings = {
+            "engine": choose_engine(self._options.engine),
             "context_tokens": self._context_tokens,
             "threads": self._threads,
             "temperature": self._options.temperature,
             "seed": self._options.seed,
             "chat_template": self._options.chat_template,
+            "call_style": self._options.call_style,
+            "state_directory": directory and str(directory.absolute()),
+            "state_limit_bytes": self._options.state_limit_bytes,
         }
         return {"op": "load", "path": str(self.path.absolute()), "settings": settings}
 
-    async def _ask(self, worker: WorkerProcess, request: dict[str, Any]) -> dict[str, Any]:
+    def _refuse_poison(self, request: dict[str, Any]) -> None:
+        refused_for_s = self._crashes.refused_for_s(_digest(request), time.monotonic())
+        if refused_for_s:
+            raise RequestPoisonous(self.path.name, POISONOUS_AFTER, refused_for_s)
+
+    async def _ask(
+        self,
+        worker: WorkerProcess,
+        request: dict[str, Any],
+        on_partial: OnPartial | None = None,
+    ) -> dict[str, Any]:
+        self._refuse_poison(request)
         try:
             await worker.send(request)
-            return await self._answer(worker, request["op"])
-        except anyio.get_cancelled_exc_class():
+            result = await self._answer(worker, request, on_partial)
+        except ModelError:
+            raise
+        except BaseException:  # cancelled, or on_partial raised: either way nobody waits for it
             if not await worker.abort():
                 await self._discard()
             raise
+        self._crashes.succeeded()
+        return result
 
-    async def _answer(self, worker: WorkerProcess, op: str) -> dict[str, Any]:
-        """Wait for what the worker makes of its last request, of the kind op."""
-        options = self._options
+    async def _answer(
+        self,
+        worker: WorkerProcess,
+        request: dict[str, Any],
+        on_partial: OnPartial | None = None,
+    ) -> dict[str, Any]:
+        """Wait for what the worker makes of its last request."""
+        options, op = self._options, request["op"]
         deadline_s = options.load_deadline_s if op == "load" else options.silence_deadline_s
         try:
-            answer = await worker.answer(deadline_s)
+            answer = await worker.answer(deadline_s, on_partial)
         except WorkerLost as lost:
             await self._discard()
             self._refuse_when_closed()
+            self._crashes.died(_digest(request), time.monotonic())
             raise ModelCrashed(
                 f"the worker of model {self.path.name!r} {lost}\nit was in {op};"
                 " nothing of this step was stored and the next call starts a new worker"
             ) from None
         if "error" in answer:
             raise error_from_json(answer["error"])
+        if "stopped" in answer:  # the worker was told to end
+            raise ModelUnavailable(f"the model {self.path.name!r} was closed")
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -227,3 +304,22 @@ class LlamaModel:
         worker, self._loaded, self._loading = self._worker, None, None
         if worker is not None:
             await worker.kill()
+
+
+class _Shown:
+    """Passes on what can be shown of an output that is being written, when it is more."""
+
+    def __init__(self, on_text: OnText, prompt: Prompt, style: CallStyle) -> None:
+        self._on_text, self._prompt, self._style = on_text, prompt, style
+        self._last = ""
+
+    async def show(self, text: str) -> None:
+        """Take the output so far."""
+        reply = partial_reply(text, self._prompt, self._style)
+        if reply and reply != self._last:
+            self._last = reply
+            await self._on_text(reply)
+
+
+def _digest(request: dict[str, Any]) -> str:
+    return hashlib.sha256(encode_frame(request)).hexdigest()

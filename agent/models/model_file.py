@@ -1,4 +1,4 @@
-"""Cheap checks before a worker is started: is the engine installed, is this a GGUF file?
+"""Cheap checks before a worker is started: is an engine installed, is this a GGUF file?
 
 They catch what users get wrong most, with words a bare load failure does not have. Damage deeper in
 the file is found by the engine; see engine.py.
@@ -8,25 +8,51 @@ import importlib.util
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from agent.errors import ModelFileInvalid, ModelUnavailable
+from agent.errors import ModelError, ModelFileInvalid, ModelUnavailable
 
-ENGINE_MODULES = ("llama_cpp", "llguidance", "jinja2", "numpy")
+Engine = Literal["llama-cpp", "xllamacpp"]
+EngineChoice = Literal["auto", "llama-cpp", "xllamacpp"]
+# In the order in which `auto` takes them: the first is faster at long prompts, compiled for the
+# very machine; the second needs no compiler.
+ENGINE_MODULES: dict[Engine, tuple[str, ...]] = {
+    "llama-cpp": ("llama_cpp", "llguidance", "jinja2", "numpy"),
+    "xllamacpp": ("xllamacpp", "llguidance", "jinja2"),
+}
+_EXTRAS: dict[Engine, str] = {"llama-cpp": "local", "xllamacpp": "xllamacpp"}
+_DAMAGE = ("corrupted", "incomplete", "file bounds", "failed to read", "gguf_init", "magic", "eof")
 _HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of metadata entries
 
 
-def require_engine(modules: Sequence[str] = ENGINE_MODULES) -> None:
-    """Refuse when a module of the extra `local` is missing. Finds modules, imports none.
+def choose_engine(choice: EngineChoice) -> Engine:
+    """Give the engine that is installed, or the one asked for. Finds modules, imports none.
 
     Raises:
         ModelUnavailable: names what is missing and how to install it.
     """
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModelUnavailable(
-            f"local models need {', '.join(missing)}, not installed here;"
-            ' install them with: pip install "mnemon[local]"'
-        )
+    wanted: list[Engine] = list(ENGINE_MODULES) if choice == "auto" else [choice]
+    lacking = {engine: _missing(ENGINE_MODULES[engine]) for engine in wanted}
+    for engine, missing in lacking.items():
+        if not missing:
+            return engine
+    first, *others = wanted
+    other = f'; without a compiler: pip install "mnemon[{_EXTRAS[others[0]]}]"' if others else ""
+    raise ModelUnavailable(
+        f"local models need {', '.join(lacking[first])}, not installed here;"
+        f' install them with: pip install "mnemon[{_EXTRAS[first]}]"{other}'
+    )
+
+
+def _missing(modules: Sequence[str]) -> list[str]:
+    return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+def load_error(path: Path, reasons: str) -> ModelError:
+    """Tell from what llama.cpp logged whether the file is damaged or only cannot be loaded."""
+    if any(word in reasons.lower() for word in _DAMAGE):
+        return ModelFileInvalid(path, f"is damaged or incomplete ({reasons})")
+    return ModelUnavailable(f"llama.cpp cannot load {str(path)!r}: {reasons}")
 
 
 def check_model_file(path: Path) -> None:

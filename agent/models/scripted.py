@@ -86,7 +86,7 @@ class ScriptedModel:
             self.prompts.append(prompt)
         text = _answer_text(parsed)
         if count_tokens(text) > max_tokens:
-            parsed = Malformed(text, f"cut off after {max_tokens} tokens")
+            parsed = Malformed(text, f"cut off after {max_tokens} tokens", "cut")
         parsed = held_to(prompt, parsed)
         if on_text is not None and isinstance(parsed, Reply):
             await on_text(parsed.text)

@@ -1,8 +1,9 @@
 """What the frames mean: prompts, measures and errors as JSON, and back.
 
-Requests are {"id", "op": "load" | "measure" | "complete", ...} and {"op": "abort", "id"}. Answers
-are {"id", "result"}, {"id", "error"}, {"id", "stopped"} or {"id", "alive"}: a sign of life while a
-request takes long.
+Requests are {"id", "op", ...} with op `load`, `measure`, `complete` or `forget`, and
+{"op": "abort", "id"}. Answers are {"id", "result"}, {"id", "error"} or {"id", "stopped"}; before
+them may come {"id", "alive"}, a sign of life while a request takes long, and {"id", "partial"}, the
+output so far.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from agent.errors import (
     ModelFileInvalid,
     ModelUnavailable,
     PromptTooLong,
+    ReplyRoomTooSmall,
     ToolSchemaInvalid,
 )
 from agent.model import ChatMessage, Prompt, ToolSpec
@@ -90,6 +92,9 @@ def error_to_json(error: ModelError) -> dict[str, Any]:
                 "prompt_tokens": error.prompt_tokens,
                 "limit_tokens": error.limit_tokens,
             }
+        case ReplyRoomTooSmall():
+            sizes = {"needed_tokens": error.needed_tokens, "max_tokens": error.max_tokens}
+            return {"kind": "room", **sizes}
         case ModelFileInvalid():
             return {"kind": "file", "path": str(error.path), "problem": error.problem}
         case ToolSchemaInvalid():
@@ -103,6 +108,8 @@ def error_from_json(error: dict[str, Any]) -> ModelError:
     match error["kind"]:
         case "too_long":
             return PromptTooLong(error["prompt_tokens"], error["limit_tokens"])
+        case "room":
+            return ReplyRoomTooSmall(error["needed_tokens"], error["max_tokens"])
         case "file":
             return ModelFileInvalid(Path(error["path"]), error["problem"])
         case "schema":

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +23,12 @@ import agent
 from agent.models.frames import FrameDecoder, FrameInvalid, encode_frame
 
 STOP_GRACE_S = 2.0
+# A worker writes computed prefixes to disk; whoever stops the server waits a little longer.
+SAVE_GRACE_S = 4.0
 STDERR_TAIL_BYTES = 2000
+
+
+OnPartial = Callable[[str], Awaitable[None]]
 
 
 class WorkerLost(Exception):
@@ -81,10 +87,13 @@ class WorkerProcess:
         self._last_id += 1
         await self._send({**request, "id": self._last_id})
 
-    async def answer(self, silence_s: float) -> dict[str, Any]:
+    async def answer(self, silence_s: float, on_partial: OnPartial | None = None) -> dict[str, Any]:
         """Wait for the last request's answer: {"result"}, {"error"} or {"stopped"}.
 
         A wait that was cancelled can be taken up by another one.
+
+        Args:
+            on_partial: awaited with the output so far, when the worker sends it.
 
         Raises:
             WorkerLost: it died, or said nothing, not even that it is alive, for silence_s.
@@ -101,9 +110,13 @@ class WorkerProcess:
                 raise WorkerLost(f"sent what is no answer ({error})") from error
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as end:
                 raise WorkerLost(await self.last_words()) from end
-            for message in messages:
-                if message.get("id") == self._last_id and "alive" not in message:
+            mine = [message for message in messages if message.get("id") == self._last_id]
+            for message in mine:
+                if not message.keys() & {"alive", "partial"}:
                     return message
+            partial = next((m["partial"] for m in reversed(mine) if "partial" in m), None)
+            if partial is not None and on_partial is not None:
+                await on_partial(partial)
 
     async def abort(self) -> bool:
         """Stop the request in work. False: the worker did not come back in time, or is lost."""
@@ -118,9 +131,9 @@ class WorkerProcess:
         return False
 
     async def stop(self) -> None:
-        """End the process, by closing its stdin or, after STOP_GRACE_S, by killing it."""
+        """End the process, by closing its stdin or, after SAVE_GRACE_S, by killing it."""
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe
-        with anyio.move_on_after(STOP_GRACE_S, shield=True):
+        with anyio.move_on_after(SAVE_GRACE_S, shield=True):
             await self._process.stdin.aclose()
             await self._process.wait()
         await self.kill()

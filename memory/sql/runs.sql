@@ -5,7 +5,7 @@ INSERT INTO runs VALUES (
 
 -- name: update_run
 UPDATE runs SET status = $status, stop_reason = $stop_reason, reply_id = $reply_id, error = $error,
-    steps = $steps, prompt_tokens = $prompt_tokens, completion_tokens = $completion_tokens,
+    background = $background, steps = $steps, prompt_tokens = $prompt_tokens, completion_tokens = $completion_tokens,
     cached_tokens = $cached_tokens, pending = $pending, started_at = $started_at,
     ended_at = $ended_at
 WHERE id = $id;
@@ -39,7 +39,7 @@ INSERT INTO steps VALUES (
 -- name: list_steps
 SELECT number, outcome, model, prompt_tokens, completion_tokens, cached_tokens, error, started_at,
        ended_at
-FROM steps WHERE run_id = $run_id ORDER BY number;
+FROM steps WHERE run_id = $run_id ORDER BY number, started_at;
 
 -- name: step_prompt
 SELECT prompt FROM steps WHERE run_id = $run_id AND number = $number ORDER BY ended_at DESC LIMIT 1;

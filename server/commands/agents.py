@@ -21,7 +21,7 @@ from server.consent_models import (
     orphan_line,
 )
 from server.console import Console
-from server.memory_uris import settings_uri
+from server.memory_uris import settings_uri, waiting_line
 from server.templates import (
     AgentTemplate,
     BadTemplate,
@@ -258,6 +258,7 @@ def _as_text(agent: AgentShown) -> str:
         f" embedder {agent.embedder or 'none yet'}",
         f"{agent.messages} messages, {agent.passages} passages in {agent.archive_id}",
     ]
+    lines += [waiting_line(**agent.waiting.model_dump())] if agent.waiting else []
     lines += [agent.description] if agent.description else []
     lines += [f"tags {', '.join(agent.tags)}"] if agent.tags else []
     for name, value in (("settings", agent.settings), ("metadata", agent.metadata)):

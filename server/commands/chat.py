@@ -1,171 +1,153 @@
-"""`mnemon chat AGENT`: a conversation in the terminal.
+"""`mnemon chat AGENT`: a conversation in the terminal, by a host like any other.
 
-A host like any other: it starts `mnemon mcp`, so it shares the owner with whoever is connected, and
-an answer survives the owner's death.
+A call that needs a person's yes is asked for here. Ctrl-C stops an answer that is being thought; at
+the prompt it ends the conversation.
 """
 
-import asyncio
-import math
-import os
-import re
+import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import anyio
-from mcp import Client, StdioServerParameters
+from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, Implementation, TextContent
+from mcp_types import ElicitRequestParams, ElicitResult
 
 from server.config import Settings
 from server.console import Console
-from server.errors import OperatorError
-from server.front_flags import NAMES
-from server.lines import split_lines
+from server.host_session import HostFailed, HostSession, innermost, open_session
 from server.memory_uris import message_uri
-from server.owner_questions import ask_owner, describe_owner
+from server.run_models import WRITING, RunShown
+from server.run_views import run_text
+from server.typed_lines import TypedLines
 
-_KEYS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|[\x00-\x08\x0b-\x1f\x7f]")
-"""What arrow keys and their like leave in a line that a terminal does not edit."""
-
-
-class ChatFailed(OperatorError):
-    """There is no answer; the message says why."""
+_INTERRUPTED: Final = 130
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Answer one message, or each line of stdin until it ends."""
-    _check_settings(settings, options["given"])
     try:
-        return anyio.run(partial(_chat, _server(settings, options["given"]), options, console))
-    except* (ChatFailed, MCPError) as failed:
-        found = _innermost(failed)
-        said = str(found) if isinstance(found, ChatFailed) else f"there is no answer: {found}"
-        raise ChatFailed(said) from None
+        return anyio.run(partial(_run, settings, options, console))
+    except* (HostFailed, MCPError) as failed:
+        found = innermost(failed)
+        said = str(found) if isinstance(found, HostFailed) else f"there is no answer: {found}"
+        raise HostFailed(said) from None
 
 
-def _check_settings(settings: Settings, given: dict[str, Any]) -> None:
-    """Refuse settings that the owner does not have and will not take while it has hosts."""
-    status = ask_owner(settings.data, "status") if settings.directory else None
-    if status is None or (status["background"] and not status["hosts"]):
-        return
-    wanted = settings.model_dump(mode="json")
-    for name, value in status["settings"].items():
-        if name in given and wanted[name] != value:
-            raise ChatFailed(
-                f"{settings.data} is {describe_owner(status)} with {name} {value or 'not set'}, and"
-                f" all share it; leave --{name.replace('_', '-')} out, or set it in"
-                f" {settings.data}/config.toml and run `mnemon stop`"
-            )
+async def _run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    chat = Chat(console)
+    ask = chat.ask if chat.lines.by_person and not console.as_json else None
+    try:
+        async with open_session(settings, options["given"], "mnemon chat", ask) as session:
+            return await chat.run(session, options["agent_id"], options["message"])
+    finally:
+        chat.lines.close()
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """The first error in groups of groups, as tasks inside tasks leave them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+class Chat:
+    """One conversation with an agent."""
 
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.lines = TypedLines()
+        self._answering: anyio.CancelScope | None = None
+        self._asking = anyio.CancelScope()
 
-def _server(settings: Settings, given: dict[str, Any]) -> StdioServerParameters:
-    """How the front is started: with the flags that this command was given."""
-    flags = {name.replace("_", "-"): str(value) for name, value in given.items()}
-    flags |= {"data": settings.data, "toolset": "full"}
-    arguments = [f"--{name}={value}" for name, value in flags.items() if name in NAMES]
-    program = ["-P", "-m", "server.cli", "mcp"]  # -P: a folder `server` here is not ours
-    return StdioServerParameters(
-        command=sys.executable, args=[*program, *arguments], env=dict(os.environ)
-    )
-
-
-async def _chat(server: StdioServerParameters, options: dict[str, Any], console: Console) -> int:
-    me = Implementation(name="mnemon chat", version="1")
-    async with Client(server, mode="legacy", client_info=me) as client:
-        shown = await _call(client, console, "agent_get", {"agent_id": options["agent_id"]})
-        answer = partial(_answer, client, shown["id"], console)
-        if options["message"] is not None:
-            await answer(options["message"])
+    async def run(self, session: HostSession, agent: str, message: str | None) -> int:
+        """Answer one message, or lines until they end; return the exit code."""
+        shown = await session.call("agent_get", {"agent_id": agent})
+        if message is not None:
+            await self._answer(session, shown["id"], message)
             return 0
-        if sys.stdin.isatty():
-            console.note(f"talking to {shown['name']}; end with Ctrl-D or /quit")
-        return await _converse(answer, console)
+        if not self.lines.by_person:
+            return await self._converse(session, shown["id"])
+        self._console.note(f"talking to {shown['name']}; end with Ctrl-D or /quit")
+        ended = list[int]()
+        async with anyio.create_task_group() as tasks:
+            if sys.platform != "win32":  # where Ctrl-C ends it all
+                tasks.start_soon(self._watch_keys, tasks.cancel_scope)
+            ended.append(await self._converse(session, shown["id"]))
+            tasks.cancel_scope.cancel()
+        return ended[0] if ended else _INTERRUPTED
+
+    async def ask(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Ask the person what the server wants to know."""
+        self._console.end_preview()
+        self._asking = anyio.CancelScope()
+        with self._asking:
+            if await self.lines.agrees(params.message):
+                return ElicitResult(action="accept", content={})
+        return ElicitResult(action="decline")
+
+    async def _converse(self, session: HostSession, agent_id: str) -> int:
+        """Answer each line; a failed answer ends it unless a person can try again."""
+        person = self.lines.by_person
+        while (said := await self.lines.read("> ")) is not None:
+            if person and said in ("/quit", "/exit"):
+                break
+            try:
+                with anyio.CancelScope() as self._answering:
+                    if said:
+                        await self._answer(session, agent_id, said)
+                if self._answering.cancelled_caught:
+                    await _stop_waiting(session, agent_id)
+            except HostFailed as error:
+                self._console.fail(str(error))
+                if not person:
+                    return 1
+            finally:
+                self._answering = None
+        return 0
+
+    async def _watch_keys(self, conversation: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as interrupts:
+            async for _ in interrupts:
+                if self._answering is None:
+                    conversation.cancel()
+                else:
+                    self._answering.cancel()
+                    self._asking.cancel()
+                    self._console.note("stopped")
+
+    async def _answer(self, session: HostSession, agent_id: str, text: str) -> None:
+        arguments = {"agent_id": agent_id, "message": text}
+        try:
+            turn = await session.call("agent_message", arguments, self._tell)
+        finally:
+            self._console.end_preview()
+        shown = RunShown.model_validate(turn)
+        if shown.cut:
+            shown.reply = await _whole(session, agent_id, shown.message_id)
+        if shown.status == "waiting":
+            wants = ", ".join(wanted.tool for wanted in shown.pending)
+            raise HostFailed(
+                f"the agent waits for approval of {wants}: mnemon approve {shown.run_id}"
+            )
+        self._console.show(shown.model_dump(mode="json", exclude={"cut"}), run_text(shown))
+
+    async def _tell(self, message: str) -> None:
+        """Show where the run is: the reply as it is written, where it can be written over."""
+        if message.startswith(WRITING):
+            self._console.preview(message.removeprefix(WRITING))
+        else:
+            self._console.note(f"  [{message}]")
 
 
-async def _answer(client: Client, agent_id: str, console: Console, text: str) -> None:
-    arguments = {"agent_id": agent_id, "message": text}
-    turn = await _call(client, console, "agent_message", arguments)
-    if turn.pop("cut"):
-        turn["reply"] = await _whole(client, console, agent_id, turn["message_id"])
-    console.show(turn, turn["reply"])
+async def _stop_waiting(session: HostSession, agent_id: str) -> None:
+    """Stop the run that was asked about; one that was in work ended with its call."""
+    shown = await session.call("agent_get", {"agent_id": agent_id})
+    if shown["waiting"] is not None:
+        await session.call("run_cancel", {"run_id": shown["waiting"]["run_id"]})
 
 
-async def _whole(client: Client, console: Console, agent_id: str, message_id: str) -> str:
+async def _whole(session: HostSession, agent_id: str, message_id: str | None) -> str:
     """A reply that was too long for its own answer."""
-    arguments = {"uri": message_uri(agent_id, message_id)}
+    arguments = {"uri": message_uri(agent_id, message_id or "")}
     text: str = ""
     while True:
-        piece = await _call(client, console, "memory_read", arguments)
+        piece = await session.call("memory_read", arguments)
         text += piece["text"]
         if piece["next_cursor"] is None:
             return text.partition(": ")[2]  # without when and by whom
         arguments["cursor"] = piece["next_cursor"]
-
-
-async def _call(
-    client: Client, console: Console, tool: str, arguments: dict[str, Any]
-) -> dict[str, Any]:
-    async def announce(progress: float, total: float | None, message: str | None) -> None:
-        console.note(f"  [{message}]")
-
-    result: CallToolResult = await client.call_tool(tool, arguments, progress_callback=announce)
-    if result.is_error:
-        (content,) = result.content
-        raise ChatFailed(content.text if isinstance(content, TextContent) else "no answer")
-    found: dict[str, Any] = result.structured_content or {}
-    return found
-
-
-async def _converse(answer: Callable[[str], Awaitable[None]], console: Console) -> int:
-    """Answer each line of stdin; a failed answer ends it unless a person can try again."""
-    interactive = sys.stdin.isatty()
-    _prompt(interactive)
-    async for line in _lines():
-        said = _KEYS.sub("", line).strip() if interactive else line.strip()
-        if interactive and said in ("/quit", "/exit"):
-            break
-        try:
-            if said:
-                await answer(said)
-        except ChatFailed as error:
-            console.fail(str(error))
-            if not interactive:
-                return 1
-        _prompt(interactive)
-    return 0
-
-
-def _prompt(interactive: bool) -> None:
-    if interactive:
-        sys.stderr.write("> ")
-        sys.stderr.flush()
-
-
-async def _lines() -> AsyncIterator[str]:
-    """Lines of stdin, read on a thread that Ctrl-C need not wait for."""
-    send, receive = anyio.create_memory_object_stream[str](math.inf)
-    loop = asyncio.get_running_loop()
-
-    def pump() -> None:
-        # os.read, not sys.stdin: its lock, held while waiting, would hold up the exit.
-        with suppress(OSError, RuntimeError):  # the terminal or the loop is gone
-            for line in split_lines(iter(lambda: os.read(0, 65_536), b"")):
-                text = line.decode("utf-8", "replace")
-                loop.call_soon_threadsafe(send.send_nowait, text)
-            loop.call_soon_threadsafe(send.close)
-
-    threading.Thread(target=pump, name="stdin", daemon=True).start()
-    with receive:
-        async for line in receive:
-            yield line

@@ -3,7 +3,6 @@
 Changes nothing: the database is opened to be read, as it is, without a migration or a checkpoint.
 """
 
-import importlib.util
 import platform
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -16,15 +15,16 @@ import anyio
 from agent.errors import ModelError
 from agent.models.chat_api.http import EndpointOptions
 from agent.models.endpoint import EndpointModel
-from agent.models.model_file import check_model_file
+from agent.models.model_file import check_model_file, choose_engine
 from agent.models.spec import Endpoint, GgufFile
 from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
 from memory.inspection import Inspection, inspect_file
-from server.config import Settings, expanded
+from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
+from server.model_library import file_of
 from server.owner_questions import ask_owner, describe_owner
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -145,7 +145,7 @@ def _model(settings: Settings) -> Finding:
                 "none configured; agent_message needs `model`, a GGUF file or a server's model",
             )
         case GgufFile(path):
-            return _model_file(expanded(path))
+            return _model_file(settings, path)
         case Endpoint() as endpoint:
             return anyio.run(_endpoint, endpoint, settings)
 
@@ -168,14 +168,14 @@ async def _endpoint(endpoint: Endpoint, settings: Settings) -> Finding:
     return Finding("ok", "model", f"{said}, window of {window.tokens} tokens")
 
 
-def _model_file(path: Path) -> Finding:
+def _model_file(settings: Settings, path: Path) -> Finding:
     try:
+        path = file_of(settings, path)
         check_model_file(path)
+        engine = choose_engine(settings.engine)
     except Exception as error:
         return Finding("problem", "model", _explained(error))
-    if importlib.util.find_spec("llama_cpp") is None:
-        return Finding("problem", "model", 'the engine is missing; pip install "mnemon[local]"')
-    return Finding("ok", "model", str(path))
+    return Finding("ok", "model", f"{path} (engine {engine})")
 
 
 def _explained(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import anyio
 
 from server import owner_files, owner_listener
-from server.app import open_app, open_server
+from server.app import App, open_app
 from server.config import Settings
 from server.console import Console
 from server.errors import OperatorError
@@ -56,8 +56,9 @@ async def _serve_background(
     settings: Settings, lock: owner_files.OwnerLock, listen: Callable[[str], Listener]
 ) -> None:
     idle_s = settings.idle_minutes * 60 or None
-    async with open_server(settings) as server:
-        owner = Owner(settings, server, idle_s, listen, background=True)
+    async with open_app(settings) as app:
+        owner = Owner(settings, app.server(), idle_s, listen, background=True)
+        owner.note_runs(app.count_runs)
 
         async def watch_signals() -> None:
             owner.stop(await wait_for_stop_signal())
@@ -71,8 +72,10 @@ async def _serve_background(
 
 async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: Console) -> None:
     failed: list[OperatorError] = []
-    async with _open_server(settings) as server:
+    async with _open_app(settings) as app:
+        server = app.server()
         owner = Owner(settings, server)
+        owner.note_runs(app.count_runs)
 
         async def serve_web() -> None:
             try:
@@ -91,16 +94,16 @@ async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: 
 
 
 async def _serve_web_alone(settings: Settings, console: Console) -> None:
-    async with _open_server(settings) as server:
-        await _serve_web(settings, server, console)
+    async with _open_app(settings) as app:
+        await _serve_web(settings, app.server(), console)
 
 
 @asynccontextmanager
-async def _open_server(settings: Settings) -> AsyncIterator[RegistryServer]:
-    """A server with everything open before success is announced: nobody waits for an answer yet."""
+async def _open_app(settings: Settings) -> AsyncIterator[App]:
+    """An app with everything open before success is announced: nobody waits for an answer yet."""
     async with open_app(settings) as app:
         await app.runtime()
-        yield app.server()
+        yield app
 
 
 async def _serve_web(

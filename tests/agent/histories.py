@@ -1,12 +1,17 @@
-"""Conversations for tests, as the store gives them to the compiler."""
+"""Conversations for tests, as the store gives them to the compiler.
 
-from collections.abc import Sequence
+The content of each message begins with its number, so that a test sees which are shown.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from memory.records import Agent, AgentState, Block, Message, MessageRole, ToolCall
+from agent.model import ChatMessage
+from memory.records import Agent, AgentState, Block, Message, MessageRole, ToolCall, View
 from memory.working_set import MAX_WINDOW_MESSAGES
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
@@ -20,6 +25,9 @@ class History:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+
+    def note(self, size: int = 10) -> "History":
+        return self._add("system", size)
 
     def user(self, size: int = 10) -> "History":
         return self._add("user", size)
@@ -63,12 +71,20 @@ class History:
 
 
 def state(
-    messages: Sequence[Message], window_start: int = 0, blocks: Sequence[Block] = ()
+    messages: Sequence[Message],
+    window_start: int = 0,
+    view: View | None = None,
+    blocks: Sequence[Block] = (),
 ) -> AgentState:
     """What the store gives: the agent and the messages of its window."""
     inside = tuple(message for message in messages if message.doc >= window_start)
-    agent = replace(AGENT, window_start=window_start)
+    agent = replace(AGENT, window_start=window_start, view=view or View())
     return AgentState(agent, tuple(blocks), inside[-MAX_WINDOW_MESSAGES:], len(messages))
+
+
+def numbers(messages: Iterable[ChatMessage]) -> list[int]:
+    """The numbers of the messages that are shown, in their order."""
+    return [int(number) for message in messages for number in re.findall(r"\d+", message.content)]
 
 
 @st.composite
@@ -77,9 +93,22 @@ def histories(draw: st.DrawFn) -> list[Message]:
     history = History()
     sizes = st.integers(0, 120)
     for _ in range(draw(st.integers(1, 8))):
+        if draw(st.integers(0, 3)) == 0:
+            history.note(draw(sizes))
         history.user(draw(sizes))
         for results in draw(st.lists(st.lists(sizes, min_size=1, max_size=3), max_size=5)):
             history.step(*results)
         if draw(st.booleans()):
             history.reply(draw(sizes))
     return history.messages
+
+
+def step_ends(messages: Sequence[Message]) -> list[int]:
+    """After how many messages a step was stored, whole; a new user message comes with its first."""
+    ends = []
+    for end in range(1, len(messages) + 1):
+        last, following = messages[end - 1], messages[end : end + 1]
+        in_step = bool(last.tool_calls) or (bool(following) and following[0].role == "tool")
+        if not in_step and last.role in ("assistant", "tool"):
+            ends.append(end)
+    return ends

@@ -1,24 +1,30 @@
 """Turns in windows that fill up: nothing stops working, nothing is lost."""
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from agent.errors import ContextTooSmall, PromptTooLong
-from agent.model import Completion, OnText, Parsed, Prompt, Reply
+from agent.errors import ContextTooSmall, InvalidReply, ModelCrashed, PromptTooLong
+from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
+from memory import agents
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent.harness import (
     BLOCKS,
+    PERSON,
     call,
     calls,
     new_agent,
     remember,
+    stored_events,
     stored_messages,
     turn,
 )
+from tests.agent.prompts_seen import Watching
 
 
 class Wordy(ScriptedModel):
@@ -129,3 +135,86 @@ async def test_after_a_restart_the_next_prompt_is_what_it_would_have_been(tmp_pa
 
 def without_ids(prompt: Prompt) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in prompt.messages]
+
+
+def failing(prompt: Prompt) -> Parsed:
+    raise ModelCrashed("it was told to")
+
+
+@pytest.mark.parametrize("mode", ["sliding_window", "all", "self_compact_sliding_window"])
+@pytest.mark.parametrize(
+    "summary", [failing, lambda _: Reply(""), lambda _: Reply("a\0"), lambda _: Reply("x" * 9_000)]
+)
+async def test_whatever_becomes_of_a_summary_the_agent_goes_on_and_finds_what_left(
+    store: MemoryStore, agent: Agent, mode: str, summary: Callable[[Prompt], Parsed]
+) -> None:
+    with store.write(PERSON) as transaction:
+        agents.update_agent(transaction, agent, {"settings": {"compaction": {"mode": mode}}})
+    model = Watching(summary=summary, context_tokens=2_400)
+    for number in range(24):
+        await turn(store, model, f"Fact {number}: drawer {number} holds item {number}. " * 4)
+    assert len(model.summaries) > 1
+    (section,) = re.findall("<summary>(.*?)</summary>", model.asked[-1].messages[0].content, re.S)
+    assert "holds item" in section
+    search = calls(call("conversation_search", query="drawer 0", limit=2))
+    last = ScriptedModel([search, Reply("Item 0.")], context_tokens=2_400)
+    await turn(store, last, "What is in drawer 0?")
+    assert "drawer 0 holds item 0" in last.prompts[-1].messages[-1].content
+
+
+async def test_a_new_summary_is_made_of_the_old_one_and_each_is_recorded(
+    store: MemoryStore, agent: Agent
+) -> None:
+    given = iter(range(100))
+    model = Watching(summary=lambda _: Reply(f"Summary {next(given)}."), context_tokens=2_400)
+    for number in range(30):
+        await turn(store, model, f"Fact {number}. " * 20)
+    events = [e for e in stored_events(store, agent) if e.action == "agent.compact"]
+    told = [(event.before or {}, event.after or {}) for event in events]
+    assert len(told) == len(model.summaries) > 2
+    assert [after["summary"] for _, after in told] == [f"Summary {n}." for n in range(len(told))]
+    for (_, earlier), (before, after) in pairwise(told):
+        assert before == earlier
+        assert after["window_start"] > before["window_start"]
+    assert "Summary 0." in model.summaries[1].messages[0].content
+
+
+async def test_a_model_that_fails_right_after_a_compaction_leaves_an_agent_that_goes_on(
+    store: MemoryStore, agent: Agent
+) -> None:
+    model = Watching(context_tokens=2_400)
+    number = 0
+    while not model.summaries:
+        number += 1
+        broken = Watching(failing, context_tokens=2_400)
+        with pytest.raises(ModelCrashed):
+            await turn(store, broken, f"Fact {number}. " * 20)
+        model = broken if broken.summaries else model
+        if not model.summaries:
+            await turn(store, Watching(context_tokens=2_400), f"Fact {number}. " * 20)
+    again = Watching(context_tokens=2_400)
+    await turn(store, again, "And now?")
+    assert again.asked[0].messages[1:][-1].content == "And now?"
+    assert again.asked[0].messages[0] == model.asked[0].messages[0]
+    assert again.summaries == []
+
+
+@pytest.mark.parametrize("end", ["reply", "rule", "failure"])
+async def test_a_run_of_an_agent_that_forgets_begins_with_an_empty_window(
+    store: MemoryStore, agent: Agent, end: str
+) -> None:
+    rule = {"type": "exit_loop", "tool_name": "core_memory_append"}
+    settings = {"autoclear": True, "tool_rules": [rule] if end == "rule" else []}
+    with store.write(PERSON) as transaction:
+        agents.update_agent(transaction, agent, {"settings": settings})
+    before = len(stored_messages(store, agent))
+    if end == "failure":
+        with pytest.raises(InvalidReply):
+            await turn(store, ScriptedModel([remember("One."), *[Malformed("{", "x")] * 2]), "One.")
+    else:
+        answer = remember("One.") if end == "rule" else Reply("I see.")
+        await turn(store, ScriptedModel([answer]), "One.")
+    model = Watching()
+    await turn(store, model, "Two.")
+    assert [m.content for m in model.asked[0].messages[1:]] == ["Two."]
+    assert len(stored_messages(store, agent)) > before + 2

@@ -147,3 +147,12 @@ async def test_the_instructions_fit_into_what_hosts_read() -> None:
     assert len(instructions.encode()) < 2048
     for tool in re.findall(r"\b(?:core_|archival_)?memory_\w+|agent_\w+", instructions):
         assert tool == "agent_id" or f"`{tool}`" in REFERENCE, tool
+
+
+def test_every_test_that_the_docs_name_is_there() -> None:
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text("utf-8")):
+            source = (ROOT / path).read_text("utf-8")
+            assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), (
+                f"{page.name}: {name}"
+            )

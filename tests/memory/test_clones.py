@@ -55,14 +55,16 @@ def test_a_clone_with_messages_goes_on_where_the_other_is(words_only: MemoryStor
     ada = MemoryOf.new_agent(words_only, "Ada")
     said = ada.say("one", "two", "three")
     with ada.write() as transaction:
-        view = View("the head", "It began with one.", {"human": "block-1:1"})
+        seen = {"human": "block-1:1"}
+        view = View({"system": "the head"}, "It began with one.", seen, said[2].doc)
         agents.set_view(transaction, ada.agent, said[1].doc, view)
     source = MemoryOf(words_only, ada.state().agent)
     bob = cloned(source, messages=True)
     state = bob.state()
     assert [message.content for message in state.messages] == ["two", "three"]
     assert state.total_messages == 3
-    assert state.agent.view == View(summary="It began with one.")
+    steps_from = state.messages[1].doc
+    assert state.agent.view == View(summary="It began with one.", steps_from=steps_from)
     bob.say("four")
     assert bob.said("one") == ["one"]
     assert ada.said("four") == []

@@ -85,7 +85,7 @@ BAD_CALLS: list[tuple[str, dict[str, Any], str]] = [
         {**SAM, "name": "Tom", "blocks": [{"label": "human", "limit_chars": 2}]},
         "1 over its limit of 2",
     ),
-    ("agent_message", {**SAM, "message": ""}, "no language model is configured"),
+    ("agent_message", {**SAM, "message": ""}, "message is empty"),
 ]
 
 

@@ -258,9 +258,9 @@ def test_a_model_is_tried_and_the_list_knows_it_from_then_on(
     probed = models("probe", "tiny", "--model-threads", "1", "--json")
     assert probed.returncode == 0, probed.stderr
     told = json.loads(probed.stdout)
-    assert told["works"] and told["mode"] == "native" and told["window_limit"] == "training"
+    assert told["works"] and told["mode"] == "hermes" and told["window_limit"] == "training"
     (row,) = json.loads(models("list", "--json").stdout)
-    assert row["probe"]["mode"] == "native"
+    assert row["probe"]["mode"] == "hermes"
     by_path = models("probe", str(own), "--context-tokens", "600")
     assert by_path.returncode == 1
     assert "problem     the prompt is" in by_path.stdout

@@ -126,6 +126,8 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_delete": {},
     "agent_reset_messages": {},
     "agent_message": {"message": "Hi"},
+    "agent_context": {},
+    "run_list": {},
 }
 
 
@@ -146,6 +148,35 @@ async def test_an_agent_of_others_is_answered_as_one_that_does_not_exist(
             assert result.is_error
             answers.append(text_of(result).replace(agent, "X"))
     assert answers == ["no agent 'X'; agents: Mine"] * 3
+
+
+async def test_a_token_for_one_agent_need_not_name_it(served: Served) -> None:
+    both, _ = create_token(served.directory, "both", [served.mine, served.theirs], None)
+    async with served.client() as client, served.client(both) as of_two:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        found = await call(client, "memory_context")
+        refused = await of_two.call_tool("memory_context", {})
+        orphans = await call(client, "orphan_list")
+    assert found["name"] == "Mine"
+    assert "agent_id" not in tools["agent_get"].input_schema.get("required", [])
+    assert "'agent_id' is missing" in text_of(refused)
+    assert orphans["orphans"] == []
+
+
+async def test_runs_of_others_are_answered_as_ones_that_do_not_exist(served: Served) -> None:
+    async with served.client(PERSON) as client:
+        message = {"agent_id": "Theirs", "message": "Hi"}
+        assert (await client.call_tool("agent_message", message)).is_error  # there is no model
+        (run,) = (await call(client, "run_list", agent_id="Theirs"))["runs"]
+    async with served.client() as client:
+        assert (await call(client, "run_list", open=True))["runs"] == []
+        for tool, more in (("run_get", {}), ("run_cancel", {}), ("run_approve", {"approve": True})):
+            answers = [
+                text_of(await client.call_tool(tool, {"run_id": id_, **more})).replace(id_, "X")
+                for id_ in (run["run_id"], "run-none")
+            ]
+            assert answers[0] == answers[1]
+            assert "X" in answers[0]
 
 
 async def test_their_resources_are_as_unknown_as_any(served: Served) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from agent.model import ChatMessage, Prompt, ToolSpec
 from agent.models.chat_api.quirks import Quirks
 from agent.models.tool_schema import sanitise_schema
-from agent.models.transcript import template_tools
+from agent.models.transcript import AS_GIVEN, template_tools
 
 
 def chat_request(model: str, prompt: Prompt, max_tokens: int, quirks: Quirks) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def prompt_fields(
         sanitise_schema(tool.name, tool.parameters)  # refuses what an answer cannot be held to
     fields: dict[str, Any] = {"messages": _messages(messages, quirks.late_system)}
     if tools:
-        fields["tools"] = template_tools(tools, "native")
+        fields["tools"] = template_tools(tools, AS_GIVEN)
     return fields
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from agent.model import Parsed, Prompt
-from agent.models.parse import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN, read_output
+from agent.models.formats.hermes import CALL_CLOSE, CALL_OPEN
+from agent.models.formats.reading import THINK_CLOSE, THINK_OPEN
+from agent.models.parse import read_output
 
 _FENCED: Final = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _ARGUMENTS: Final = ("arguments", "parameters")
@@ -20,8 +22,8 @@ _MARKERS: Final = (CALL_OPEN, THINK_OPEN)
 def read_text(text: str, cut: bool, prompt: Prompt) -> Parsed:
     """Read an answer that came as text: a reply, or calls written out."""
     if prompt.tools and (calls := _bare_calls(text, {tool.name for tool in prompt.tools})):
-        return read_output(calls, cut, prompt, "native")
-    return read_output(text, cut, prompt, "native")
+        return read_output(calls, cut, prompt, "hermes")
+    return read_output(text, cut, prompt, "hermes")
 
 
 def said_so_far(text: str, with_tools: bool) -> str:

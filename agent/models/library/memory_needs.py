@@ -9,7 +9,7 @@ from typing import Final, Literal
 from agent.models.library.facts import ModelFacts
 
 DEFAULT_WINDOW_TOKENS: Final = 8192
-"""What the engine opens when nothing else is asked for (engine.DEFAULT_CONTEXT_TOKENS)."""
+"""What the engine opens when nothing else is asked for (context_size.DEFAULT_CONTEXT_TOKENS)."""
 
 COMFORTABLE_SHARE: Final = 0.7
 """Of the memory: the rest is for computing, the system, and what else a person has open."""

@@ -16,8 +16,8 @@ from agent.model import ChatMessage, Completion, Malformed, Prompt, Reply, ToolC
 from agent.models.library.catalogue import FoundModel
 from agent.models.library.memory_needs import window_tokens
 from agent.models.library.probes import CallsTools, Probe, WindowLimit
-from agent.models.llama import LlamaModel
-from agent.models.model_file import require_engine
+from agent.models.llama import LlamaModel, LlamaOptions
+from agent.models.model_file import EngineChoice, choose_engine
 from agent.prompts import render
 from agent.tools import DEFAULT_TOOLS, tool_specs
 from memory.records import Block
@@ -39,16 +39,22 @@ class _Trial:
 
 
 async def probe_model(
-    found: FoundModel, context_tokens: int | None = None, threads: int | None = None
+    found: FoundModel,
+    context_tokens: int | None = None,
+    threads: int | None = None,
+    engine: EngineChoice = "auto",
 ) -> Probe:
     """Load a model in a worker of its own and try it; a model that fails is a result too.
 
     Raises:
         ModelUnavailable: the engine is not installed.
     """
-    require_engine()
+    choose_engine(engine)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    async with LlamaModel(found.path, context_tokens=context_tokens, threads=threads) as model:
+    options = LlamaOptions(engine=engine)
+    async with LlamaModel(
+        found.path, context_tokens=context_tokens, threads=threads, options=options
+    ) as model:
         try:
             info = await model.describe()
         except ModelError as error:
@@ -94,7 +100,7 @@ async def _try(model: LlamaModel) -> _Trial:
     prompt = canned_request()
     asked = (await model.complete(prompt, MAX_ANSWER_TOKENS)).parsed
     freely: CallsTools = "by itself"
-    native_failed = isinstance(asked, Malformed) and model.call_style == "native"
+    native_failed = isinstance(asked, Malformed) and model.call_style != "json"
     if not isinstance(asked, ToolCalls):
         freely = "when held to it"
         asked = (await model.complete(replace(prompt, may_reply=False), MAX_ANSWER_TOKENS)).parsed

@@ -23,7 +23,9 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Try it; exit 1 when an agent cannot think with it."""
     model = resolve(settings, options["model_name"])
     console.note(f"trying {model.name} ({size(model.size_bytes)}) ...")
-    probe = anyio.run(probe_model, model, settings.context_tokens, settings.model_threads)
+    probe = anyio.run(
+        probe_model, model, settings.context_tokens, settings.model_threads, settings.engine
+    )
     if settings.directory is not None:
         ProbeStore(settings.directory).put(model, probe)
     value = {"name": model.name, "path": str(model.path), **probe.model_dump()}

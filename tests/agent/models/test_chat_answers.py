@@ -104,7 +104,7 @@ def test_calls_are_told_apart_however_a_server_numbers_them(deltas: list[Any]) -
     [
         ('{"text": "a', "tool_calls", "not JSON"),
         ('{"text": "a', "length", "cut off by the token limit"),
-        ('{"text": "a"} and more', "tool_calls", "text after the arguments"),
+        ('{"text": "a"} and more', "tool_calls", "text after the call"),
         ('{"text": 1}', "tool_calls", "not valid"),
         ('{"other": "a"}', "tool_calls", "not valid"),
         ('{"text": NaN}', "tool_calls", "not JSON"),

@@ -1,7 +1,7 @@
 import pytest
 
 from agent.errors import ModelUnavailable
-from agent.models.chat_template import ChatTemplate, Defuser, call_style
+from agent.models.chat_template import ChatTemplate, Defuser
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -35,19 +35,6 @@ def test_json_is_written_as_transformers_writes_it() -> None:
 def test_a_template_that_refuses_is_a_clear_error(source: str, reason: str) -> None:
     with pytest.raises(ModelUnavailable, match=reason):
         ChatTemplate(source, "", "").render(MESSAGES, None)
-
-
-@pytest.mark.parametrize(
-    ("source", "style"),
-    [
-        ("{% if tools %}...<tool_call>{}</tool_call>", "native"),
-        ("{% if tools %}...<tool_call><function=f>", "json"),
-        ("{% if tools %}...[TOOL_CALLS]", "json"),
-        (CHATML, "json"),
-    ],
-)
-def test_only_templates_of_hermes_style_are_used_for_calls(source: str, style: str) -> None:
-    assert call_style(source) == style
 
 
 def test_control_markers_in_messages_are_broken_up_wherever_they_stand() -> None:

@@ -196,14 +196,16 @@ async def test_a_turn_goes_on_with_fewer_messages_when_the_server_counts_more(
     store: MemoryStore, agent: Agent
 ) -> None:
     refusal = json_reply({"error": "the context length is exceeded"}, 400)
-    replies = (says("One."), says("Two."), says("Three."), refusal, says("Four."))
+    summary = says("We counted.")
+    replies = (says("One."), says("Two."), says("Three."), refusal, summary, says("Four."))
     async with chat_server(*replies) as server, model_of(server) as model:
         runs = runs_on(store, model)
         for text in ("first", "second", "third", "fourth"):
             done = await runs.message(Said("ada", text, "person:test"))
     assert done.reply == "Four."
-    refused, answered = (request.json["messages"] for request in server.completions[-2:])
+    refused, _, answered = (request.json["messages"] for request in server.completions[-3:])
     assert len(answered) < len(refused) and answered[-1] == refused[-1]
+    assert "We counted." in answered[0]["content"]
 
 
 async def test_what_the_server_counts_makes_later_estimates_larger() -> None:

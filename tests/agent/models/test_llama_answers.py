@@ -1,14 +1,19 @@
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.errors import PromptTooLong, ToolSchemaInvalid
+from agent.errors import PromptTooLong, ReplyRoomTooSmall, ToolSchemaInvalid
 from agent.model import ChatMessage, Malformed, Prompt, Reply, ToolCalls, ToolSpec
-from agent.models.llama import LlamaModel, LlamaOptions
+from agent.models.llama import LlamaModel
+from agent.models.model_file import Engine
 from agent.models.transcript import message_text
 from memory.records import ToolCall
+from tests.agent.models.conftest import MakeModel
+
+TEMPLATES = Path(__file__).parents[2] / "fixtures" / "chat-templates"
 
 SYSTEM = (
     "You are a helpful agent with memory.\n<memory_blocks>\n<persona>\nI am Sam.\n</persona>\n"
@@ -18,6 +23,14 @@ SYSTEM = (
 PLAIN_CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "<|im_start|>assistant\n"
+)
+# Each writes calls in another way, with markers that are plain text in the fixture's vocabulary.
+NATIVE_TEMPLATES = (
+    "Qwen3-Coder",
+    "mistralai-Mistral-Nemo-Instruct-2407",
+    "mistralai-Ministral-3-14B-Reasoning-2512",
+    "openai-gpt-oss-120b",
+    "google-gemma-4-31B-it",
 )
 # Prompts outside the language of the fixture: it talks nonsense there, so only the grammar helps.
 FOREIGN = (
@@ -42,14 +55,20 @@ TOOLS = (
     ToolSpec("conversation_search", "Search the chat.", schema("query")),
 )
 
+MOOD = ToolSpec(
+    "set_mood",
+    "Set the mood.",
+    schema(mood={"enum": ["calm", "merry"]}, level={"type": "integer", "minimum": 1, "maximum": 9}),
+)
+
 
 def told(text: str, tools: tuple[ToolSpec, ...] = TOOLS) -> Prompt:
     return Prompt((ChatMessage("system", SYSTEM), ChatMessage("user", text)), tools)
 
 
 @pytest.fixture(scope="module")
-async def model(model_path: Path) -> AsyncIterator[LlamaModel]:
-    async with LlamaModel(model_path, threads=1) as model:
+async def model(make_model: MakeModel) -> AsyncIterator[LlamaModel]:
+    async with make_model() as model:
         yield model
 
 
@@ -100,12 +119,61 @@ async def test_the_same_prompt_gives_the_same_answer_after_another_one(model: Ll
     )
 
 
-async def test_a_call_cut_by_the_limit_is_malformed_not_half_a_call(model: LlamaModel) -> None:
-    for max_tokens in (1, 5, 20, 30):
-        completion = await model.complete(told("My dog is named Quokka."), max_tokens)
-        assert isinstance(completion.parsed, Malformed)
-        assert completion.parsed.problem == "cut off by the token limit"
-        assert completion.completion_tokens == max_tokens
+async def test_a_call_is_whole_or_was_never_begun_however_near_the_limit_is(
+    model: LlamaModel,
+) -> None:
+    prompt = told("My dog is named Quokka.")
+    kinds = []
+    for max_tokens in (1, 5, 20, 25, 30, 35, 40, 60):
+        completion = await model.complete(prompt, max_tokens)
+        assert completion.completion_tokens <= max_tokens
+        kinds.append(type(completion.parsed))
+        if isinstance(completion.parsed, Malformed):
+            assert completion.parsed.problem == "cut off by the token limit"
+        else:
+            assert isinstance(completion.parsed, ToolCalls)
+            (call,) = completion.parsed.calls
+            assert call.name == "core_memory_append"
+            assert "My dog is named Quokka.".startswith(str(call.arguments["content"]))
+    # With less room a call would lack what it needs, and the limit may not choose that.
+    first_call = kinds.index(ToolCalls)
+    assert kinds == [Malformed] * first_call + [ToolCalls] * (len(kinds) - first_call)
+    assert first_call > 0
+
+
+async def test_a_limit_below_the_shortest_call_is_refused_with_both_numbers(
+    model: LlamaModel, engine: Engine
+) -> None:
+    if engine == "xllamacpp":
+        pytest.skip("its server does not look ahead: a call without room is cut, and Malformed")
+    must_act = replace(told("Hello"), may_reply=False)
+    with pytest.raises(ReplyRoomTooSmall) as caught:
+        await model.complete(must_act, 5)
+    assert caught.value.max_tokens == 5
+
+    enough = await model.complete(must_act, caught.value.needed_tokens)
+    assert enough.completion_tokens <= caught.value.needed_tokens
+
+
+async def test_a_reply_is_shown_while_it_is_written(model: LlamaModel) -> None:
+    shown: list[str] = []
+
+    async def show(text: str) -> None:
+        shown.append(text)
+
+    raving = Prompt((ChatMessage("user", "Tell me a joke."),))
+    completion = await model.complete(raving, 800, show)
+    assert len(shown) > 1
+    assert all(completion.parsed.text.startswith(text) for text in shown)
+    assert len(set(shown)) == len(shown)
+
+
+async def test_a_prompts_temperature_counts_instead_of_the_models(make_model: MakeModel) -> None:
+    hello = told("Hello")
+    async with make_model(temperature=5.0, seed=3) as model:
+        assert (await model.complete(hello, 30)).parsed != Reply("Hello! How can I help?")
+        cool = await model.complete(replace(hello, temperature=0.0), 30)
+    assert cool.parsed == Reply("Hello! How can I help?")
 
 
 async def test_a_prompt_too_long_is_refused_with_both_numbers(model: LlamaModel) -> None:
@@ -130,7 +198,7 @@ async def test_tokens_are_counted_as_rendering_counts_them(model: LlamaModel) ->
 
 @pytest.mark.parametrize("template", [None, PLAIN_CHATML])
 async def test_measured_parts_are_an_upper_bound_of_the_prompt(
-    model_path: Path, template: str | None
+    make_model: MakeModel, template: str | None
 ) -> None:
     call = ToolCall("1", "core_memory_append", {"label": "human", "content": 'a "b"\n\\c'})
     messages = (
@@ -142,11 +210,9 @@ async def test_measured_parts_are_an_upper_bound_of_the_prompt(
         ChatMessage("assistant", 'He said "no"\n\n\tand 🙂 left.'),
         ChatMessage("user", "ok"),
     )
-    async with LlamaModel(
-        model_path, threads=1, options=LlamaOptions(chat_template=template)
-    ) as model:
+    async with make_model(chat_template=template) as model:
         counted = await model.measure(SYSTEM, TOOLS, [message_text(m) for m in messages[1:]])
-        completion = await model.complete(Prompt(messages, TOOLS), 1)
+        completion = await model.complete(Prompt(messages, TOOLS), 40)
 
     # A message with two calls counts as two: each has its own markers.
     bound = counted.head_tokens + sum(counted.text_tokens) + 7 * counted.message_tokens
@@ -181,51 +247,44 @@ async def test_a_tool_whose_schema_is_wrong_is_named_and_the_worker_lives(
     assert model.worker_pid == pid
 
 
-@pytest.mark.parametrize("template", [None, PLAIN_CHATML])
+@pytest.mark.parametrize("template", [None, PLAIN_CHATML, *NATIVE_TEMPLATES])
 async def test_even_a_raving_model_makes_only_valid_calls(
-    model_path: Path, template: str | None
+    make_model: MakeModel, template: str | None
 ) -> None:
-    names = {tool.name for tool in TOOLS}
-    options = LlamaOptions(temperature=3.0, seed=7, chat_template=template)
+    tools = (*TOOLS, MOOD)
     calls = 0
-    async with LlamaModel(model_path, threads=1, options=options) as model:
-        for trial in range(30):
-            prompt = told(FOREIGN[trial % len(FOREIGN)])
-            parsed = (await model.complete(prompt, 300)).parsed
+    if template in NATIVE_TEMPLATES:
+        template = (TEMPLATES / f"{template}.jinja").read_text("utf-8")
+    async with make_model(temperature=3.0, seed=7, chat_template=template) as model:
+        for trial in range(6):
+            prompt = told(FOREIGN[trial % len(FOREIGN)], tools)
+            if trial % 2:  # such a model hardly ever ends what it may go on with
+                prompt = replace(prompt, allowed=frozenset({MOOD.name}), may_reply=False)
+            parsed = (await model.complete(prompt, 400)).parsed
             if isinstance(parsed, Malformed):
                 assert parsed.problem in ("cut off by the token limit", "it says nothing")
             if isinstance(parsed, ToolCalls):
                 calls += 1
-                assert {call.name for call in parsed.calls} <= names
+                assert {call.name for call in parsed.calls} <= {
+                    t.name for t in prompt.callable_tools
+                }
                 json.dumps([dict(call.arguments) for call in parsed.calls]).encode()
     assert calls > 0
 
 
 async def test_a_model_whose_template_knows_no_tools_calls_them_all_the_same(
-    model_path: Path,
+    make_model: MakeModel,
 ) -> None:
-    options = LlamaOptions(chat_template=PLAIN_CHATML)
-    async with LlamaModel(model_path, threads=1, options=options) as model:
+    async with make_model(chat_template=PLAIN_CHATML) as model:
         completion = await model.complete(told("My dog is named Zebulon."), 120)
     assert isinstance(completion.parsed, ToolCalls)
     assert completion.parsed.calls[0].arguments["content"] == "My dog is named Zebulon."
 
 
-async def test_a_model_whose_template_has_no_special_markers_calls_them_as_text(
-    model_path: Path,
+async def test_a_window_is_never_larger_than_the_model_was_trained_for(
+    make_model: MakeModel,
 ) -> None:
-    source = "{# tools <tool_call> #}" + PLAIN_CHATML.replace(
-        "{{ m.content }}", "{{ m.content }}{{ m.tool_calls }}"
-    )
-    async with LlamaModel(
-        model_path, threads=1, options=LlamaOptions(chat_template=source)
-    ) as model:
-        completion = await model.complete(told("My dog is named Zebulon."), 120)
-    assert isinstance(completion.parsed, ToolCalls)
-
-
-async def test_a_window_is_never_larger_than_the_model_was_trained_for(model_path: Path) -> None:
-    async with LlamaModel(model_path, context_tokens=10**9, threads=1) as model:
+    async with make_model(context_tokens=10**9) as model:
         assert (await model.describe()).context_tokens == 4096
-    async with LlamaModel(model_path, context_tokens=500, threads=1) as model:
+    async with make_model(context_tokens=500) as model:
         assert (await model.describe()).context_tokens == 500

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import anyio
 import pytest
@@ -13,7 +15,9 @@ import pytest
 import agent
 from agent.errors import ModelCrashed, ModelError, ModelFileInvalid, ModelUnavailable
 from agent.model import ChatMessage, Prompt, Reply
-from agent.models.llama import WORKER_MODULE, LlamaModel, LlamaOptions
+from agent.models.llama import WORKER_MODULE, LlamaModel
+from agent.models.model_file import Engine, choose_engine
+from tests.agent.models.conftest import MakeModel
 
 ROOT = Path(agent.__file__).parents[1]
 HELLO = Prompt((ChatMessage("user", "Hello"),))
@@ -22,8 +26,8 @@ LONG = Prompt((ChatMessage("user", "z" * 3900),))
 
 
 @pytest.fixture
-async def model(model_path: Path) -> AsyncIterator[LlamaModel]:
-    async with LlamaModel(model_path, threads=1) as model:
+async def model(make_model: MakeModel) -> AsyncIterator[LlamaModel]:
+    async with make_model() as model:
         yield model
 
 
@@ -61,10 +65,10 @@ def wait_for_end(pidfd: int, deadline_s: float) -> bool:
     ],
 )
 async def test_a_path_that_is_no_model_is_refused_with_the_reason(
-    tmp_path: Path, content: bytes | None, problem: str
+    make_model: MakeModel, tmp_path: Path, content: bytes | None, problem: str
 ) -> None:
     path = file_of(tmp_path / "m.gguf", content)
-    async with LlamaModel(path) as model:
+    async with make_model(path) as model:
         with pytest.raises(ModelFileInvalid, match=problem) as caught:
             await model.describe()
     assert caught.value.path == path
@@ -77,20 +81,48 @@ async def test_a_directory_is_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.5, 0.999])
-async def test_a_truncated_model_is_refused(tmp_path: Path, model_path: Path, share: float) -> None:
+async def test_a_truncated_model_is_refused(
+    make_model: MakeModel, tmp_path: Path, model_path: Path, share: float
+) -> None:
     path = file_of(tmp_path / "m.gguf", first_part(model_path, share))
-    async with LlamaModel(path) as model:
+    async with make_model(path) as model:
         with pytest.raises(ModelFileInvalid, match="is damaged or incomplete"):
             await model.describe()
         assert model.worker_pid is None
 
 
 async def test_a_missing_engine_is_named_with_the_command_that_installs_it(
-    model: LlamaModel, monkeypatch: pytest.MonkeyPatch
+    model: LlamaModel, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "llama_cpp", None)
-    with pytest.raises(ModelUnavailable, match=r'llama_cpp.*pip install "mnemon\[local\]"'):
+    module, extra = {
+        "llama-cpp": ("llama_cpp", "local"),
+        "xllamacpp": ("xllamacpp", "xllamacpp"),
+    }[engine]
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModelUnavailable, match=rf'{module}.*pip install "mnemon\[{extra}\]"'):
         await model.describe()
+
+
+@pytest.mark.parametrize("absent", ["llama_cpp", "xllamacpp"])
+def test_whichever_engine_is_installed_is_taken(
+    monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    modules = {"llama_cpp", "xllamacpp", "llguidance", "jinja2", "numpy"}
+    present = {name: ModuleType(name) for name in modules}
+    for name, module in present.items():
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    assert choose_engine("auto") == "llama-cpp"
+    assert choose_engine("xllamacpp") == "xllamacpp"
+    monkeypatch.setitem(sys.modules, absent, None)
+    assert choose_engine("auto") == {"llama_cpp": "xllamacpp", "xllamacpp": "llama-cpp"}[absent]
+
+
+def test_where_no_engine_is_installed_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(ModelUnavailable, match=r"mnemon\[local\].*mnemon\[xllamacpp\]"):
+        choose_engine("auto")
 
 
 @pytest.mark.parametrize(
@@ -102,9 +134,9 @@ async def test_a_missing_engine_is_named_with_the_command_that_installs_it(
     ],
 )
 async def test_a_template_that_does_not_show_all_messages_is_refused_at_once(
-    model_path: Path, source: str, problem: str
+    make_model: MakeModel, source: str, problem: str
 ) -> None:
-    async with LlamaModel(model_path, options=LlamaOptions(chat_template=source)) as model:
+    async with make_model(chat_template=source) as model:
         with pytest.raises(ModelUnavailable, match=problem):
             await model.describe()
 
@@ -144,9 +176,8 @@ async def test_a_worker_that_died_between_calls_is_replaced_without_an_error(
     assert (await model.complete(HELLO, 10)).parsed == Reply("Hello! How can I help?")
 
 
-async def test_a_worker_that_hangs_is_killed_after_its_deadline(model_path: Path) -> None:
-    options = LlamaOptions(silence_deadline_s=0.3)
-    async with LlamaModel(model_path, threads=1, options=options) as model:
+async def test_a_worker_that_hangs_is_killed_after_its_deadline(make_model: MakeModel) -> None:
+    async with make_model(silence_deadline_s=0.3) as model:
         pid = await loaded_pid(model)
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(ModelCrashed, match=r"said nothing for 0\.3 s"):
@@ -218,17 +249,17 @@ async def test_closing_in_the_middle_of_a_request_ends_it(model: LlamaModel) -> 
         os.kill(pid, 0)
 
 
-def test_a_server_that_is_killed_leaves_no_worker_behind(model_path: Path) -> None:
+def test_a_server_that_is_killed_leaves_no_worker_behind(model_path: Path, engine: Engine) -> None:
     script = (
-        "import anyio, sys; from pathlib import Path; from agent.models.llama import LlamaModel\n"
+        "import anyio, sys; from pathlib import Path; from agent.models.llama import *\n"
         "async def main():\n"
-        "    model = LlamaModel(Path(sys.argv[1]), threads=1)\n"
+        "    model = LlamaModel(Path(sys.argv[1]), options=LlamaOptions(engine=sys.argv[2]))\n"
         "    await model.describe()\n"
         "    print(model.worker_pid, flush=True)\n"
         "    await anyio.sleep_forever()\n"
         "anyio.run(main)\n"
     )
-    command = [sys.executable, "-c", script, str(model_path)]
+    command = [sys.executable, "-c", script, str(model_path), engine]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as server:
         assert server.stdout is not None
         pidfd = os.pidfd_open(int(server.stdout.readline()))
@@ -256,7 +287,7 @@ def test_a_worker_that_reads_what_is_no_frame_ends() -> None:
 def test_importing_the_model_imports_no_engine() -> None:
     script = (
         "import sys, agent.models.llama, agent.models.scripted\n"
-        "heavy = {'llama_cpp', 'llguidance', 'numpy', 'jinja2'} & set(sys.modules)\n"
+        "heavy = {'llama_cpp', 'xllamacpp', 'llguidance', 'numpy', 'jinja2'} & set(sys.modules)\n"
         "sys.exit(repr(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

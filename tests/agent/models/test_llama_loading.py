@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 import pytest
@@ -11,13 +10,14 @@ import pytest
 from agent.errors import ModelCrashed, ModelError, ModelUnavailable
 from agent.model import ChatMessage, Prompt, Reply
 from agent.models.llama import LlamaModel
+from tests.agent.models.conftest import MakeModel
 
 HELLO = Prompt((ChatMessage("user", "Hello"),))
 
 
 @pytest.fixture
-async def model(model_path: Path) -> AsyncIterator[LlamaModel]:
-    async with LlamaModel(model_path, threads=1) as model:
+async def model(make_model: MakeModel) -> AsyncIterator[LlamaModel]:
+    async with make_model() as model:
         yield model
 
 

@@ -36,7 +36,7 @@ def written(calls: list[dict[str, Any]], gap: str = "\n") -> str:
 def test_calls_come_back_as_they_were_written(
     said: str, calls: list[dict[str, Any]], gap: str
 ) -> None:
-    parsed = read_output(said + written(calls, gap), False, ASKED, "native")
+    parsed = read_output(said + written(calls, gap), False, ASKED, "hermes")
     assert isinstance(parsed, ToolCalls)
     assert [dict(call.arguments) for call in parsed.calls] == calls
     assert parsed.text == said
@@ -50,7 +50,7 @@ def test_a_call_that_is_cut_is_never_half_a_call(
 ) -> None:
     whole = written(calls)
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    parsed = read_output(cut, True, ASKED, "native")
+    parsed = read_output(cut, True, ASKED, "hermes")
     match parsed:
         case Malformed(text, problem):
             assert (text, problem) == (cut, "cut off by the token limit")
@@ -61,7 +61,7 @@ def test_a_call_that_is_cut_is_never_half_a_call(
 
 
 @settings(deadline=None)  # the machine may be busy
-@given(st.text(), st.booleans(), st.sampled_from(["native", "json"]))
+@given(st.text(), st.booleans(), st.sampled_from(["hermes", "json"]))
 def test_any_text_is_read_without_an_error(text: str, cut: bool, style: CallStyle) -> None:
     for prefix in ("", "<tool_call>", '{"name": "note", "arguments": '):
         assert read_output(prefix + text, cut, ASKED, style)
@@ -94,13 +94,13 @@ def test_in_json_style_send_message_is_a_reply() -> None:
     ],
 )
 def test_a_call_that_is_not_valid_is_malformed_and_says_why(body: str, problem: str) -> None:
-    parsed = read_output(f"<tool_call>{body}</tool_call>", False, ASKED, "native")
+    parsed = read_output(f"<tool_call>{body}</tool_call>", False, ASKED, "hermes")
     assert isinstance(parsed, Malformed)
     assert problem in parsed.problem
 
 
 def test_text_behind_a_call_is_malformed() -> None:
-    parsed = read_output(written([{"content": "x"}]) + " and so on", False, ASKED, "native")
+    parsed = read_output(written([{"content": "x"}]) + " and so on", False, ASKED, "hermes")
     assert isinstance(parsed, Malformed)
 
 
@@ -113,17 +113,17 @@ def test_an_escaped_lone_surrogate_becomes_text_that_can_be_stored() -> None:
 
 @pytest.mark.parametrize("text", ["", "  \n", "<think>hm</think>  "])
 def test_saying_nothing_is_malformed(text: str) -> None:
-    assert read_output(text, False, ASKED, "native") == Malformed(text, "it says nothing")
+    assert read_output(text, False, ASKED, "hermes") == Malformed(text, "it says nothing")
 
 
 def test_a_cut_reply_is_malformed_and_keeps_its_text() -> None:
     expected = Malformed("so and so", "cut off by the token limit")
-    assert read_output("so and so", True, Prompt(()), "native") == expected
+    assert read_output("so and so", True, Prompt(()), "hermes") == expected
 
 
 def test_reasoning_is_left_out() -> None:
-    assert read_output("<think>\nhm\n</think>\n\nHi.", False, Prompt(()), "native") == Reply("Hi.")
-    assert read_output("hm\n</think>\n\nHi.", False, Prompt(()), "native") == Reply("Hi.")
+    assert read_output("<think>\nhm\n</think>\n\nHi.", False, Prompt(()), "hermes") == Reply("Hi.")
+    assert read_output("hm\n</think>\n\nHi.", False, Prompt(()), "hermes") == Reply("Hi.")
 
 
 def test_markers_inside_an_argument_are_text() -> None:
@@ -132,7 +132,7 @@ def test_markers_inside_an_argument_are_text() -> None:
         f"<tool_call>{json.dumps({'name': 'note', 'arguments': {'content': content}})}</tool_call>",
         False,
         ASKED,
-        "native",
+        "hermes",
     )
     assert isinstance(parsed, ToolCalls)
     assert parsed.calls[0].arguments == {"content": content}

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from agent.model import ChatMessage, Malformed, Prompt, Reply, ToolCalls, ToolSpec
+from agent.models.formats.call_format import Markers
 from agent.models.llama import LlamaModel, LlamaOptions
 from agent.models.parse import read_output
-from agent.models.tool_grammar import Markers, output_grammar
+from agent.models.tool_grammar import output_grammar
 from agent.models.transcript import CallStyle, call_text
 from agent.rule_kinds import ToolRule, read_rules
 from agent.tool_rules import Made, Permission, RuleSet
@@ -46,7 +47,7 @@ def reply(style: CallStyle) -> str:
     return call_text("send_message", {"message": "Hi."}) if style == "json" else "Hi."
 
 
-@pytest.mark.parametrize("style", ["native", "json"])
+@pytest.mark.parametrize("style", ["hermes", "json"])
 @settings(max_examples=60)
 @given(rules=rule_sets, made=made)
 def test_a_model_can_write_what_is_permitted_and_nothing_else(
@@ -76,10 +77,10 @@ def test_a_forbidden_call_behind_a_permitted_one_is_malformed(
     permission = RuleSet(rules).permission(NAMES, made)
     for one in permission.allowed:
         for other in set(NAMES) - permission.allowed:
-            text = f"{call_of(one, 'native')}\n{call_of(other, 'native')}"
-            parsed = read_output(text, False, prompt_of(permission), "native")
+            text = f"{call_of(one, 'hermes')}\n{call_of(other, 'hermes')}"
+            parsed = read_output(text, False, prompt_of(permission), "hermes")
             assert isinstance(parsed, Malformed)
-            assert not accepts(prompt_of(permission), "native", text)
+            assert not accepts(prompt_of(permission), "hermes", text)
 
 
 def rules_of(*rules: tuple[str, str, dict[str, object]]) -> RuleSet:
@@ -120,7 +121,7 @@ def after(calls: Sequence[str], text: str) -> Prompt:
     return Prompt(tuple(messages), TOOLS, permission.allowed, permission.may_reply)
 
 
-@pytest.mark.parametrize("template", [None, PLAIN_CHATML], ids=["native", "json"])
+@pytest.mark.parametrize("template", [None, PLAIN_CHATML], ids=["hermes", "json"])
 @pytest.mark.parametrize("temperature", [0.0, 3.0])
 async def test_a_real_model_keeps_rules_that_it_was_never_trained_for(
     model_path: Path, template: str | None, temperature: float

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.engine import DEFAULT_CONTEXT_TOKENS
+from agent.models.context_size import DEFAULT_CONTEXT_TOKENS
 from agent.models.library.catalogue import open_model
 from agent.models.library.memory_needs import DEFAULT_WINDOW_TOKENS
 from agent.models.library.probe import probe_model
@@ -19,7 +19,7 @@ GOOD = Probe(loads=True, mode="json", calls_tools="by itself", answers_after_cal
 async def test_a_trained_model_calls_a_tool_answers_and_is_measured(model_path: Path) -> None:
     probe = await probe_model(open_model(model_path), threads=1)
     assert probe.works
-    assert (probe.mode, probe.calls_tools, probe.problem) == ("native", "by itself", "")
+    assert (probe.mode, probe.calls_tools, probe.problem) == ("hermes", "by itself", "")
     assert (probe.window_tokens, probe.window_limit) == (4096, "training")
     # A machine under load may have nothing to say here; what it says makes sense.
     for figure in (probe.prefill_tokens_per_s, probe.generation_tokens_per_s, probe.memory_bytes):

@@ -1,0 +1,70 @@
+"""`mnemon runs`: what an agent was asked and what came of it, and stopping it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from server.config import Settings
+from server.console import Console
+from server.run_models import RunDetails, RunLine, RunPage, RunShown
+from server.run_views import run_text, step_line
+from server.tool_session import ToolSession, open_tools
+
+
+def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    """Do one of the actions."""
+    with open_tools(settings) as tools:
+        return _ACTIONS[options["action"]](tools, options, console)
+
+
+def line_text(run: RunLine) -> str:
+    """A run in a list, for people."""
+    waits = f" for approval of {', '.join(run.pending)}" if run.pending else ""
+    message = " ".join(run.message.split())
+    return f"{run.run_id}  {run.created_at}  {run.status}{waits}, {run.steps} steps: {message}"
+
+
+def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"agent_id": options["agent_id"], "limit": options["limit"]}
+    page = RunPage.model_validate(tools.call("run_list", arguments))
+    text = "\n".join(map(line_text, page.runs)) or "no runs yet"
+    if page.next_cursor is not None:
+        text += "\n… and earlier ones: --limit N"
+    console.show([run.model_dump(mode="json") for run in page.runs], text)
+    return 0
+
+
+def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"run_id": options["run_id"], "prompt_of_step": options["prompt"]}
+    found = RunDetails.model_validate(tools.call("run_get", arguments))
+    while found.next_cursor is not None:  # a long prompt comes in pieces
+        more = RunDetails.model_validate(
+            tools.call("run_get", {**arguments, "cursor": found.next_cursor})
+        )
+        prompt = (found.prompt or "") + (more.prompt or "")
+        found = more.model_copy(update={"prompt": prompt})
+    shown, lines = found.run, [run_text(found.run)]
+    if options["prompt"] is not None:
+        lines = [found.prompt or ""]
+    elif options["steps"]:
+        lines += [step_line(step) for step in found.steps]
+    else:
+        lines.append(
+            f"{shown.steps} steps, {shown.prompt_tokens} tokens read ({shown.cached_tokens} of them"
+            f" known), {shown.completion_tokens} written; began {shown.created_at}, ended"
+            f" {shown.ended_at or 'not yet'}"
+        )
+    console.show(found, "\n".join(lines))
+    return 0
+
+
+def _cancel(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    shown = RunShown.model_validate(tools.call("run_cancel", {"run_id": options["run_id"]}))
+    console.show(shown, f"{shown.run_id} is {shown.status}")
+    return 0
+
+
+_ACTIONS: dict[str, Callable[[ToolSession, dict[str, Any], Console], int]] = {
+    "list": _list,
+    "show": _show,
+    "cancel": _cancel,
+}
