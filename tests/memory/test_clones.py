@@ -11,7 +11,7 @@ import pytest
 from memory import agents, core_memory
 from memory.clones import Parts, clone_agent
 from memory.embedder import Embedder, Vectors
-from memory.errors import InvalidValue, NameTaken
+from memory.errors import NameTaken, RunInProgress
 from memory.records import NewPassage, View
 from memory.store import MemoryStore
 from tests.memory.given import TEST, MemoryOf, labels
@@ -187,7 +187,7 @@ def test_messages_are_not_forgotten_under_a_run_and_the_runs_go_with_them(tmp_pa
     change(RUN, id="run-1", key=ada.agent.key, started=datetime.now())
     with (
         MemoryStore(path, None) as opened,
-        pytest.raises(InvalidValue, match=r"has a run in progress \(run-1\)"),
+        pytest.raises(RunInProgress, match=r"has a run in progress \(run-1\)"),
         opened.write(TEST) as transaction,
     ):
         agents.reset_messages(transaction, ada.agent)

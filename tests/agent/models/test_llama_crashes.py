@@ -185,7 +185,9 @@ async def test_a_request_that_kills_three_workers_is_refused_until_another_one_s
 async def test_a_worker_killed_while_it_saves_leaves_a_directory_that_the_next_one_uses(
     model: LlamaModel, directory: Path
 ) -> None:
-    await kill(model)
+    worker = worker_of(model)
+    os.kill(worker, signal.SIGKILL)
+    os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     await anyio.Path(directory).mkdir(exist_ok=True)
     await anyio.Path(directory / "0-0.tmp").write_bytes(b"half a state")
     assert (await model.complete(HELLO, 10)).parsed == Reply("Hello! How can I help?")

@@ -117,7 +117,7 @@ def test_saying_nothing_is_malformed(text: str) -> None:
 
 
 def test_a_cut_reply_is_malformed_and_keeps_its_text() -> None:
-    expected = Malformed("so and so", "cut off by the token limit")
+    expected = Malformed("so and so", "cut off by the token limit", "cut")
     assert read_output("so and so", True, Prompt(()), "hermes") == expected
 
 
