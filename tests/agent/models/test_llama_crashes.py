@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from agent.errors import ModelCrashed, ModelError, RequestPoisonous
@@ -185,9 +186,9 @@ async def test_a_request_that_kills_three_workers_is_refused_until_another_one_s
 async def test_a_worker_killed_while_it_saves_leaves_a_directory_that_the_next_one_uses(
     model: LlamaModel, directory: Path
 ) -> None:
-    worker = worker_of(model)
-    os.kill(worker, signal.SIGKILL)
-    os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
+    await kill(model)
+    while model.worker_pid is not None:  # until it is dead
+        await anyio.lowlevel.checkpoint()
     await anyio.Path(directory).mkdir(exist_ok=True)
     await anyio.Path(directory / "0-0.tmp").write_bytes(b"half a state")
     assert (await model.complete(HELLO, 10)).parsed == Reply("Hello! How can I help?")
