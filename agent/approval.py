@@ -55,10 +55,14 @@ def waiting_calls(pending: Mapping[str, Any] | None) -> tuple[ToolCall, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided of one call, and why."""
+    """What a person decided of one call, and why.
+
+    step: the number of the step whose calls they were shown; None: whichever waits.
+    """
 
     approve: bool
     reason: str = ""
+    step: int | None = None
 
 
 Decisions = Mapping[str, Decision]

@@ -75,8 +75,8 @@ class AgentLoop:
         return live
 
     async def _run(self, live: LiveRun, rows: "RunRows", decisions: Decisions | None) -> None:
+        live.begin()  # first: from now on nobody resets the messages that are read next
         at = await anyio.to_thread.run_sync(self._resume, live)
-        live.begin()
         if live.run.pending is not None:
             pending = Pending.from_json(live.run.pending)
             if await self._store_calls(at, rows, pending.answer, None, decisions or {}):

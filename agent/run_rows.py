@@ -87,8 +87,10 @@ class RunRows:
 
         def store() -> None:
             with self._store.write(self._origin(state.agent, "wait for approval")) as transaction:
-                self._add_step(transaction, state.agent, run.steps, names, thought)
-                self._save(transaction, state.agent, run)
+                # As it is now: it may have been deleted while its model was thinking.
+                agent = self._store.agent_state(state.agent.id).agent
+                self._add_step(transaction, agent, run.steps, names, thought)
+                self._save(transaction, agent, run)
 
         await anyio.to_thread.run_sync(store)
         self.committed()
@@ -103,6 +105,7 @@ class RunRows:
         def store() -> None:
             agent = self._store.agent_state(self.live.agent_id).agent
             with self._store.write(self._origin(agent, "end a run")) as transaction:
+                agent = self._store.agent_state(self.live.agent_id).agent
                 if costs is not None:
                     self._add_failed(transaction, agent, run, costs)
                 self._save(transaction, agent, run)

@@ -95,8 +95,10 @@ class Runs:
             try:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._store_new, live)
-            except MemoryStoreError:
+            except Exception as error:  # whoever waits for the same run is told the same
+                live.failure = error
                 self._drop(live)
+                live.finish()
                 raise
         self._group.start_soon(self._in_background, live)
         return live
@@ -158,6 +160,8 @@ class Runs:
             _, run = await self._stored_run(run_id, visible)
             raise NotWaiting(run_id, run.status if live is None else live.run.status)
         pending = Pending.from_json(live.run.pending or {})
+        if decision.step not in (None, live.run.steps):  # a yes is for what was shown
+            raise NotWaiting(f"{run_id} with step {decision.step}", live.run.status)
         if call_id is not None and call_id not in pending.waiting:
             raise NotWaiting(f"{run_id} with call {call_id[:80]}", live.run.status)
         decided = dict(all_of(pending.waiting, decision if call_id is None else _UNDECIDED))
@@ -165,9 +169,7 @@ class Runs:
             decided[call_id] = decision
         if datetime.now(UTC) >= pending.until:
             decided = dict(all_of(pending.waiting, _SILENCE))
-        again = LiveRun.again(live.agent_id, live.run, live.run.background or detached)
-        self._live[run_id] = again
-        self._queues.replace(live, again)
+        again = self._go_on(live, live.run.background or detached)
         if self._tasks is None or not again.run.background:
             return await self._work(again, decided)
         self._tasks.start_soon(self._in_background, again, decided)
@@ -187,7 +189,8 @@ class Runs:
                 await RunRows(self._store, live).stop("cancelled", None)
         elif live.is_finished:  # it waits for a person
             self._drop(live)
-            await RunRows(self._store, live).stop("cancelled", None)
+            with anyio.CancelScope(shield=True):  # else it would wait where nobody can decide it
+                await RunRows(self._store, live).stop("cancelled", None)
         else:
             live.scope.cancel()
             await live.finished()
@@ -230,7 +233,8 @@ class Runs:
             with live.scope:
                 await self._queues.turn(live)
                 await self._think(live, decisions)
-            if live.scope.cancelled_caught and live.run.status not in ENDED:
+            # Also where the stop met the commit of a wait, which is not broken off.
+            if live.scope.cancel_called and live.run.status not in ENDED:
                 await RunRows(self._store, live).stop("cancelled", None)
             if live.run.status == "cancelled":
                 raise RunCancelled(live.run.id)
@@ -298,8 +302,15 @@ class Runs:
             with anyio.move_on_after(max(0.0, left)) as waiting:
                 await live.change()
             if waiting.cancelled_caught and self._live.get(live.run.id) is live:
-                with suppress(AgentError, MemoryStoreError):
-                    await self.decide(live.run.id, _SILENCE, detached=True)
+                decided = all_of(pending.waiting, _SILENCE)
+                await self._in_background(self._go_on(live, background=True), decided)
+
+    def _go_on(self, live: LiveRun, background: bool) -> LiveRun:
+        """What takes the place of a run that waited for a person, once that is decided."""
+        again = LiveRun.again(live.agent_id, live.run, background)
+        self._live[live.run.id] = again
+        self._queues.replace(live, again)
+        return again
 
     def _waiting(self) -> list[LiveRun]:
         return [live for live in self._live.values() if live.is_finished]
@@ -308,9 +319,13 @@ class Runs:
         """Learn once what an earlier process left."""
         if self._taken_up:
             return
-        async with self._taking_up:
-            if self._taken_up:
-                return
+        # Shielded: broken off half way, the next call would take the same runs up again.
+        with anyio.CancelScope(shield=True):
+            async with self._taking_up:
+                await self._take_up_once()
+
+    async def _take_up_once(self) -> None:
+        if not self._taken_up:
             for agent_id, run in await anyio.to_thread.run_sync(self._open_runs):
                 live = LiveRun(agent_id, run, known=True)
                 if run.status == "waiting":
@@ -353,8 +368,8 @@ class Runs:
             return runs.open_runs(reader)
 
     def _store_new(self, live: LiveRun) -> None:
-        agent = self._store.agent_state(live.agent_id).agent
         with self._store.write(Origin(live.run.actor, "agent_message", live.run.id)) as transaction:
+            agent = self._store.agent_state(live.agent_id).agent
             runs.save_run(transaction, agent, live.run, known=False)
         live.known = True
 

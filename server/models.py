@@ -1,11 +1,12 @@
 """Which model is in memory: one at a time, shared by all agents that name it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 
+from agent.errors import ModelError
 from agent.loop import AgentLoop
 from agent.models.llama import LlamaModel
 
@@ -40,9 +41,9 @@ class LoadedModel:
             while self._path != path and self._users > 0:
                 await self._changed.wait()
             runner = await self._switch(path)
-            await self._forget()
             self._users += 1
         try:
+            await self._forget(self._model)
             yield runner
         finally:
             with anyio.CancelScope(shield=True):
@@ -65,10 +66,13 @@ class LoadedModel:
         """
         self._forgotten.add(agent_id)
 
-    async def _forget(self, closed: LlamaModel | None = None) -> None:
-        model = closed or self._model
-        while self._forgotten and model is not None:
-            await model.forget(self._forgotten.pop())
+    async def _forget(self, model: LlamaModel | None) -> None:
+        for agent_id in tuple(self._forgotten):
+            # One that cannot now is asked again when it is next used; that is nobody else's matter.
+            with suppress(ModelError):
+                if model is not None:
+                    await model.forget(agent_id)
+                    self._forgotten.discard(agent_id)
 
     async def _switch(self, path: Path) -> AgentLoop:
         if self._runner is None or self._path != path:

@@ -57,6 +57,7 @@ class ApproveRun(Once):
     approve: bool = Field(description="What the person decided.")
     reason: str = Field("", max_length=500, description="Told to the agent when denied.")
     call_id: str | None = Field(None, description="Only this call; the others are denied.")
+    step: int | None = Field(None, ge=1, description="The run's steps when the person was asked.")
 
 
 class GetContext(ForAgent):

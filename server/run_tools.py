@@ -140,7 +140,7 @@ class RunTools:
     async def approve(self, call: Call, a: ApproveRun) -> RunShown:
         """run_approve."""
         runs = (await self.access.runtime()).runs
-        decision = Decision(a.approve, a.reason)
+        decision = Decision(a.approve, a.reason, a.step)
         live = await runs.find(a.run_id, call.caller.agents)
         step = DecidedStep(run_id=live.run.id, number=live.run.steps)
         before = await self.access.first_result(call, "run_approve", a, DecidedStep)
@@ -173,7 +173,8 @@ class RunTools:
             answer = await call.ask(f"May agent {name} do this?\n{wants}", FORM, about)
             if answer is None:
                 return live
-            decision = Decision(answer.accepted, "" if answer.accepted else "they said no")
+            no = "" if answer.accepted else "they said no"
+            decision = Decision(answer.accepted, no, live.run.steps)
 
             async def decide(waiting: LiveRun, decision: Decision = decision) -> LiveRun:
                 try:

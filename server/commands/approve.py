@@ -64,6 +64,8 @@ class _Deciding:
             if decision is None:
                 return 1 if self._lines else 2
             arguments = {"run_id": run_id, "approve": decision, "reason": self._options["reason"]}
+            if shown.steps:  # so that a yes is one to what was shown, whatever waits by then
+                arguments["step"] = shown.steps
             if self._options["call"] is not None:
                 arguments["call_id"] = self._options["call"]
             try:

@@ -8,12 +8,13 @@ import pytest
 from agent.approval import Decision, Pending
 from agent.errors import NotWaiting, RunWaits
 from agent.live_run import LiveRun
-from agent.model import Reply
+from agent.model import Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from agent.runs import Runs
 from memory import agents
-from memory.errors import RunInProgress, UnknownRun
+from memory.errors import RunInProgress, UnknownAgent, UnknownRun
 from memory.records import Agent, ToolCall
+from memory.runs import open_runs
 from memory.store import MemoryStore
 from tests.agent import harness
 from tests.agent.harness import PERSON, block_value, call, calls, remember, stored_messages
@@ -127,6 +128,34 @@ async def test_each_of_two_steps_is_decided_by_itself(store: MemoryStore, carefu
         assert (again.run.status, again.run.steps) == ("waiting", 2)
         assert (await runs.decide(live.run.id, NO)).reply == "Noted."
     assert block_value(store, careful) == "Name: Sam\nTea."
+
+
+async def test_a_yes_to_one_step_is_none_to_the_next(store: MemoryStore, careful: Agent) -> None:
+    model = ScriptedModel([remember("Tea."), remember("All of it."), Reply("Noted.")])
+    async with process(store, model) as runs:
+        live = await asked(runs)
+        shown = Decision(True, step=live.run.steps)
+        assert (await runs.decide(live.run.id, shown)).run.steps == 2
+        with pytest.raises(NotWaiting, match="with step 1"):
+            await runs.decide(live.run.id, shown)
+        assert stored_run(store, live.run.id).status == "waiting"
+    assert block_value(store, careful) == "Name: Sam\nTea."
+
+
+async def test_an_agent_deleted_while_its_model_wants_to_ask_leaves_no_run_behind(
+    store: MemoryStore, careful: Agent
+) -> None:
+    def delete(prompt: Prompt) -> Parsed:
+        with store.write(PERSON) as transaction:
+            agents.delete_agent(transaction, careful)
+        return remember("Tea.")
+
+    async with process(store, ScriptedModel(delete)) as runs:
+        with pytest.raises(UnknownAgent):
+            await runs.message(said("I like tea."))
+        assert runs.all() == []
+    with store.read() as reader:
+        assert open_runs(reader) == []
 
 
 async def test_only_one_decision_counts(store: MemoryStore, careful: Agent) -> None:
