@@ -65,6 +65,9 @@ class Decision:
     step: int | None = None
 
 
+SILENCE = Decision(False, "nobody answered in time")
+"""What it is when nobody decided."""
+
 Decisions = Mapping[str, Decision]
 """By the id of the call."""
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.approval import Decision, Decisions, denied, is_denied
+from agent.approval import SILENCE, Decisions, denied, is_denied
 from agent.settings import AgentSettings
 from agent.tool_rules import Made, Permission, RuleSet
 from agent.tools import is_refusal, refusal
 from memory.records import Message, ToolCall
 
 _NOT_RUN = "not run: "
-_SILENCE = Decision(False, "nobody answered")
 
 
 @dataclass(slots=True)
@@ -75,7 +74,7 @@ class StepCalls:
                 return refusal(f"{_NOT_RUN}{barred}")
         decision = self.decisions.get(call.id)
         if decision is None and rules.needs_approval(call.name):
-            decision = _SILENCE
+            decision = SILENCE
         # A no stays one, also when the rule that asked for it is gone by now.
         if decision is not None and not decision.approve:
             return denied(decision)

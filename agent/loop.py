@@ -132,11 +132,11 @@ class AgentLoop:
         budget = await self._thinker.compiler.budget(at.settings)
         judge = StepCalls(at.book, number, decisions)
         write = rows.calls(calls, thought, lambda: at.book.ends(number))
-        done = await anyio.to_thread.run_sync(
+        first_doc = await anyio.to_thread.run_sync(
             partial(step.store_calls, calls, budget.max_result_chars, write, judge)
         )
         live.tools_used = at.book.names
-        at.first_doc, at.new = done.first_doc, ()
+        at.first_doc, at.new = first_doc, ()
         rows.committed()
         if live.run.status == "completed":
             live.reply = calls.text

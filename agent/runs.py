@@ -15,7 +15,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from agent.approval import Decision, Decisions, Pending, all_of
+from agent.approval import SILENCE, Decision, Decisions, Pending, all_of
 from agent.errors import AgentError, NotWaiting, RunCancelled, RunInterrupted, TurnLimitReached
 from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 UseLoop = Callable[[Agent], AbstractAsyncContextManager[AgentLoop]]
 """A loop on the agent's model, which stays loaded until the block ends."""
 
-_SILENCE = Decision(False, "nobody answered in time")
 _UNDECIDED = Decision(False, "they decided about another call of the same step")
 
 
@@ -168,7 +167,7 @@ class Runs:
         if call_id is not None:
             decided[call_id] = decision
         if datetime.now(UTC) >= pending.until:
-            decided = dict(all_of(pending.waiting, _SILENCE))
+            decided = dict(all_of(pending.waiting, SILENCE))
         again = self._go_on(live, live.run.background or detached)
         if self._tasks is None or not again.run.background:
             return await self._work(again, decided)
@@ -302,7 +301,7 @@ class Runs:
             with anyio.move_on_after(max(0.0, left)) as waiting:
                 await live.change()
             if waiting.cancelled_caught and self._live.get(live.run.id) is live:
-                decided = all_of(pending.waiting, _SILENCE)
+                decided = all_of(pending.waiting, SILENCE)
                 await self._in_background(self._go_on(live, background=True), decided)
 
     def _go_on(self, live: LiveRun, background: bool) -> LiveRun:

@@ -32,15 +32,6 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CallsStored:
-    """A step that was stored: its calls, with the results. first_doc: the run's first."""
-
-    first_doc: int
-    calls: tuple[ToolCall, ...]
-    results: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """A step that was thought and is to be stored.
 
@@ -56,19 +47,16 @@ class Step:
     first_doc: int | None
     new: tuple[NewMessage, ...]
 
-    def store_reply(self, text: str, rows: Rows) -> str:
-        """Store the end of the run; returns the id of its message."""
+    def store_reply(self, text: str, rows: Rows) -> None:
+        """Store the end of the run."""
         with self.store.write(self._origin("reply")) as transaction:
             now = self._now()
             stored = self._append(transaction, now, [NewMessage("assistant", text)])
             self._keep_view(transaction, now, self.state.agent.view)
             rows(transaction, now.agent, stored[-1].id)
-            return stored[-1].id
 
-    def store_calls(
-        self, answer: ToolCalls, max_chars: int, rows: Rows, judge: Judge
-    ) -> CallsStored:
-        """Run the calls and store them with their results.
+    def store_calls(self, answer: ToolCalls, max_chars: int, rows: Rows, judge: Judge) -> int:
+        """Run the calls and store them with their results; returns the run's first doc.
 
         Searches before the first edit run outside the transaction: nobody waits for them, and
         texts just written may get their vectors meanwhile.
@@ -97,7 +85,7 @@ class Step:
             stored = self._append(transaction, now, [said, *done])
             self._keep_view(transaction, now, self._with_edits_seen(transaction, now))
             rows(transaction, now.agent, stored[len(self.new)].id)
-            return CallsStored(self.first_doc or stored[0].doc, tuple(calls), tuple(results))
+            return self.first_doc or stored[0].doc
 
     def _scope(self, reader: Reader, agent: Agent, max_chars: int) -> Scope:
         return Scope(self.store, reader, agent, self.first_doc, max_chars)

@@ -147,7 +147,7 @@ class RunLine(Result):
 
 
 class RunPage(Result):
-    """Runs of an agent, newest first."""
+    """Runs, newest first."""
 
     runs: list[RunLine]
     next_cursor: str | None = None

@@ -84,7 +84,7 @@ def show_step(step: StepTaken) -> StepShown:
         cached_tokens=step.usage.cached_tokens,
         started_at=step.started_at.isoformat(timespec="milliseconds"),
         ended_at=step.ended_at.isoformat(timespec="milliseconds"),
-        error=step.error and shortened(step.error, _MESSAGE_BYTES, "run_get"),
+        error=step.error and shortened(step.error, _MESSAGE_BYTES, "the log"),
     )
 
 
