@@ -183,13 +183,14 @@ class RunCancelled(AgentError):
 
 
 class RunInterrupted(AgentError):
-    """The process ended in the middle of a run."""
+    """The process ended in the middle of a run, or every process did that went on with it."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str, resumes: int = 0) -> None:
+        self.run_id, self.resumes = run_id, resumes
+        again = f" {resumes + 1} times in the same step" if resumes else ""
         super().__init__(
-            f"run {run_id} was interrupted: mnemon ended; what its steps stored is kept, send the"
-            " message again"
+            f"run {run_id} was interrupted: mnemon ended{again}; what its steps stored is kept,"
+            " send the message again"
         )
 
 

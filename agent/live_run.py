@@ -33,8 +33,9 @@ class Said:
 class LiveRun:
     """One run in work.
 
-    run: as it is to be stored. known: it has a row. place: how many runs of the agent come before
-    it. text: of the reply, as far as it is written. doing: what happened in the newest step.
+    run: as it is to be stored. known: it has a row. left: by an earlier process. place: how many
+    runs of the agent come before it. text: of the reply, as far as it is written. doing: what
+    happened in the newest step.
     reply, tools_used: of a run that has ended; failure: what it raised. next: takes the place of
     one that waited for a person, once that is decided.
     """
@@ -42,6 +43,7 @@ class LiveRun:
     agent_id: str
     run: Run
     known: bool = False
+    left: bool = False
     place: int = 0
     text: str = ""
     doing: str = ""
@@ -79,7 +81,8 @@ class LiveRun:
 
     def taken(self, usage: Usage) -> Run:
         """The run with one more step."""
-        return replace(self.run, steps=self.run.steps + 1, usage=self.run.usage + usage)
+        steps, usage = self.run.steps + 1, self.run.usage + usage
+        return replace(self.run, steps=steps, usage=usage, resumes=0)
 
     def wait(self, run: Run, pending: Mapping[str, Any]) -> Run:
         """The run as it waits for a person."""

@@ -22,7 +22,7 @@ from agent.errors import AgentError, TurnLimitReached
 from agent.live_run import LiveRun
 from agent.memory_tools import MemoryTool
 from agent.model import ChatModel, Reply, ToolCalls
-from agent.run_rows import RunRows, stop_reason_of
+from agent.run_rows import INTERNAL_ERROR, RunRows, stop_reason_of
 from agent.settings import AgentSettings, settings_of
 from agent.step import MAX_CALLS, Step
 from agent.thinking import Costs, Thinker, Thought
@@ -64,7 +64,7 @@ class AgentLoop:
             await rows.stop(stop_reason_of(error), str(error))
             raise
         except Exception:  # a bug; so that no run seems to go on for ever
-            await rows.stop("error", "internal error; see mnemon's log")
+            await rows.stop("error", INTERNAL_ERROR)
             raise
         except anyio.get_cancelled_exc_class():
             # In the background only a person cancels; else this process ends, and the next goes on.

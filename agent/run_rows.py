@@ -95,6 +95,18 @@ class RunRows:
         await anyio.to_thread.run_sync(store)
         self.committed()
 
+    async def save(self) -> None:
+        """Store the run as it is, before its next step."""
+
+        def store() -> None:
+            origin = Origin(self.live.run.actor, "agent_message", self.live.run.id)
+            with self._store.write(origin) as transaction:
+                agent = self._store.agent_state(self.live.agent_id).agent
+                self._save(transaction, agent, self.live.run)
+
+        await anyio.to_thread.run_sync(store)
+        self.committed()
+
     async def stop(self, reason: StopReason, error: str | None) -> None:
         """Store that the run has ended without a reply; a file that fails, too, changes nothing."""
         costs, run = self._costs, self.live.run
@@ -149,6 +161,9 @@ def _sent(prompt: Prompt) -> str:
     """A prompt exactly as it was sent, as JSON."""
     return json.dumps(prompt_to_json(prompt), ensure_ascii=False, separators=(",", ":"))
 
+
+INTERNAL_ERROR = "internal error; see mnemon's log"
+"""What is told of a bug."""
 
 _PAYMENT_REQUIRED = 402
 _REASONS: Mapping[str, StopReason] = {

@@ -1,8 +1,7 @@
 """All runs of one process: begun, queued, watched, approved, cancelled, and gone on with.
 
 A run is taken to its end by loop.py. Here is who waits for whom: one run of an agent at a time, the
-next ones in its queue (queues.py). What an earlier process left is taken up first (begin): a run in
-the background goes on, one that waits for a person still waits, any other was interrupted.
+next ones in its queue (queues.py). What an earlier process left is taken up first (left_runs.py).
 """
 
 import logging
@@ -16,15 +15,16 @@ import anyio.abc
 import anyio.to_thread
 
 from agent.approval import SILENCE, Decision, Decisions, Pending, all_of
-from agent.errors import AgentError, NotWaiting, RunCancelled, RunInterrupted, TurnLimitReached
+from agent.errors import AgentError, NotWaiting, RunCancelled, TurnLimitReached
+from agent.left_runs import left_runs
 from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.queues import Queues
-from agent.run_rows import RunRows, stop_reason_of
+from agent.run_rows import INTERNAL_ERROR, RunRows, stop_reason_of
 from memory import agents, recall, runs
 from memory.errors import KeyReused, MemoryStoreError, UnknownRun
 from memory.limits import check_filled
-from memory.records import Agent, Origin
+from memory.records import Agent
 from memory.runs import ENDED, Run
 from memory.store import MemoryStore
 from memory.transaction import Visible
@@ -90,15 +90,14 @@ class Runs:
         if live.run.status == "completed":
             return await self._ended(live)
         self._enter(live)
-        if not live.known:
-            try:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._store_new, live)
-            except Exception as error:  # whoever waits for the same run is told the same
-                live.failure = error
-                self._drop(live)
-                live.finish()
-                raise
+        try:  # also one that failed before: from now on it survives this process
+            with anyio.CancelScope(shield=True):
+                await RunRows(self._store, live).save()
+        except Exception as error:  # whoever waits for the same run is told the same
+            live.failure = error
+            self._drop(live)
+            live.finish()
+            raise
         self._group.start_soon(self._in_background, live)
         return live
 
@@ -252,13 +251,20 @@ class Runs:
                 live.finish()
 
     async def _think(self, live: LiveRun, decisions: Decisions | None) -> None:
-        agent = (await anyio.to_thread.run_sync(self._store.agent_state, live.agent_id)).agent
+        rows = RunRows(self._store, live)
         try:
-            async with self._use_loop(agent) as loop:
+            state = await anyio.to_thread.run_sync(self._store.agent_state, live.agent_id)
+            if live.left:
+                await rows.save()
+            async with self._use_loop(state.agent) as loop:
                 await loop.run(live, decisions)
-        except AgentError as error:
+        except (AgentError, MemoryStoreError) as error:
             if live.run.status not in ENDED:  # there is no model for it
-                await RunRows(self._store, live).stop(stop_reason_of(error), str(error))
+                await rows.stop(stop_reason_of(error), str(error))
+            raise
+        except Exception:
+            if live.run.status not in ENDED:
+                await rows.stop("error", INTERNAL_ERROR)
             raise
 
     async def _join(self, live: LiveRun) -> LiveRun:
@@ -321,20 +327,12 @@ class Runs:
         # Shielded: broken off half way, the next call would take the same runs up again.
         with anyio.CancelScope(shield=True):
             async with self._taking_up:
-                await self._take_up_once()
-
-    async def _take_up_once(self) -> None:
-        if not self._taken_up:
-            for agent_id, run in await anyio.to_thread.run_sync(self._open_runs):
-                live = LiveRun(agent_id, run, known=True)
-                if run.status == "waiting":
-                    self._enter(live)
-                    live.finish()
-                elif run.background:
-                    self._left.append(live)
-                else:
-                    await RunRows(self._store, live).stop("error", str(RunInterrupted(run.id)))
-            self._taken_up = True
+                if not self._taken_up:
+                    waiting, self._left = await left_runs(self._store)
+                    for live in waiting:
+                        self._enter(live)
+                        live.finish()
+                    self._taken_up = True
 
     def _enter(self, live: LiveRun) -> None:
         """Into the queue of its agent."""
@@ -361,16 +359,6 @@ class Runs:
                 return runs.find_run(reader, run_id)
 
         return await anyio.to_thread.run_sync(find)
-
-    def _open_runs(self) -> list[tuple[str, Run]]:
-        with self._store.read() as reader:
-            return runs.open_runs(reader)
-
-    def _store_new(self, live: LiveRun) -> None:
-        with self._store.write(Origin(live.run.actor, "agent_message", live.run.id)) as transaction:
-            agent = self._store.agent_state(live.agent_id).agent
-            runs.save_run(transaction, agent, live.run, known=False)
-        live.known = True
 
 
 def _is_visible(live: LiveRun, visible: Visible) -> bool:

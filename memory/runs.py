@@ -65,7 +65,8 @@ class Run:
     """One run.
 
     actor: who asked. reply_id: of the message that ended it. pending: the step that waits for
-    approval, as agent/approval.py wrote it.
+    approval, as agent/approval.py wrote it. resumes: how often a later process began the next step
+    again.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Run:
     pending: Mapping[str, Any] | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    resumes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def save_run(transaction: Transaction, agent: Agent, run: Run, known: bool) -> N
         "pending": None if run.pending is None else to_json(dict(run.pending)),
         "started_at": _naive(run.started_at),
         "ended_at": _naive(run.ended_at),
+        "resumes": run.resumes,
     }
     if run.status == "waiting":
         transaction.changes.all.append(Change("run.wait", agent.id, run.id))
@@ -223,7 +226,7 @@ def _aware(time: datetime | None) -> datetime | None:
 
 def _run(row: Row) -> Run:
     (id_, status, stop_reason, background, actor, message, reply_id, error, steps) = row[:9]
-    (prompt, completion, cached, pending, created, started, ended) = row[9:]
+    (prompt, completion, cached, pending, created, started, ended, resumes) = row[9:]
     return Run(
         id=id_,
         status=status,
@@ -239,6 +242,7 @@ def _run(row: Row) -> Run:
         pending=None if pending is None else json.loads(pending),
         started_at=_aware(started),
         ended_at=_aware(ended),
+        resumes=resumes,
     )
 
 

@@ -12,6 +12,8 @@ from server.arguments import InvalidArguments
 from server.registry import Caller, Tool
 
 ARGUMENT: Final = "agent_id"
+ALL_AGENTS: Final = "open"
+"""The argument of a tool that lists what there is of all agents, unless it is told of one."""
 
 _TOLD: Final = "Name or id; may be left out."
 _HOW: Final = (
@@ -20,9 +22,14 @@ _HOW: Final = (
 
 
 def filled(tool: Tool, caller: Caller, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arguments of a call, with the caller's agent where the tool wants one and got none."""
-    names_one = ARGUMENT not in tool.arguments.model_fields or given.get(ARGUMENT)
-    return given if names_one or caller.agent is None else {**given, ARGUMENT: caller.agent}
+    """The arguments of a call, with the caller's agent where the tool wants one and got none.
+
+    Where a call asks for all agents it wants none.
+    """
+    wants_none = ARGUMENT not in tool.arguments.model_fields or given.get(ALL_AGENTS)
+    if wants_none or given.get(ARGUMENT) or caller.agent is None:
+        return given
+    return {**given, ARGUMENT: caller.agent}
 
 
 def left_out(error: InvalidArguments) -> str:

@@ -18,33 +18,36 @@ class LoadedModel:
 
     Args:
         make_model: a model for a file; touches nothing yet.
-        make_runner: a loop on a model.
+        make_loop: a loop on a model.
     """
 
     def __init__(
         self,
         make_model: Callable[[Path], LlamaModel],
-        make_runner: Callable[[LlamaModel], AgentLoop],
+        make_loop: Callable[[LlamaModel], AgentLoop],
     ) -> None:
-        self._make_model, self._make_runner = make_model, make_runner
+        self._make_model, self._make_loop = make_model, make_loop
         self._path: Path | None = None
         self._model: LlamaModel | None = None
-        self._runner: AgentLoop | None = None
+        self._loop: AgentLoop | None = None
         self._users = 0
         self._changed = anyio.Condition()
+        # Who comes later waits for whoever waits, also for the model that is in memory: else one
+        # that is always in use would keep another out for ever.
+        self._turn = anyio.Lock()
         self._forgotten: set[str] = set()
 
     @asynccontextmanager
     async def use(self, path: Path) -> AsyncIterator[AgentLoop]:
         """A loop on this file, which stays in memory until the block ends."""
-        async with self._changed:
+        async with self._turn, self._changed:
             while self._path != path and self._users > 0:
                 await self._changed.wait()
-            runner = await self._switch(path)
+            loop = await self._switch(path)
             self._users += 1
         try:
             await self._forget(self._model)
-            yield runner
+            yield loop
         finally:
             with anyio.CancelScope(shield=True):
                 async with self._changed:
@@ -54,7 +57,7 @@ class LoadedModel:
     async def aclose(self) -> None:
         """End the model's process, also in the middle of a turn."""
         model, self._model = self._model, None
-        self._path = self._runner = None
+        self._path = self._loop = None
         if model is not None:
             await model.aclose()
             await self._forget(model)
@@ -75,9 +78,9 @@ class LoadedModel:
                     self._forgotten.discard(agent_id)
 
     async def _switch(self, path: Path) -> AgentLoop:
-        if self._runner is None or self._path != path:
+        if self._loop is None or self._path != path:
             await self.aclose()
             self._model = self._make_model(path)
-            self._runner = self._make_runner(self._model)
+            self._loop = self._make_loop(self._model)
             self._path = path
-        return self._runner
+        return self._loop

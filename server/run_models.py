@@ -32,6 +32,7 @@ class GetRun(Arguments):
     prompt_of_step: int | None = Field(
         None, ge=1, description="Also return exactly what the model was sent in this step."
     )
+    call_id: str | None = Field(None, description="Also return all arguments of this waiting call.")
     cursor: str | None = None
 
 
@@ -75,11 +76,12 @@ class DecidedStep(Result):
 
 
 class PendingCall(Result):
-    """A call that waits for a person's approval. arguments: as JSON, cut when long."""
+    """A call that waits for a person's approval. arguments: JSON; cut: all are in run_get."""
 
     call_id: str
     tool: str
     arguments: str
+    cut: bool = False
 
 
 class RunShown(Result):
@@ -124,11 +126,16 @@ class StepShown(Result):
 
 
 class RunDetails(Result):
-    """A run with its steps. prompt: a piece of what a step sent, JSON; next_cursor: the next."""
+    """A run with its newest steps.
+
+    prompt: a piece of what a step sent, JSON. arguments: a piece of those of a call that waits,
+    JSON. next_cursor: of the piece after it.
+    """
 
     run: RunShown
     steps: list[StepShown]
     prompt: str | None = None
+    arguments: str | None = None
     next_cursor: str | None = None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from agent.approval import Decision
+from agent.approval import Decision, waiting_calls
 from agent.errors import NotWaiting
 from agent.live_run import LiveRun, Said
 from memory import agents, runs
@@ -38,6 +38,7 @@ from server.run_models import (
     SendMessage,
 )
 from server.run_views import (
+    arguments_text,
     details_text,
     page_text,
     run_line,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import MemoryStore
 
 _STEPS_SHOWN: Final = 20
+_STEPS_BYTES: Final = 1_500
+"""Of a reply's room, for the newest steps at least."""
 _TOLD_CHARS: Final = 200
 """Of a reply that is being written, in a notice of progress."""
 _TOLD_EVERY_S: Final = 0.1
@@ -236,18 +239,39 @@ def _told(live: LiveRun) -> str:
 
 
 def _details(reader: Reader, live: LiveRun, a: GetRun) -> RunDetails:
-    steps = [show_step(step) for step in runs.list_steps(reader, live.run.id)[-_STEPS_SHOWN:]]
-    prompt = cursor = None
-    if a.prompt_of_step is not None:
-        sent = runs.step_prompt(reader, live.run.id, a.prompt_of_step)
-        if sent is None:
-            raise InvalidValue(
-                f"the prompt of step {a.prompt_of_step} is not kept; prompts are for"
-                f" {runs.PROMPTS_KEPT.days} days"
-            )
-        piece = piece_of(sent, a.cursor, PAGE_BYTES // 2)
-        prompt, cursor = piece.text, piece.next_cursor
-    return RunDetails(run=show_run(live), steps=steps, prompt=prompt, next_cursor=cursor)
+    prompt = arguments = cursor = None
+    room = PAGE_BYTES
+    if a.prompt_of_step is not None or a.call_id is not None:
+        piece = piece_of(_long_text(reader, live, a), a.cursor, PAGE_BYTES // 2)
+        room -= json_bytes(piece.text)
+        cursor = piece.next_cursor
+        prompt, arguments = (piece.text, None) if a.call_id is None else (None, piece.text)
+    shown = show_run(live, room - _STEPS_BYTES)
+    newest = runs.list_steps(reader, live.run.id)[: -_STEPS_SHOWN - 1 : -1]
+    steps = [show_step(step) for step in newest]
+    room -= json_bytes(shown.model_dump())
+    steps = steps[: fitting([json_bytes(step.model_dump()) + 1 for step in steps], room)]
+    return RunDetails(
+        run=shown, steps=steps[::-1], prompt=prompt, arguments=arguments, next_cursor=cursor
+    )
+
+
+def _long_text(reader: Reader, live: LiveRun, a: GetRun) -> str:
+    """The text that was asked for and comes in pieces."""
+    if a.call_id is not None and a.prompt_of_step is not None:
+        raise InvalidValue("ask for prompt_of_step or for call_id, not for both at once")
+    if a.call_id is not None:
+        for call in waiting_calls(live.run.pending):
+            if call.id == a.call_id:
+                return arguments_text(call)
+        raise InvalidValue(f"no call {a.call_id[:80]!a} of run {live.run.id} waits for approval")
+    sent = runs.step_prompt(reader, live.run.id, a.prompt_of_step or 0)
+    if sent is None:
+        raise InvalidValue(
+            f"the prompt of step {a.prompt_of_step} is not kept; prompts are for"
+            f" {runs.PROMPTS_KEPT.days} days"
+        )
+    return sent
 
 
 def _by_id(found: Iterable[tuple[str, Run]]) -> dict[str, tuple[str, Run]]:

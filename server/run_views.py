@@ -5,6 +5,7 @@ from typing import Final
 
 from agent.approval import Pending
 from agent.live_run import LiveRun
+from memory.records import ToolCall
 from memory.runs import Run, StepTaken
 from server.memory_tools import with_cursor
 from server.memory_uris import message_uri
@@ -25,13 +26,13 @@ _TEXT_BYTES: Final = 1_500
 _MESSAGE_BYTES: Final = 200
 
 
-def show_run(live: LiveRun) -> RunShown:
-    """A run as it is now."""
+def show_run(live: LiveRun, reply_bytes: int = PAGE_BYTES) -> RunShown:
+    """A run as it is now. reply_bytes: as much of its reply is shown at most."""
     run = live.run
     reply = live.reply
     if run.reply_id is not None:
         reply = shortened(
-            reply, PAGE_BYTES, f"memory_read {message_uri(live.agent_id, run.reply_id)}"
+            reply, reply_bytes, f"memory_read {message_uri(live.agent_id, run.reply_id)}"
         )
     pending = None if run.pending is None else Pending.from_json(run.pending)
     return RunShown(
@@ -125,8 +126,7 @@ def details_text(details: RunDetails) -> str:
     """A run with its steps as a model reads it."""
     lines = [run_text(details.run)]
     lines += map(step_line, details.steps)
-    if details.prompt is not None:
-        lines.append(details.prompt)
+    lines += [text for text in (details.prompt, details.arguments) if text is not None]
     return with_cursor("\n".join(lines), details.next_cursor)
 
 
@@ -158,18 +158,21 @@ def _until(pending: Pending | None) -> str | None:
     return None if pending is None else pending.until.isoformat(timespec="seconds")
 
 
+def arguments_text(call: ToolCall) -> str:
+    """All arguments of a call, for whoever decides it."""
+    return json.dumps(dict(call.arguments), ensure_ascii=False)
+
+
 def _calls(pending: Pending | None) -> list[PendingCall]:
     """All calls that wait, as long as each may be: nobody approves what they are not shown."""
     if pending is None or not pending.calls:
         return []
     room = _ARGUMENTS_BYTES // len(pending.calls)
-    return [
-        PendingCall(
-            call_id=call.id,
-            tool=call.name,
-            arguments=shortened(
-                json.dumps(dict(call.arguments), ensure_ascii=False), room, "not shown"
-            ),
+    found = list[PendingCall]()
+    for call in pending.calls:
+        whole = arguments_text(call)
+        shown = shortened(whole, room, f"run_get with call_id {call.id}")
+        found.append(
+            PendingCall(call_id=call.id, tool=call.name, arguments=shown, cut=shown != whole)
         )
-        for call in pending.calls
-    ]
+    return found

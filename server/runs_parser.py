@@ -20,11 +20,11 @@ def add_runs(
         add_shared_flags(action)
         if name == "list":
             action.add_argument("agent_id", metavar="agent", help="name or id")
-            action.add_argument("--limit", type=int, default=20, help="how many, at most 100 (20)")
+            action.add_argument("--limit", type=int, default=20, help="how many (20)")
         else:
             action.add_argument("run_id", metavar="run", help="id of the run")
         if name == "show":
-            action.add_argument("--steps", action="store_true", help="also its last 20 steps")
+            action.add_argument("--steps", action="store_true", help="also its newest steps")
             action.add_argument(
                 "--prompt", type=int, metavar="N", help="exactly what the model was sent in step N"
             )

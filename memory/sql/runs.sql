@@ -1,34 +1,39 @@
 -- name: insert_run
 INSERT INTO runs VALUES (
     $id, $agent_key, $status, $stop_reason, $background, $actor, $message, $reply_id, $error, $steps,
-    $prompt_tokens, $completion_tokens, $cached_tokens, $pending, $created_at, $started_at, $ended_at);
+    $prompt_tokens, $completion_tokens, $cached_tokens, $pending, $created_at, $started_at, $ended_at,
+    $resumes);
 
 -- name: update_run
 UPDATE runs SET status = $status, stop_reason = $stop_reason, reply_id = $reply_id, error = $error,
     background = $background, steps = $steps, prompt_tokens = $prompt_tokens, completion_tokens = $completion_tokens,
     cached_tokens = $cached_tokens, pending = $pending, started_at = $started_at,
-    ended_at = $ended_at
+    ended_at = $ended_at, resumes = $resumes
 WHERE id = $id;
 
 -- name: find_run
 SELECT (SELECT agents.id FROM agents WHERE agents.key = agent_key), id, status, stop_reason, background, actor, message, reply_id, error, steps,
-       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at
+       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at,
+       resumes
 FROM runs WHERE id = $id;
 
 -- name: list_runs
 SELECT id, status, stop_reason, background, actor, message, reply_id, error, steps,
-       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at
+       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at,
+       resumes
 FROM runs WHERE agent_key = $agent_key AND ($before IS NULL OR created_at < $before)
 ORDER BY created_at DESC LIMIT $limit;
 
 -- name: open_runs
 SELECT (SELECT agents.id FROM agents WHERE agents.key = agent_key), id, status, stop_reason, background, actor, message, reply_id, error, steps,
-       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at
+       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at,
+       resumes
 FROM runs WHERE status IN ('queued', 'running', 'waiting') ORDER BY created_at;
 
 -- name: waiting_run
 SELECT id, status, stop_reason, background, actor, message, reply_id, error, steps,
-       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at
+       prompt_tokens, completion_tokens, cached_tokens, pending, created_at, started_at, ended_at,
+       resumes
 FROM runs WHERE agent_key = $agent_key AND status = 'waiting' LIMIT 1;
 
 -- name: insert_step

@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 from mcp.shared.exceptions import MCPError
 
-from server.commands.runs import line_text
+from server.commands.runs import line_text, listed
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.host_session import HostFailed, HostSession, innermost, open_session
-from server.run_models import WRITING, RunPage, RunShown
+from server.run_models import WRITING, PendingCall, RunDetails, RunShown
 from server.run_views import run_text
 from server.tool_session import open_tools
 from server.typed_lines import TypedLines
@@ -25,8 +25,8 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     if options["run_id"] is None and told:
         raise ConfigError(f"--{told[0]} needs a run: mnemon approve RUN --{told[0]}")
     with open_tools(settings) as tools:
-        page = RunPage.model_validate(tools.call("run_list", {"open": True, "limit": 100}))
-    waiting = [line for line in page.runs if line.status == "waiting"]
+        runs, _ = listed(tools, {"open": True})
+    waiting = [line for line in runs if line.status == "waiting"]
     lines = TypedLines()
     asks = lines.by_person and not console.as_json
     if options["run_id"] is None and not (asks and waiting):
@@ -60,6 +60,9 @@ class _Deciding:
         found = await session.call("run_get", {"run_id": run_id})
         shown = RunShown.model_validate(found["run"])
         while True:
+            for call in shown.pending:
+                if call.cut:
+                    await _complete(session, shown.run_id, call)
             decision = await self._decision(shown)
             if decision is None:
                 return 1 if self._lines else 2
@@ -97,6 +100,20 @@ class _Deciding:
     async def _tell(self, message: str) -> None:
         if message.startswith(WRITING):
             self._console.preview(message.removeprefix(WRITING))
+
+
+async def _complete(session: HostSession, run_id: str, call: PendingCall) -> None:
+    """Fetch all arguments of a call: nobody approves what they have not seen."""
+    asked = {"run_id": run_id, "call_id": call.call_id}
+    call.arguments, cursor = "", None
+    while True:
+        found = RunDetails.model_validate(
+            await session.call("run_get", {**asked, "cursor": cursor})
+        )
+        call.arguments += found.arguments or ""
+        cursor = found.next_cursor
+        if cursor is None:
+            return
 
 
 def _text(shown: RunShown) -> str:

@@ -52,7 +52,7 @@ class Chat:
         self._console = console
         self.lines = TypedLines()
         self._answering: anyio.CancelScope | None = None
-        self._asking = anyio.CancelScope()
+        self._asking: anyio.CancelScope | None = None
 
     async def run(self, session: HostSession, agent: str, message: str | None) -> int:
         """Answer one message, or lines until they end; return the exit code."""
@@ -74,8 +74,7 @@ class Chat:
     async def ask(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Ask the person what the server wants to know."""
         self._console.end_preview()
-        self._asking = anyio.CancelScope()
-        with self._asking:
+        with anyio.CancelScope() as self._asking:
             if await self.lines.agrees(params.message):
                 return ElicitResult(action="accept", content={})
         return ElicitResult(action="decline")
@@ -87,10 +86,12 @@ class Chat:
             if person and said in ("/quit", "/exit"):
                 break
             try:
+                self._asking = None
                 with anyio.CancelScope() as self._answering:
                     if said:
                         await self._answer(session, agent_id, said)
-                if self._answering.cancelled_caught:
+                # Only what was asked about here: another host's run may wait, too.
+                if self._answering.cancelled_caught and self._asking is not None:
                     await _stop_waiting(session, agent_id)
             except HostFailed as error:
                 self._console.fail(str(error))
@@ -107,7 +108,8 @@ class Chat:
                     conversation.cancel()
                 else:
                     self._answering.cancel()
-                    self._asking.cancel()
+                    if self._asking is not None:
+                        self._asking.cancel()
                     self._console.note("stopped")
 
     async def _answer(self, session: HostSession, agent_id: str, text: str) -> None:

@@ -1,13 +1,16 @@
 """`mnemon runs`: what an agent was asked and what came of it, and stopping it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.console import Console
 from server.run_models import RunDetails, RunLine, RunPage, RunShown
 from server.run_views import run_text, step_line
 from server.tool_session import ToolSession, open_tools
+
+_PAGE: Final = 100
+"""As many as run_list gives at once."""
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -23,13 +26,29 @@ def line_text(run: RunLine) -> str:
     return f"{run.run_id}  {run.created_at}  {run.status}{waits}, {run.steps} steps: {message}"
 
 
+def listed(
+    tools: ToolSession, which: dict[str, Any], limit: int | None = None
+) -> tuple[list[RunLine], bool]:
+    """Runs over all pages of run_list up to a limit, and whether there are more."""
+    if limit is not None and limit < 1:
+        raise ConfigError(f"--limit is {limit}; it must be at least 1")
+    runs, cursor = list[RunLine](), None
+    while True:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(runs))
+        found = tools.call("run_list", {**which, "limit": size, "cursor": cursor})
+        page = RunPage.model_validate(found)
+        runs += page.runs
+        cursor = page.next_cursor
+        if cursor is None or len(runs) == limit:
+            return runs, cursor is not None
+
+
 def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
-    arguments = {"agent_id": options["agent_id"], "limit": options["limit"]}
-    page = RunPage.model_validate(tools.call("run_list", arguments))
-    text = "\n".join(map(line_text, page.runs)) or "no runs yet"
-    if page.next_cursor is not None:
+    runs, more = listed(tools, {"agent_id": options["agent_id"]}, options["limit"])
+    text = "\n".join(map(line_text, runs)) or "no runs yet"
+    if more:
         text += "\n… and earlier ones: --limit N"
-    console.show([run.model_dump(mode="json") for run in page.runs], text)
+    console.show([run.model_dump(mode="json") for run in runs], text)
     return 0
 
 

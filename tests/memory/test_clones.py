@@ -200,5 +200,5 @@ def test_messages_are_not_forgotten_under_a_run_and_the_runs_go_with_them(tmp_pa
 
 RUN = """
 INSERT INTO runs VALUES ($id, $key, 'running', NULL, false, 'host:test', 'hello', NULL, NULL,
-                         0, 0, 0, 0, NULL, now(), $started, NULL)
+                         0, 0, 0, 0, NULL, now(), $started, NULL, 0)
 """

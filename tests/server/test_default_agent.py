@@ -38,6 +38,13 @@ async def test_the_agent_may_be_left_out_and_the_schema_says_so() -> None:
     assert schema["required"] == ["label", "content"]
 
 
+async def test_what_is_asked_of_all_agents_is_not_narrowed_to_one() -> None:
+    said, _ = await told("Eva", "run_list", open=True)
+    assert said == "No runs."
+    said, _ = await told("Eva", "run_list")
+    assert "no agent 'Eva'" in said
+
+
 @pytest.mark.parametrize("given", [{}, {"agent_id": ""}, {"agent_id": None}])
 async def test_an_agent_left_empty_is_left_out(given: dict[str, Any]) -> None:
     said, _ = await told("Sam", "memory_context", **given)

@@ -64,3 +64,24 @@ async def test_another_model_takes_the_place_of_the_first_when_nobody_uses_it_an
         assert pid is not None and not alive(pid)
         await loaded.aclose()
         assert made[1].worker_pid is None
+
+
+async def test_an_agent_on_another_model_gets_its_turn_while_the_first_is_always_in_use(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "first.gguf", tmp_path / "second.gguf"
+    order: list[str] = []
+    with MemoryStore(None, None) as store, anyio.fail_after(60):
+        loaded = LoadedModel(LlamaModel, lambda model: AgentLoop(store, model))
+
+        async def use(path: Path, name: str) -> None:
+            async with loaded.use(path):
+                order.append(name)
+
+        async with anyio.create_task_group() as tasks, loaded.use(first):
+            tasks.start_soon(use, second, "other")
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(use, first, "later")
+            await anyio.wait_all_tasks_blocked()
+        assert order == ["other", "later"]
+        await loaded.aclose()

@@ -1,5 +1,6 @@
 """Calls that an agent may make only with a person's yes: shown, asked about, decided by a tool."""
 
+import json
 from typing import Any
 
 import pytest
@@ -72,11 +73,27 @@ async def test_a_decision_that_comes_again_decides_nothing_else() -> None:
         assert await human(host) == "Tea.\nMate."
 
 
-async def test_all_calls_that_a_yes_is_for_are_shown_also_when_they_are_many_and_long() -> None:
-    async with thinking(remembers(*(f"{n}" * 900 for n in range(8))), **ASKS) as (host, _):
+async def test_all_calls_that_a_yes_is_for_are_shown_and_read_whole_when_they_are_long() -> None:
+    texts = [f"{n}" * 6_000 for n in range(8)]
+    async with thinking(remembers(*texts), **ASKS) as (host, _):
         sent = await host.call("agent_message", agent_id="Sam", message="Hi")
         assert len(sent["pending"]) == 8
-        assert all("more characters: not shown]" in w["arguments"] for w in sent["pending"])
+        for wanted, text in zip(sent["pending"], texts, strict=True):
+            asked = {"run_id": sent["run_id"], "call_id": wanted["call_id"]}
+            assert wanted["cut"]
+            assert (
+                f"more characters: run_get with call_id {wanted['call_id']}]"
+                in (wanted["arguments"])
+            )
+            pieces = [await host.call("run_get", **asked)]
+            while (cursor := pieces[-1]["next_cursor"]) is not None:
+                pieces.append(await host.call("run_get", **asked, cursor=cursor))
+            whole = "".join(piece["arguments"] for piece in pieces)
+            assert json.loads(whole) == {"label": "human", "content": text}
+        unknown = {"run_id": sent["run_id"], "call_id": "none"}
+        assert "no call 'none' of run" in await host.refused("run_get", **unknown)
+        both = {**unknown, "prompt_of_step": 1}
+        assert "not for both at once" in await host.refused("run_get", **both)
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])

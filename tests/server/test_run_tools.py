@@ -1,5 +1,6 @@
 """Runs as hosts see them: listed, shown, stopped, decided, asked about, told of as they go on."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -104,6 +105,21 @@ async def test_a_message_returns_its_run_which_is_found_again_with_its_steps() -
         assert told == "the prompt of step 3 is not kept; prompts are for 7 days"
         assert "run-none" in await host.refused("run_get", run_id="run-none")
         assert len(models.completions) == 2
+
+
+@pytest.mark.parametrize("text", ["word " * 4_000, "\u65e5\u672c" * 5_000])
+async def test_a_long_run_is_shown_within_the_bound_of_replies(text: str) -> None:
+    asked = [remembers(text) for _ in range(30)]
+    async with thinking(*asked, says(text), max_steps=40) as (host, _):
+        sent = await host.call("agent_message", agent_id="Sam", message=text)
+        for of_step in (None, 1):
+            given = {"run_id": sent["run_id"], "prompt_of_step": of_step}
+            result = await host.client.call_tool("run_get", given)
+            dumped = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+            assert len(json.dumps(dumped, ensure_ascii=False).encode()) <= 16_000
+            found = result.structured_content
+            assert found is not None
+            assert found["steps"][-1]["number"] == sent["steps"]
 
 
 async def test_runs_are_listed_newest_first_with_what_is_in_work() -> None:

@@ -227,6 +227,46 @@ async def test_ctrl_c_stops_an_answer_and_at_the_prompt_the_conversation(
     assert [run["status"] for run in runs] == ["completed", "cancelled"]
 
 
+async def test_ctrl_c_stops_nothing_that_another_host_asked_for(
+    command: Commands, models: Models, terminals: Any
+) -> None:
+    models(remembers("Tea."))
+    await command("agents", "create", "Sam", "--set", ASKING)
+    await command("chat", "Sam", "-m", "I like tea.")
+    chat = terminals("chat", "Sam")
+    await chat.until("> ")
+    chat.type("Hi")
+    await chat.until("approve`")
+    await chat.until("> ")
+    chat.interrupt()
+    assert await chat.ended() == 130
+    (run,) = await command.json("runs", "list", "Sam")
+    assert run["status"] == "waiting"
+
+
+async def test_a_person_sees_all_of_a_long_call_before_they_approve_it(
+    command: Commands, models: Models
+) -> None:
+    models(remembers("word " * 2_000 + "End."))
+    await command("agents", "create", "Sam", "--set", ASKING)
+    await command("chat", "Sam", "-m", "Hi")
+    (line,) = await command.json("approve")
+    assert 'End."}' in (await command("approve", line["run_id"])).stderr
+
+
+async def test_a_list_of_runs_goes_over_all_pages(command: Commands, models: Models) -> None:
+    models(*(says("Hm.") for _ in range(3)))
+    await command("agents", "create", "Sam")
+    for text in ("a", "b", "c"):
+        await command("chat", "Sam", "-m", text)
+    two = await command("runs", "list", "Sam", "--limit", "2")
+    assert len(two.stdout.splitlines()) == 3
+    assert two.stdout.endswith("… and earlier ones: --limit N\n")
+    assert len(await command.json("runs", "list", "Sam", "--limit", "150")) == 3
+    none = await command("runs", "list", "Sam", "--limit", "0")
+    assert (none.returncode, "must be at least 1" in none.stderr) == (2, True)
+
+
 async def test_ctrl_c_at_a_question_stops_the_run_and_eats_no_line(
     command: Commands, models: Models, terminals: Any
 ) -> None:
