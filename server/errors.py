@@ -6,7 +6,7 @@ OperatorError are for whoever typed a command; all others are bugs and fly.
 
 from agent.errors import AgentError
 from memory.errors import MemoryStoreError, UnknownAgent
-from sandbox.protocol import SandboxError
+from sandbox.errors import SandboxError
 from server.registry import Caller
 
 

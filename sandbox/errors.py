@@ -1,0 +1,22 @@
+"""What the sandbox raises.
+
+SandboxError
+├── SandboxUnavailable    nothing is run on this machine, or not with what was asked for
+└── InvalidRun            what was to be run is not well-formed
+"""
+
+
+class SandboxError(Exception):
+    """Base of all below; the message is for whoever called."""
+
+
+class SandboxUnavailable(SandboxError):
+    """The isolation that a run needs cannot be had here, so it was refused."""
+
+    def __init__(self, cause: str, cure: str) -> None:
+        self.cause, self.cure = cause, cure
+        super().__init__(f"no tool code is run: {cause}. {cure}")
+
+
+class InvalidRun(SandboxError):
+    """A run asks for what does not exist or is not allowed."""
