@@ -79,7 +79,8 @@ class AgentLoop:
         at = await anyio.to_thread.run_sync(self._resume, live)
         if live.run.pending is not None:
             pending = Pending.from_json(live.run.pending)
-            if await self._store_calls(at, rows, pending.answer, None, decisions or {}):
+            decided = pending.decided(decisions or {}, at.tools.versions)
+            if await self._store_calls(at, rows, pending.answer, None, decided):
                 return
         while live.run.steps < at.settings.max_steps:
             if await self._step(at, rows):
@@ -103,7 +104,8 @@ class AgentLoop:
                 waiting = tuple(c.id for c in made if at.book.needs_approval(c.name))
                 if waiting:
                     until = datetime.now(UTC) + timedelta(minutes=at.settings.approval_minutes)
-                    await rows.wait(at.state, Pending(calls, waiting, until), thought)
+                    pending = Pending(calls, waiting, until, at.tools.versions)
+                    await rows.wait(at.state, pending, thought)
                     return True
                 return await self._store_calls(at, rows, calls, thought, {})
             case _ as never:

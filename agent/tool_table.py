@@ -59,6 +59,11 @@ class ToolTable:
         """Names of the tools whose calls a person must approve, whatever the rules say."""
         return frozenset(name for name, tool in self.outside.items() if tool.needs_approval)
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the outside tools, by name."""
+        return {name: tool.version for name, tool in self.outside.items() if tool.version}
+
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools as the model is told of them."""
         outside = (ToolSpec(t.name, t.description, t.schema) for t in self.outside.values())
