@@ -1,1 +1,1 @@
-"""Tools that people and agents write in Python: what they take, and running them outside."""
+"""Tools that people and agents wrote: from a stored source to a call in the sandbox."""

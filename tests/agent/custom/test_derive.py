@@ -1,19 +1,17 @@
 """What a tool takes, out of its source: hints, docstrings, refusals; nothing is run."""
 
-import ast
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.custom.annotations import MAX_DEPTH
 from agent.custom.derive import RESERVED, DerivedTool, derive_tool, tool_function
 from agent.custom.docstrings import read_docstring
 from agent.custom.source import UnreadableTool
-from agent.models.tool_schema import find_violation, sanitise_schema
+from agent.models.tool_schema import sanitise_schema
 from memory.errors import InvalidValue
+from tests.agent.custom.sources import STRUCTURES
 
 ROLL = '''
 from __future__ import annotations
@@ -200,53 +198,6 @@ def test_what_may_be_left_out_need_not_be_null_and_a_default_of_another_type_is_
     assert hinted("str", default=" = 5") == STRING
 
 
-STRUCTURES = '''
-import dataclasses
-from dataclasses import dataclass, field
-from typing import ClassVar, NotRequired, TypedDict as TD
-from pydantic import BaseModel, Field
-
-Colour = Literal["red", "blue"]
-
-
-class Base(TD):
-    """Where it is.
-
-    Attributes:
-        x: From the left.
-    """
-
-    x: int
-    y: NotRequired[int]
-
-
-class Point(Base, total=False):
-    colour: Colour
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    start: Point
-    width: float = 1.5
-    names: list[str] = field(default_factory=list)
-    kind: ClassVar[str] = "line"
-
-    def length(self) -> float:
-        return 0.0
-
-
-class Drawing(BaseModel):
-    """A drawing.
-
-    With lines.
-    """
-
-    title: str = Field(..., description="Of the drawing.", max_length=80)
-    lines: list["Line"] = Field(default_factory=list)
-    scale: int = Field(2, gt=0)
-    note: str | None = None
-'''
-
 POINT = {
     "type": "object",
     "properties": {
@@ -362,39 +313,6 @@ def test_a_union_of_thousands_is_read_or_refused_without_a_crash() -> None:
         derive_tool("def f(x: " + " | ".join(["int"] * 9_000) + '):\n    """D."""\n')
 
 
-GIVEN = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^a"}}}
-
-
-def test_a_given_schema_stands_in_place_of_the_derived_one() -> None:
-    derived = derive_tool('def f(x, **more):\n    """Do."""', schema=GIVEN)
-    assert derived.schema == {**GIVEN, "additionalProperties": False}
-    open_ = derive_tool('def f(**x):\n    """Do."""', schema={"additionalProperties": True})
-    assert open_.schema == {"type": "object", "properties": {}, "additionalProperties": True}
-
-
-@pytest.mark.parametrize(
-    ("schema", "told"),
-    [
-        ({"type": "string"}, "of type 'string'; arguments are an object"),
-        ({"properties": {"x": {"type": "text"}}}, "the type 'text'; known are"),
-        ({"properties": []}, "properties in its schema is"),
-        ({"properties": {"x": {"$ref": "#/$defs/Y"}}}, "leads nowhere"),
-        ({"properties": {"x": {"onlyIf": 1}}}, "has the keyword 'onlyIf', which is not known"),
-        ({"properties": {"x": {"description": 1}}}, "description in the schema is no text"),
-        ({"properties": {"x": 5}}, "is not a schema"),
-        ({"properties": {"x": {}, "y": {}}}, "line 1: the schema has 'y', which f does not take"),
-        ({"properties": {}}, "f needs 'x', which the schema lacks"),
-        ({"properties": {"x": {"description": "d" * 17_000}}}, "over the limit of 16000"),
-        ({"properties": {"x": {"default": float("nan")}}}, "cannot be written as JSON"),
-    ],
-)
-def test_a_given_schema_that_no_model_can_be_held_to_is_refused(
-    schema: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(InvalidValue, match=told):
-        derive_tool('def f(x):\n    """Do."""', schema=schema)
-
-
 def test_a_docstring_of_another_style_is_a_description() -> None:
     text = "Do it.\n\n:param x: what\nNote that: this stays."
     assert read_docstring(text).description == text
@@ -404,56 +322,3 @@ def test_a_docstring_of_another_style_is_a_description() -> None:
 def test_sections_that_say_nothing_to_a_model_are_left_out() -> None:
     doc = read_docstring("Do.\n\nRaises:\n    E: bad.\nExample:\n    x\nReturns:\n    It.\n")
     assert (doc.description, doc.arguments, doc.returns) == ("Do.", {}, "It.")
-
-
-def is_tool_or_refusal(source: str) -> None:
-    try:
-        derived = derive_tool(source)
-    except InvalidValue as error:
-        assert str(error)
-        return
-    sanitised = sanitise_schema(derived.name, derived.schema)
-    for name, schema in derived.schema["properties"].items():
-        if "default" in schema:
-            assert find_violation(schema["default"], sanitised["properties"][name]) is None
-    json.dumps(derived.schema, allow_nan=False)
-
-
-@given(st.text(max_size=300))
-def test_any_text_is_a_tool_or_a_clear_refusal(text: str) -> None:
-    is_tool_or_refusal(text)
-    is_tool_or_refusal(f'def f(x: {text}):\n    """D."""\n')
-    is_tool_or_refusal(f'def f(x: str = {text}):\n    """D."""\n')
-    is_tool_or_refusal(f"def f(x: str):\n    {text!r}\n")
-
-
-WORDS = st.sampled_from(
-    "int str list dict tuple Optional Union Literal Annotated Point Line Any None ... 'a' 1 -1 [ ]"
-    " , | ( ) : = . \" * ** / \n 'x'".split(" ")
-)
-
-
-@given(st.lists(WORDS, max_size=25))
-def test_whatever_words_make_a_hint_it_is_read_or_refused(words: list[str]) -> None:
-    is_tool_or_refusal(f'{STRUCTURES}\ndef f(x: {" ".join(words)}):\n    """D."""\n')
-    is_tool_or_refusal(f'{STRUCTURES}\ndef f(x: {"".join(words)}):\n    """D."""\n')
-
-
-hints = st.recursive(
-    st.sampled_from(["int", "str", "bool", "float", "None", "Any", "Point", "Literal['a', 2]"]),
-    lambda inner: st.one_of(
-        inner.map("list[{}]".format),
-        inner.map("dict[str, {}]".format),
-        inner.map("Optional[{}]".format),
-        inner.map("Annotated[{}, 'Said.']".format),
-        st.tuples(inner, inner).map(lambda two: f"{two[0]} | {two[1]}"),
-        st.lists(inner, min_size=1, max_size=3).map(lambda some: f"tuple[{', '.join(some)}]"),
-    ),
-    max_leaves=8,
-)
-
-
-@given(hints)
-def test_a_well_formed_hint_becomes_a_schema_that_endpoints_and_grammars_take(hint: str) -> None:
-    ast.parse(hint)
-    is_tool_or_refusal(f'{STRUCTURES}\ndef f(x: {hint}):\n    """D."""\n')
