@@ -1,12 +1,13 @@
 """Changing an agent for the person it belongs to, and making another like it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent.model import ToolSpec
 from agent.rule_checks import check_arguments, check_rules
 from agent.settings import checked_settings, merged, read_settings
 from agent.tools import offered_tools, tool_specs
-from memory import agents, archives, blocks, core_memory
+from memory import agents, archives, blocks, core_memory, tools
 from memory.clones import Parts, clone_agent
 from memory.errors import InvalidValue
 from memory.limits import check_object
@@ -30,7 +31,11 @@ def change_agent(transaction: Transaction, a: Update) -> Agent:
     if a.metadata is not None:
         changes["metadata"] = merged(agent.metadata, check_object(a.metadata, "metadata"))
     if a.settings is not None:
-        changes["settings"] = changed_settings(agent.settings, a.settings)
+        attached = tuple(
+            ToolSpec(tool.name, tool.description, tool.schema)
+            for tool in tools.tools_of(transaction, agent)
+        )
+        changes["settings"] = changed_settings(agent.settings, a.settings, attached)
     if changes:
         agent = agents.update_agent(transaction, agent, changes)
     if a.archive_id is not None:
@@ -64,10 +69,13 @@ def make_clone(transaction: Transaction, a: Clone) -> Agent:
     return clone_agent(transaction, source, a.name, parts)
 
 
-def changed_settings(stored: Any, given: Any) -> dict[str, Any]:
+def changed_settings(stored: Any, given: Any, attached: Sequence[ToolSpec] = ()) -> dict[str, Any]:
     """Settings as they are to be stored, with those given merged; null resets one.
 
     What is stored and cannot be read any more hinders nobody from setting something else.
+
+    Args:
+        attached: the custom tools that the agent has, which rules may name.
     """
     patch = check_object(given, "settings")
     wanted = merged(stored, patch)
@@ -76,16 +84,17 @@ def changed_settings(stored: Any, given: Any) -> dict[str, Any]:
         for name, value in wanted.items()
     }
     if patch.keys() & {"tools", "tool_rules"}:
-        _check_tools(changed)
+        _check_tools(changed, attached)
     return changed
 
 
-def _check_tools(settings: Mapping[str, Any]) -> None:
+def _check_tools(settings: Mapping[str, Any], attached: Sequence[ToolSpec]) -> None:
     """Refuse tools that do not exist, and rules that these tools cannot keep."""
     read = read_settings(settings)
-    tools = offered_tools(read.tools)
-    check_rules(read.tool_rules, tuple(tools))
-    check_arguments(read.tool_rules, tool_specs(tuple(tools.values())))
+    offered = offered_tools(read.tools)
+    specs = (*tool_specs(tuple(offered.values())), *attached)
+    check_rules(read.tool_rules, tuple(spec.name for spec in specs))
+    check_arguments(read.tool_rules, specs)
 
 
 def refuse_other_embedder(reader: Reader, wanted: str | None) -> None:

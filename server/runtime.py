@@ -28,6 +28,7 @@ from server.config import Settings
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
+from server.tool_running import RunTool, no_sandbox
 
 
 class Runtime:
@@ -57,6 +58,7 @@ class Runtime:
             lambda model: AgentLoop(self.store, model),
         )
         self.runs = Runs(self.store, self.loop_for)
+        self.run_tool: RunTool = no_sandbox
         self.store.watch(self._forget_prompts)
 
     async def __aenter__(self) -> Self:

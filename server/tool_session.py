@@ -18,12 +18,14 @@ from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings
+from server.custom_tool_table import custom_tools
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
 from server.owner_session import CallFailed, OwnerSession
 from server.registry import Call, Caller
 from server.run_tools import run_tools
 from server.templates import FOLDER as TEMPLATES
+from server.tool_running import no_sandbox
 
 if TYPE_CHECKING:
     from server.runtime import Runtime
@@ -63,9 +65,10 @@ class StoredTools:
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
+        self.run_tool = no_sandbox
 
         async def runtime() -> "Runtime":
-            # The tools called here need no more of a runtime than its store and its runs.
+            # The tools called here need no more of a runtime.
             return cast("Runtime", self)
 
         access, directory = MemoryAccess(runtime), settings.directory
@@ -74,6 +77,7 @@ class StoredTools:
             *memory_tools(access),
             *agent_tools(access, Approvals(), templates),
             *run_tools(access),
+            *custom_tools(access),
         )
         self._tools = {tool.name: tool for tool in known}
 
