@@ -290,8 +290,8 @@ def _checked(tool: StoredTool) -> StoredTool:
     check_tool_name(tool.name)
     check_text(tool.description, "description", MAX_DESCRIPTION_CHARS)
     check_source(tool.source)
-    check_object(tool.schema, "the schema")
-    check_object(tool.policy, "policy")
+    check_object(tool.schema, "the schema", "let it say less")
+    check_object(tool.policy, "policy", "grant less")
     check_return_limit(tool.return_limit_chars)
     return with_changes(
         tool, tags=check_tags(tool.tags), requirements=check_requirements(tool.requirements)

@@ -23,6 +23,7 @@ from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.config import Settings
 from server.context_tools import context_tool
+from server.custom_tool_table import custom_tools
 from server.errors import describe_error, explain_for
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
@@ -114,6 +115,7 @@ class App:
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
                 *run_tools(access),
                 context_tool(access),
+                *custom_tools(access),
             ),
             resources=resources,
             prompts=memory_prompts(access),

@@ -31,6 +31,7 @@ from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
 from server.outside_tools import OutsideTools
+from server.tool_running import RunTool
 
 
 class Runtime:
@@ -59,6 +60,7 @@ class Runtime:
             self._loop_on,
         )
         self.runs = Runs(self.store, self.loop_for)
+        self.run_tool: RunTool = self.outside.run_tool
         self.store.watch(self._forget_prompts)
 
     async def __aenter__(self) -> Self:

@@ -18,6 +18,7 @@ from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings
+from server.custom_tool_table import custom_tools
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
 from server.outside_tools import OutsideTools
@@ -65,6 +66,7 @@ class StoredTools:
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
         self.outside = OutsideTools(store, settings.directory)
+        self.run_tool = self.outside.run_tool
 
         async def runtime() -> "Runtime":
             # The tools called here need no more of a runtime.
@@ -76,6 +78,7 @@ class StoredTools:
             *memory_tools(access),
             *agent_tools(access, Approvals(), templates),
             *run_tools(access),
+            *custom_tools(access),
         )
         self._tools = {tool.name: tool for tool in known}
 
