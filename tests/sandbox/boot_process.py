@@ -33,7 +33,7 @@ def configuration(late: bytes | None = None, **changes: Any) -> dict[str, Any]:
         "late_filter": encoded,
         "thread_stack": 1 << 20,
     }
-    return {"t": "configure", "v": 1, **plain, **changes}
+    return {"t": "configure", "v": 1, "late_filter": encoded, **plain, **changes}
 
 
 @dataclass
