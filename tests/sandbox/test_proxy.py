@@ -7,10 +7,13 @@ from ipaddress import ip_address
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.grants import Address
 from sandbox.proxy import ProxyLimits
-from sandbox.reach import Reach
+from sandbox.proxy_requests import parse_request
+from sandbox.reach import NotReached, Reach
 from tests.sandbox.proxied import (
     HERE,
     Recorder,
@@ -193,6 +196,30 @@ async def test_what_two_programs_could_read_in_two_ways_is_refused(
         answer = (await ask(port, request_text.encode("latin-1"))).decode()
     assert re.match(r"HTTP/1\.1 4(00|11|31) ", answer), answer
     assert why in answer
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([b"GET http://api.test:1/", b"CONNECT api.test:1", b" HTTP/1.1\r\n"]),
+            st.sampled_from([b"Host: api.test:1\r\n", b"Content-Length: ", b"3", b"\n", b"\r\n"]),
+            st.sampled_from([b"\r", b" ", b"\0", b"\xff", b"@", b":", b"//", b"?", b"#", b"a"]),
+        ),
+        max_size=12,
+    ).map(b"".join)
+)
+def test_any_head_is_one_request_or_is_refused(head: bytes) -> None:
+    try:
+        parsed = parse_request(head.split(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    except NotReached:
+        return
+    assert 0 < parsed.endpoint.port < 65_536
+    if parsed.head is not None:
+        first, *headers = parsed.head.split(b"\r\n")
+        assert first.split(b" ")[1].startswith(b"/")
+        assert sum(line.lower().startswith(b"host:") for line in headers) == 1
+        assert parsed.head.count(b"\r\n\r\n") == 1
+        assert b"\r" not in parsed.head.replace(b"\r\n", b"")
 
 
 async def test_a_slow_head_and_a_silent_client_are_cut_off() -> None:

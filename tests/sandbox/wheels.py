@@ -35,13 +35,20 @@ def wheel(
 
 
 def source_distribution(folder: Path, name: str, touches: Path, version: str = "1.0") -> Path:
-    """A source distribution that leaves a file behind when it is built."""
+    """A source distribution that leaves a file behind when it is built, with nothing installed."""
     code = f"open({str(touches)!r}, 'w')\nfrom setuptools import setup\n"
     code += f"setup(name={name!r}, version={version!r})\n"
+    backend = f"open({str(touches)!r}, 'w')\n"
+    built_so = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     info = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     path = folder / f"{name}-{version}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        for inside, text in (("setup.py", code), ("PKG-INFO", info)):
+        for inside, text in (
+            ("setup.py", code),
+            ("backend.py", backend),
+            ("pyproject.toml", built_so),
+            ("PKG-INFO", info),
+        ):
             entry = tarfile.TarInfo(f"{name}-{version}/{inside}")
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))
