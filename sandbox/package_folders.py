@@ -10,7 +10,6 @@ imported. Wheels only, since a source distribution runs its code to be built (in
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -27,6 +26,7 @@ import anyio
 from sandbox.errors import PackagesUnavailable
 from sandbox.install_process import Bounds, Installation, Progress, install
 from sandbox.installers import LOCKED, WANTED, Installer, explain_failure
+from sandbox.places import remove_tree
 from sandbox.policy import MIB
 from sandbox.requirements import Lock, parse_requirements
 
@@ -186,7 +186,8 @@ class PackageFolders:
         seconds: float,
         progress: Progress,
     ) -> None:
-        environment = {**self._environment, "TMPDIR": str(folders[0])}
+        work = str(folders[0])
+        environment = {"HOME": work, **self._environment, "TMPDIR": work}
         bounds = Bounds(seconds, self._limits.max_bytes, self._limits.max_files)
         installation = Installation(what, command, folders, environment)
         code, lines = await install(installation, bounds, progress)
@@ -211,14 +212,3 @@ def publish(built: Path, folder: Path) -> None:
         if not folder.is_dir():
             raise
         # The other one has installed the same files: their hashes stand in the lock.
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder, read-only or not; it may be gone already."""
-    for parent, folders, _ in os.walk(folder):
-        Path(parent).chmod(0o700)
-        for name in folders:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -50,5 +50,6 @@ async def test_a_tool_imports_its_packages_and_changes_nothing_of_them(tmp_path:
             folders = PackageFolders(places.make_packages(), python, installer, environment)
             folder = await folders.build(await folders.resolve(["tea"]))
             outcome = await sandbox.run(ToolRun(USE, "use", packages=folder))
+    assert not folder.exists()
     assert outcome.status == "ok", outcome
     assert outcome.result == {"version": "1.0", "pth": False, "from": "/venv/tea.py"}
