@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 
 from agent.rule_kinds import ToolRule
-from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS
+from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS, OUTSIDE_BY_NAME
 from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
@@ -108,7 +108,7 @@ def test_every_further_tool_and_kind_of_rule_is_in_the_reference() -> None:
     for tool in OPTIONAL_TOOLS.values():
         (row,) = re.findall(rf"^\| `{tool.name}` .*$", section, re.MULTILINE)
         assert set(re.findall(r"`(\w+)`", row)) >= set(tool.arguments.model_fields)
-    assert all(f"`{name}`" in section for name in DEFAULT_TOOLS)
+    assert all(f"`{name}`" in section for name in (*DEFAULT_TOOLS, *OUTSIDE_BY_NAME))
     for kind in get_args(get_args(ToolRule)[0]):
         name = kind.model_fields["type"].default
         (row,) = re.findall(rf"^\| `{name}` .*$", section, re.MULTILINE)
