@@ -3,7 +3,7 @@
 What they are is agent/custom's; here they get what is around them in this process.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio.abc
@@ -16,6 +16,7 @@ from memory.errors import InvalidValue
 from memory.store import MemoryStore
 from memory.tools import StoredTool
 from server.sandboxes import ProcessSandbox
+from server.secrets import SecretsFile, redacted
 
 
 class OutsideTools:
@@ -23,7 +24,9 @@ class OutsideTools:
 
     def __init__(self, store: MemoryStore, directory: Path | None) -> None:
         self.sandbox = ProcessSandbox(directory)
-        self.around = Surroundings(no_secrets, self.sandbox.workspace, no_packages, redacted)
+        self.around = Surroundings(
+            SecretsFile(directory), self.sandbox.workspace, no_packages, redacted
+        )
         self.custom = CustomTools(store, self.sandbox, self.around)
         code = CodeRunner(self.sandbox, self.around)
         # What comes by an agent's settings stands before what is attached later.
@@ -42,20 +45,13 @@ class OutsideTools:
         """
         return await self.custom.tool_of(tool).run(call)
 
+    def forget(self, agent_id: str) -> None:
+        """Delete the files of an agent that is gone."""
+        self.sandbox.forget(agent_id)
+
     async def aclose(self) -> None:
         """End every process."""
         await self.sandbox.aclose()
-
-
-def no_secrets(names: Sequence[str]) -> Mapping[str, str]:
-    """There is no place for secrets yet.
-
-    Raises:
-        InvalidValue: one is asked for.
-    """
-    if names:
-        raise InvalidValue(f"there is no secret {names[0]}: this version keeps none")
-    return {}
 
 
 async def no_packages(requirements: Sequence[str]) -> Path | None:
@@ -67,10 +63,3 @@ async def no_packages(requirements: Sequence[str]) -> Path | None:
     if requirements:
         raise InvalidValue(f"{requirements[0]} cannot be installed: this version installs nothing")
     return None
-
-
-def redacted(text: str, values: Mapping[str, str]) -> str:
-    """The text with the names of secrets in place of their values."""
-    for name, value in values.items():
-        text = text.replace(value, f"[secret {name}]") if value else text
-    return text

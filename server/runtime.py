@@ -62,6 +62,7 @@ class Runtime:
         self.runs = Runs(self.store, self.loop_for)
         self.run_tool: RunTool = self.outside.run_tool
         self.store.watch(self._forget_prompts)
+        self.store.watch(self._forget_files)
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,6 +118,12 @@ class Runtime:
                 if (directory := _states(self._settings)) is not None:
                     forget_agent(directory, change.agent_id)
                 self._model.forget(change.agent_id)
+
+    def _forget_files(self, changes: Sequence[Change]) -> None:
+        """An agent's workspace goes with it."""
+        for change in changes:
+            if change.action == "agent.delete" and change.agent_id:
+                self.outside.forget(change.agent_id)
 
     async def aclose(self) -> None:
         """End the model's process and connections, finish the store's work and release the file."""

@@ -2,11 +2,21 @@
 
 from typing import Final
 
+from agent.memory_command import COMMAND_TOOLS
+from agent.memory_files import FILE_TOOLS
+from agent.memory_tools import EDIT_TOOLS
+from agent.message_tool import MESSAGE_READ
 from agent.models.transcript import SEND_MESSAGE
-from agent.tools import ALL_TOOLS
+from agent.search_tools import SEARCH_TOOLS
 from memory.errors import ToolNameTaken
 
-_OUTSIDE: Final = ("run_code",)
+TOOL_CREATE: Final = "tool_create"
+TOOL_UPDATE: Final = "tool_update"
+
+_OURS: Final = frozenset(
+    {tool.name for tool in (*EDIT_TOOLS, *SEARCH_TOOLS, MESSAGE_READ, *COMMAND_TOOLS, *FILE_TOOLS)}
+    | {TOOL_CREATE, TOOL_UPDATE, SEND_MESSAGE, "run_code"}
+)
 _PREFIXES: Final = ("workspace_",)
 
 
@@ -17,6 +27,6 @@ def refuse_our_names(name: str) -> str:
         ToolNameTaken: a tool of ours has it, without regard to case.
     """
     lower = name.lower()
-    if lower in {*ALL_TOOLS, *_OUTSIDE, SEND_MESSAGE} or lower.startswith(_PREFIXES):
+    if lower in _OURS or lower.startswith(_PREFIXES):
         raise ToolNameTaken(name, "a tool that agents have anyway")
     return name

@@ -92,12 +92,11 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
         assert f"| `{prompt.name}` | {arguments} |" in REFERENCE
     for template in templates:
         assert f"| `{template.uri_template}` |" in REFERENCE
-    listed = set(
-        re.findall(r"^\| `(\w+)` \|", REFERENCE.partition("## Resources")[0], re.MULTILINE)
-    )
+    section = REFERENCE.partition("## Resources")[0]
+    listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     assert listed == {tool.name for tool in tools}
     for tool in tools:
-        (row,) = re.findall(rf"^\| `{tool.name}` .*$", REFERENCE, re.MULTILINE)
+        (row,) = re.findall(rf"^\| `{tool.name}` .*$", section, re.MULTILINE)
         for argument in tool.input_schema.get("properties", {}):
             everywhere = argument == "idempotency_key"
             assert f"`{argument}`" in row or everywhere, f"{tool.name}: {argument}"
