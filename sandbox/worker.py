@@ -144,13 +144,15 @@ class Worker:
         channel = Channel(self._process.channel, limit)
         try:
             await channel.send(call_message(run, self._listener))
-            for _ in range(MAX_METHOD_CALLS + 1):
+            for number in range(MAX_METHOD_CALLS + 1):
                 message = await channel.receive()
                 if message is None:
                     return await self._without_answer(run)
                 if message.get("t") != "method":
                     verdict = read_answer(message, run.policy.result_bytes)
                     return verdict if channel.is_quiet() else Verdict("error", error=_MORE)
+                if number == MAX_METHOD_CALLS:
+                    break
                 answered = await answer_method(message, run.methods)
                 if isinstance(answered, Verdict):
                     return answered
