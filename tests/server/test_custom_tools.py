@@ -227,6 +227,9 @@ async def test_attaching_twice_is_once_and_a_rule_may_name_what_is_attached(host
     assert (await host.call("tool_attach", **of_roll))["changed"]
     again = await host.call("tool_attach", **of_roll)
     assert (again["attached"], again["changed"]) == (True, False)
+    assert (await host.call("agent_get", agent_id="Sam"))["tools"] == ["roll"]
+    described = await host.call("memory_read", uri="memory://agents/Sam")
+    assert "Custom tools: roll." in described["text"]
     await host.call("agent_update", agent_id="Sam", settings=rules)
     wrong = {"tool_rules": [{"type": "run_first", "tool_name": "roll", "args": {"x": 4}}]}
     told = await host.refused("agent_update", agent_id="Sam", settings=wrong)
