@@ -2,7 +2,10 @@
 
 SandboxError
 ├── SandboxUnavailable    nothing is run on this machine, or not with what was asked for
-└── InvalidRun            what was to be run is not well-formed
+├── InvalidRun            what was to be run is not well-formed
+├── FileRefused           a path of a workspace is no file that may be touched
+├── FileMissing           nothing is there
+└── WorkspaceFull         it would grow over its limits
 """
 
 
@@ -20,3 +23,26 @@ class SandboxUnavailable(SandboxError):
 
 class InvalidRun(SandboxError):
     """A run asks for what does not exist or is not allowed."""
+
+
+class FileRefused(SandboxError):
+    """A path leads nowhere that may be opened, or to what is no plain file."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path[:120]!a} {why}")
+
+
+class FileMissing(SandboxError):
+    """The workspace has nothing at this path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"there is no {path[:120]!a} in the workspace; its listing shows what is")
+
+
+class WorkspaceFull(SandboxError):
+    """A write would take the workspace over a limit; nothing was written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing was written: {why}; delete what is not needed")
