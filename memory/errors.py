@@ -14,6 +14,7 @@ MemoryStoreError
 │   ├── UnknownPassage
 │   ├── UnknownMessage
 │   ├── UnknownRun
+│   ├── UnknownToolServer    no MCP server of others has this name or id
 │   └── UnknownId            no block or archive has this id
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
@@ -161,6 +162,15 @@ class UnknownRun(NotFound):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"there is no run {run_id[:80]!a}; run_list shows an agent's runs")
+
+
+class UnknownToolServer(NotFound):
+    """No MCP server of others has this name or id."""
+
+    def __init__(self, server: str, known: Sequence[str]) -> None:
+        self.server, self.known = server, tuple(known)
+        have = ", ".join(known) if known else "none yet: add one with mcp_server_add"
+        super().__init__(f"no MCP server {server[:80]!a}; servers: {have}")
 
 
 class UnknownId(NotFound):
