@@ -1,7 +1,7 @@
 """Calls that wait for a person: how they are kept in a run's row, and what is decided of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,13 @@ class Pending:
     """A step that was thought and waits: nothing of it has been done.
 
     waiting: ids of the calls that a person must approve. until: when silence becomes a no.
+    versions: of the outside tools that are called, by name, as the person is shown them.
     """
 
     answer: ToolCalls
     waiting: tuple[str, ...]
     until: datetime
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -35,7 +37,22 @@ class Pending:
             ],
             "waiting": list(self.waiting),
             "until": self.until.isoformat(),
+            "versions": dict(self.versions),
         }
+
+    def decided(self, decisions: "Decisions", versions: Mapping[str, str]) -> "Decisions":
+        """The decisions, with a no where the tool is another one than was shown.
+
+        versions: of the outside tools now, by name.
+        """
+        changed = {
+            call.id: CHANGED
+            for call in self.calls
+            if (decision := decisions.get(call.id)) is not None
+            and decision.approve
+            and versions.get(call.name, "") != self.versions.get(call.name, "")
+        }
+        return {**decisions, **changed}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Pending":
@@ -45,6 +62,7 @@ class Pending:
             ToolCalls(calls, kept["text"]),
             tuple(kept["waiting"]),
             datetime.fromisoformat(kept["until"]),
+            kept.get("versions", {}),  # an older version of mnemon kept none
         )
 
 
@@ -67,6 +85,9 @@ class Decision:
 
 SILENCE = Decision(False, "nobody answered in time")
 """What it is when nobody decided."""
+
+CHANGED = Decision(False, "the tool was changed after they were asked; call it again")
+"""What it is when a tool is not what was shown any more."""
 
 Decisions = Mapping[str, Decision]
 """By the id of the call."""

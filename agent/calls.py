@@ -6,33 +6,38 @@ from dataclasses import dataclass, field
 from agent.approval import SILENCE, Decisions, denied, is_denied
 from agent.settings import AgentSettings
 from agent.tool_rules import Made, Permission, RuleSet
-from agent.tools import is_refusal, refusal
+from agent.tool_table import ToolTable
+from agent.tools import NOT_RUN, is_refusal, refusal
 from memory.records import Message, ToolCall
-
-_NOT_RUN = "not run: "
 
 
 @dataclass(slots=True)
 class CallBook:
-    """What was called in a run. tools: names of those that the agent has."""
+    """What was called in a run.
+
+    tools: names of those that the agent has. asking: of those whose calls a person must approve
+    whatever the rules say.
+    """
 
     rules: RuleSet
     tools: tuple[str, ...]
+    asking: frozenset[str] = frozenset()
     made: list[Made] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(
-        cls, settings: AgentSettings, tools: Sequence[str], stored: Sequence[Message]
-    ) -> "CallBook":
+    def of(cls, settings: AgentSettings, tools: ToolTable, stored: Sequence[Message]) -> "CallBook":
         """The book of a run with what an earlier attempt stored of it."""
-        book = cls(RuleSet(settings.tool_rules), tuple(tools))
-        step, calls = 0, list[ToolCall]()
+        book = cls(RuleSet(settings.tool_rules), tools.names, tools.asking)
+        step, calls, results = 0, tuple[ToolCall, ...](), list[str]()
         for message in stored:
             if message.role == "assistant":
-                step, calls = step + 1, list(message.tool_calls)
-            elif message.role == "tool" and calls:  # in the order of the calls
-                book.note(step, calls.pop(0), message.content)
+                step, calls, results = step + 1, message.tool_calls, []
+            elif message.role == "tool" and len(results) < len(calls):  # in the order of the calls
+                results.append(message.content)
+                if len(results) == len(calls):
+                    for position in tools.order(calls).positions:
+                        book.note(step, calls[position], results[position])
         return book
 
     @property
@@ -47,9 +52,19 @@ class CallBook:
     def note(self, step: int, call: ToolCall, result: str) -> None:
         """Enter a call with its result."""
         self.called.append(call.name)
-        if result.startswith(refusal(_NOT_RUN)):
+        if result.startswith(refusal(NOT_RUN)):
             return
-        self.made.append(Made(call.name, result, is_refusal(result), step, is_denied(result)))
+        self.made.append(_made(step, call, result))
+
+    def amend(self, step: int, call: ToolCall, before: str, after: str) -> None:
+        """Enter another result of a call that was entered in this step."""
+        was = _made(step, call, before)
+        if was in self.made:
+            self.made[self.made.index(was)] = _made(step, call, after)
+
+    def needs_approval(self, name: str) -> bool:
+        """Whether a person must say yes to a call of this tool."""
+        return name in self.asking or self.rules.needs_approval(name)
 
     def ends(self, step: int) -> bool:
         """Whether a rule ends the run with this step."""
@@ -65,15 +80,20 @@ class StepCalls:
     step: int
     decisions: Decisions
 
+    @property
+    def may_overlap(self) -> bool:
+        """Whether no rule makes what may be called depend on what came of the call before."""
+        return not self.book.rules.orders_calls
+
     def prepare(self, call: ToolCall) -> ToolCall | str:
         """The call as it is to be run, or what stands in place of its result."""
         rules = self.book.rules
         if self.book.rules.rules and call.name in self.book.tools:
             barred = rules.refusal(call.name, self.book.tools, self.book.made)
             if barred is not None:
-                return refusal(f"{_NOT_RUN}{barred}")
+                return refusal(f"{NOT_RUN}{barred}")
         decision = self.decisions.get(call.id)
-        if decision is None and rules.needs_approval(call.name):
+        if decision is None and self.book.needs_approval(call.name):
             decision = SILENCE
         # A no stays one, also when the rule that asked for it is gone by now.
         if decision is not None and not decision.approve:
@@ -85,3 +105,11 @@ class StepCalls:
     def done(self, call: ToolCall, result: str) -> None:
         """Enter a call with its result."""
         self.book.note(self.step, call, result)
+
+    def amend(self, call: ToolCall, before: str, after: str) -> None:
+        """Enter another result of a call that was done."""
+        self.book.amend(self.step, call, before, after)
+
+
+def _made(step: int, call: ToolCall, result: str) -> Made:
+    return Made(call.name, result, is_refusal(result), step, is_denied(result))

@@ -6,13 +6,16 @@ Counted as a prompt is compiled, section by section; no rendered prompt is taken
 import json
 from dataclasses import dataclass, replace
 
+import anyio.to_thread
+
 from agent.calls import CallBook
 from agent.compiling import Asked, Compiler, with_view
 from agent.context import system_prompt, view_of
 from agent.model import ChatMessage
 from agent.models.transcript import message_text
+from agent.outside import ToolSource, no_tools
 from agent.settings import settings_of
-from agent.tools import offered_tools, tool_specs
+from agent.tool_table import ToolTable
 from memory.records import AgentState
 
 TOOLS, TEMPLATE, MESSAGES = "tools", "template", "messages"
@@ -47,13 +50,15 @@ class ContextWindow:
         return sum(section.tokens for section in self.sections)
 
 
-async def look_into(compiler: Compiler, state: AgentState) -> ContextWindow:
+async def look_into(
+    compiler: Compiler, state: AgentState, source: ToolSource = no_tools
+) -> ContextWindow:
     """The agent's window as it is now. Nothing is changed and the model is not asked."""
     settings = settings_of(state.agent)
-    tools = offered_tools(settings.tools)
-    rules = CallBook.of(settings, tuple(tools), ()).rules.describe()
+    tools = await anyio.to_thread.run_sync(ToolTable.of, state, source)
+    rules = CallBook.of(settings, tools, ()).rules.describe()
     state = with_view(state, view_of(state, rules))
-    asked = Asked(state, (), settings, tool_specs(tuple(tools.values())), rules)
+    asked = Asked(state, (), settings, tools.specs(), rules)
     shown = await compiler.shown(asked)
     sections = await _head_sections(compiler, asked)
     described = json.dumps(

@@ -35,7 +35,7 @@ class LiveRun:
 
     run: as it is to be stored. known: it has a row. left: by an earlier process. place: how many
     runs of the agent come before it. text: of the reply, as far as it is written. doing: what
-    happened in the newest step.
+    happened in the newest step, or which outside tools it is calling.
     reply, tools_used: of a run that has ended; failure: what it raised. next: takes the place of
     one that waited for a person, once that is decided.
     """

@@ -20,13 +20,13 @@ from agent.compiling import Asked, Compiler, with_view
 from agent.context import news, stamps, view_of
 from agent.errors import AgentError, TurnLimitReached
 from agent.live_run import LiveRun
-from agent.memory_tools import MemoryTool
 from agent.model import ChatModel, Reply, ToolCalls
+from agent.outside import ToolSource, no_tools
 from agent.run_rows import INTERNAL_ERROR, RunRows, stop_reason_of
 from agent.settings import AgentSettings, settings_of
 from agent.step import MAX_CALLS, Step
 from agent.thinking import Costs, Thinker, Thought
-from agent.tools import offered_tools, tool_specs
+from agent.tool_table import ToolTable
 from memory import recall
 from memory.errors import MemoryStoreError
 from memory.records import AgentState, Message, NewMessage, View
@@ -36,8 +36,8 @@ from memory.store import MemoryStore
 class AgentLoop:
     """Takes runs of all agents on one model to their end."""
 
-    def __init__(self, store: MemoryStore, model: ChatModel) -> None:
-        self._store = store
+    def __init__(self, store: MemoryStore, model: ChatModel, source: ToolSource = no_tools) -> None:
+        self._store, self._source = store, source
         self._thinker = Thinker(store, model)
 
     @property
@@ -79,7 +79,8 @@ class AgentLoop:
         at = await anyio.to_thread.run_sync(self._resume, live)
         if live.run.pending is not None:
             pending = Pending.from_json(live.run.pending)
-            if await self._store_calls(at, rows, pending.answer, None, decisions or {}):
+            decided = pending.decided(decisions or {}, at.tools.versions)
+            if await self._store_calls(at, rows, pending.answer, None, decided):
                 return
         while live.run.steps < at.settings.max_steps:
             if await self._step(at, rows):
@@ -89,7 +90,7 @@ class AgentLoop:
     async def _step(self, at: "_At", rows: "RunRows") -> bool:
         """One step; returns whether the run is over, for now at least."""
         permission = at.book.permission()
-        asked = Asked(at.state, at.new, at.settings, tool_specs(tuple(at.tools.values())), at.rules)
+        asked = Asked(at.state, at.new, at.settings, at.tools.specs(), at.rules)
         costs = Costs()
         rows.begin_step(await self._thinker.name(), costs)
         thought = await self._thinker.think(asked, permission, costs, rows.on_text)
@@ -100,10 +101,11 @@ class AgentLoop:
                 return True
             case ToolCalls() as calls:
                 made = calls.calls[:MAX_CALLS]
-                waiting = tuple(c.id for c in made if at.book.rules.needs_approval(c.name))
+                waiting = tuple(c.id for c in made if at.book.needs_approval(c.name))
                 if waiting:
                     until = datetime.now(UTC) + timedelta(minutes=at.settings.approval_minutes)
-                    await rows.wait(at.state, Pending(calls, waiting, until), thought)
+                    pending = Pending(calls, waiting, until, at.tools.versions)
+                    await rows.wait(at.state, pending, thought)
                     return True
                 return await self._store_calls(at, rows, calls, thought, {})
             case _ as never:
@@ -132,8 +134,8 @@ class AgentLoop:
         budget = await self._thinker.compiler.budget(at.settings)
         judge = StepCalls(at.book, number, decisions)
         write = rows.calls(calls, thought, lambda: at.book.ends(number))
-        first_doc = await anyio.to_thread.run_sync(
-            partial(step.store_calls, calls, budget.max_result_chars, write, judge)
+        first_doc = await step.store_calls(
+            calls, budget.max_result_chars, write, judge, rows.calling
         )
         live.tools_used = at.book.names
         at.first_doc, at.new = first_doc, ()
@@ -152,8 +154,8 @@ class AgentLoop:
         if live.known:  # else nothing is stored of it
             with self._store.read() as reader:
                 stored = recall.turn_messages(reader, state.agent, live.run.id)
-        tools = offered_tools(settings.tools)
-        at = _At(state, settings, tools, CallBook.of(settings, tuple(tools), stored))
+        tools = ToolTable.of(state, self._source)
+        at = _At(state, settings, tools, CallBook.of(settings, tools, stored))
         if stored:
             at.first_doc = stored[0].doc
         else:
@@ -167,7 +169,7 @@ class _At:
 
     state: AgentState
     settings: AgentSettings
-    tools: dict[str, MemoryTool]
+    tools: ToolTable
     book: CallBook
     first_doc: int | None = None
     new: tuple[NewMessage, ...] = ()

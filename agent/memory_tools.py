@@ -208,7 +208,8 @@ def edited(block: Block) -> BlockEdited:
     )
 
 
-def _edited_text(result: BlockEdited) -> str:
+def edited_text(result: BlockEdited) -> str:
+    """What a model reads of an edit."""
     return f"Memory updated. Block {result.label} is now:\n{result.value}"
 
 
@@ -224,7 +225,7 @@ EDIT_TOOLS = (
         arguments=Append,
         result=BlockEdited,
         run=_append,
-        text=_edited_text,
+        text=edited_text,
         writes=True,
     ),
     MemoryTool(
@@ -234,7 +235,7 @@ EDIT_TOOLS = (
         arguments=Replace,
         result=BlockEdited,
         run=_replace,
-        text=_edited_text,
+        text=edited_text,
         writes=True,
         destructive=True,
     ),
@@ -245,7 +246,7 @@ EDIT_TOOLS = (
         arguments=Insert,
         result=BlockEdited,
         run=_insert,
-        text=_edited_text,
+        text=edited_text,
         writes=True,
     ),
     MemoryTool(
@@ -255,7 +256,7 @@ EDIT_TOOLS = (
         arguments=ReplaceOnce,
         result=BlockEdited,
         run=_replace_once,
-        text=_edited_text,
+        text=edited_text,
         writes=True,
         destructive=True,
     ),
@@ -266,7 +267,7 @@ EDIT_TOOLS = (
         arguments=Rethink,
         result=BlockEdited,
         run=_rethink,
-        text=_edited_text,
+        text=edited_text,
         writes=True,
         destructive=True,
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.memory_tools import Scope
 from memory.records import Agent, AgentState
+from sandbox.protocol import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,14 @@ class Done:
     """What came of a call.
 
     text: what the model reads. failed: the text says what went wrong. commit: writes what the tool
-    changed in memory, all of it or, when it raises a MemoryStoreError, nothing.
+    changed in memory, all of it or, when it raises a MemoryStoreError, nothing. tier: how its code
+    was isolated; None: no code was run here.
     """
 
     text: str
     failed: bool = False
     commit: Callable[[Scope], None] | None = None
+    tier: Tier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class OutsideTool:
 
     schema: of its arguments, JSON Schema. actor: the author of what it changes in memory.
     needs_approval: a person must say yes to each call. parallel: its calls may run at once with
-    others. max_chars: of its result that are kept.
+    others. max_chars: of its result that are kept. version: changes with what it does; a yes to a
+    call is for the version that was shown.
     """
 
     name: str
@@ -54,10 +58,15 @@ class OutsideTool:
     needs_approval: bool = False
     parallel: bool = False
     max_chars: int = 50_000
+    version: str = ""
 
 
 ToolSource = Callable[[AgentState], Mapping[str, OutsideTool]]
-"""The outside tools of an agent, by name; reads memory, so it is called on a thread."""
+"""The outside tools of an agent, by name; reads memory, so it is called on a thread.
+
+Their order is that in which the model is told of them: the same every time, new ones last, so that
+what was computed for earlier prompts stays of use.
+"""
 
 
 def no_tools(_: AgentState) -> Mapping[str, OutsideTool]:

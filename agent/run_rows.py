@@ -4,7 +4,7 @@ A run has its row from its first stored step on; one in the background has it be
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,8 +23,9 @@ from agent.errors import (
 from agent.live_run import LiveRun
 from agent.model import Prompt, ToolCalls
 from agent.models.wire import prompt_to_json
-from agent.step import Rows, storable
+from agent.step import Rows
 from agent.thinking import Costs, Thought
+from agent.tools import storable
 from memory.errors import MemoryStoreError
 from memory.records import Agent, AgentState, Origin
 from memory.runs import Run, StepTaken, StopReason, add_step, save_run
@@ -50,6 +51,11 @@ class RunRows:
     async def on_text(self, text: str) -> None:
         """The reply is being written."""
         self.live.text = text
+        self.live.notify()
+
+    def calling(self, names: Sequence[str]) -> None:
+        """Tools outside of memory are being called."""
+        self.live.doing = f"calling {', '.join(dict.fromkeys(names))}"
         self.live.notify()
 
     def reply(self, thought: Thought) -> Rows:

@@ -1,14 +1,22 @@
-"""Writing one step of a run: its messages and its memory edits, in one transaction."""
+"""Writing one step of a run: its messages and its memory edits, in one transaction.
+
+Running its calls is running_calls.py's.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import anyio.to_thread
 
 from agent.context import stamps, with_seen
-from agent.memory_tools import MemoryTool, Scope
+from agent.memory_tools import Scope
 from agent.model import ToolCalls
-from agent.tools import run_call
+from agent.running_calls import Calling, Judge, RunningCalls
+from agent.tool_table import ToolTable
+from agent.tools import storable
 from memory import agents, core_memory, recall
 from memory.records import Agent, AgentState, Message, NewMessage, Origin, ToolCall, View
 from memory.store import MemoryStore
@@ -21,28 +29,18 @@ Rows = Callable[[Transaction, Agent, str], None]
 """Writes what is kept of the run itself; gets the id of what the agent said in the step."""
 
 
-class Judge(Protocol):
-    """Says of each call of a step whether and how it is run, and learns what came of it."""
-
-    def prepare(self, call: ToolCall) -> ToolCall | str:
-        """The call as it is to be run, or what stands in place of its result."""
-
-    def done(self, call: ToolCall, result: str) -> None:
-        """A call has its result."""
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step that was thought and is to be stored.
 
-    state: what the prompt was made of. tools: those of the agent, by name. first_doc: doc of the
+    state: what the prompt was made of. tools: those of the agent. first_doc: doc of the
     run's first stored message, or None in its first step. new: messages of the run that are not
     stored yet.
     """
 
     store: MemoryStore
     state: AgentState
-    tools: Mapping[str, MemoryTool]
+    tools: ToolTable
     run_id: str
     first_doc: int | None
     new: tuple[NewMessage, ...]
@@ -55,28 +53,33 @@ class Step:
             self._keep_view(transaction, now, self.state.agent.view)
             rows(transaction, now.agent, stored[-1].id)
 
-    def store_calls(self, answer: ToolCalls, max_chars: int, rows: Rows, judge: Judge) -> int:
+    async def store_calls(
+        self, answer: ToolCalls, max_chars: int, rows: Rows, judge: Judge, calling: Calling
+    ) -> int:
         """Run the calls and store them with their results; returns the run's first doc.
 
-        Searches before the first edit run outside the transaction: nobody waits for them, and
-        texts just written may get their vectors meanwhile.
+        Searches before the first edit and calls of outside tools run outside the transaction:
+        nobody waits for them, texts just written may get their vectors meanwhile, and whoever stops
+        the run stops them.
         """
-        given = answer.calls[:MAX_CALLS]
-        running = _Running(self.tools, judge)
-        with self.store.read() as reader:
-            scope = self._scope(reader, self.state.agent, max_chars)
-            while len(running.results) < len(given) and running.run_search(
-                scope, given[len(running.results)]
-            ):
-                pass
-        with self.store.write(self._origin(self._reason(given))) as transaction:
+        running = RunningCalls(answer.calls[:MAX_CALLS], self.tools, judge, calling)
+
+        @contextmanager
+        def read() -> Iterator[Scope]:
+            with self.store.read() as reader:
+                yield self._scope(reader, self.state.agent, max_chars)
+
+        await running.before(read, self.state.agent, self.run_id)
+        store = partial(self._store, answer, max_chars, rows, running)
+        return await anyio.to_thread.run_sync(store)
+
+    def _store(self, answer: ToolCalls, max_chars: int, rows: Rows, running: RunningCalls) -> int:
+        with self.store.write(self._origin(self._reason(running.given))) as transaction:
             now = self._now()
-            scope = self._scope(transaction, now.agent, max_chars)
-            for call in given[len(running.results) :]:
-                running.run(scope, call)
+            running.inside(self._scope(transaction, now.agent, max_chars))
             calls, results = running.calls, running.results
-            if len(given) < len(answer.calls):
-                results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(given))
+            if len(calls) < len(answer.calls):
+                results[-1] += _NOT_RUN.format(count=len(answer.calls) - len(calls))
             said = NewMessage("assistant", answer.text, tuple(map(_as_stored, calls)))
             done = [
                 NewMessage("tool", result, tool_call_id=storable(call.id))
@@ -124,38 +127,9 @@ class Step:
 
     def _reason(self, calls: Sequence[ToolCall]) -> str:
         """The tools that are called; names that a model made up are no reason."""
-        return ", ".join(dict.fromkeys(call.name for call in calls if call.name in self.tools))
-
-
-@dataclass(slots=True)
-class _Running:
-    """The calls of a step that have run so far, as they were run, and their results."""
-
-    tools: Mapping[str, MemoryTool]
-    judge: Judge
-    calls: list[ToolCall] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
-
-    def run(self, scope: Scope, call: ToolCall) -> None:
-        """Run one call."""
-        prepared = self.judge.prepare(call)
-        if isinstance(prepared, str):
-            self._done(call, prepared)
-        else:
-            self._done(prepared, run_call(scope, self.tools, prepared))
-
-    def run_search(self, scope: Scope, call: ToolCall) -> bool:
-        """Run one call if it only reads; say whether it does."""
-        tool = self.tools.get(call.name)
-        if tool is None or tool.writes:
-            return False
-        self.run(scope, call)
-        return True
-
-    def _done(self, call: ToolCall, result: str) -> None:
-        self.calls.append(call)
-        self.results.append(result)
-        self.judge.done(call, result)
+        return ", ".join(
+            dict.fromkeys(call.name for call in calls if call.name in self.tools.names)
+        )
 
 
 _NOT_RUN = f"\n[{{count}} more calls of this step were not run; make at most {MAX_CALLS} at once]"
@@ -165,8 +139,3 @@ def _as_stored(call: ToolCall) -> ToolCall:
     """A call as it can be stored; what is no Unicode in it was refused already."""
     arguments = json.loads(storable(json.dumps(dict(call.arguments), ensure_ascii=False)))
     return ToolCall(storable(call.id), storable(call.name), arguments)
-
-
-def storable(text: str) -> str:
-    """Any text a model made as one that can be stored."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

@@ -151,6 +151,11 @@ class RuleSet:
         allowed = self._open_after(run.last_name, open_, self._narrowed(run.last))
         return not self._due(run, allowed, open_)
 
+    @property
+    def orders_calls(self) -> bool:
+        """Whether what may be called can depend on the calls made before."""
+        return bool(self._first or self._limits or self._parents or self._narrowing)
+
     def needs_approval(self, name: str) -> bool:
         """Tell whether a person is asked before this tool runs."""
         return name in self._asked

@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import Any
 from uuid import uuid4
 
-from memory import archives, core_memory, documents, tool_servers
+from memory import archives, core_memory, documents, tool_servers, tools
 from memory.errors import NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
@@ -202,6 +202,8 @@ def belongings(reader: Reader, agent: Agent) -> Belongings:
 def delete_agent(transaction: Transaction, agent: Agent, delete_orphans: bool = True) -> Belongings:
     """Delete an agent, its messages, and the blocks and archive that no other agent has.
 
+    Tools stay, whoever wrote them.
+
     Args:
         delete_orphans: False: those blocks, and an archive that holds something, stay as orphans.
 
@@ -214,6 +216,8 @@ def delete_agent(transaction: Transaction, agent: Agent, delete_orphans: bool = 
     if delete_orphans:
         for block in own.blocks:
             core_memory.delete_block(transaction, block, agent.id)
+    for tool in tools.tools_of(transaction, agent):
+        tools.detach_tool(transaction, agent, tool)
     tool_servers.forget_agent(transaction, agent)
     _forget_messages(transaction, agent, only_ended=False)
     transaction.run("delete_agent", key=agent.key)

@@ -14,12 +14,16 @@ MemoryStoreError
 │   ├── UnknownPassage
 │   ├── UnknownMessage
 │   ├── UnknownRun
+│   ├── UnknownTool          no tool has this name or id
+│   ├── UnknownVersion       the tool never had this version
 │   ├── UnknownToolServer    no MCP server of others has this name or id
 │   └── UnknownId            no block or archive has this id
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
 │   ├── EditMismatch         the text to replace is absent or not unique
 │   ├── NameTaken            another agent has this name
+│   ├── ToolNameTaken        another tool has this name
+│   ├── VersionMoved         somebody changed it since the version that was expected
 │   └── KeyReused            the idempotency key belongs to another request
 ├── RunInProgress            the agent is thinking, so its messages cannot be forgotten
 ├── BlockReadOnly            agents and hosts may not edit this block
@@ -164,6 +168,24 @@ class UnknownRun(NotFound):
         super().__init__(f"there is no run {run_id[:80]!a}; run_list shows an agent's runs")
 
 
+class UnknownTool(NotFound):
+    """No tool has this name or id."""
+
+    def __init__(self, tool: str, known: Sequence[str], more: bool = False) -> None:
+        self.tool, self.known = tool, tuple(known)
+        have = ", ".join(known) if known else "none yet: create one with tool_create"
+        have += ", and more: tool_list shows all" if more else ""
+        super().__init__(f"no tool {tool[:80]!a}; tools: {have}")
+
+
+class UnknownVersion(NotFound):
+    """A tool never had this version."""
+
+    def __init__(self, tool: str, version: int, newest: int) -> None:
+        self.tool, self.version, self.newest = tool, version, newest
+        super().__init__(f"tool {tool!r} has no version {version}; it has 1 to {newest}")
+
+
 class UnknownToolServer(NotFound):
     """No MCP server of others has this name or id."""
 
@@ -210,6 +232,25 @@ class NameTaken(InvalidValue):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"an agent named {name!r} exists already; choose another name")
+
+
+class ToolNameTaken(InvalidValue):
+    """Another tool has this name."""
+
+    def __init__(self, name: str, whose: str) -> None:
+        self.name, self.whose = name, whose
+        super().__init__(f"the name {name!r} is that of {whose}; choose another name")
+
+
+class VersionMoved(InvalidValue):
+    """Something was changed since the version that a caller had seen."""
+
+    def __init__(self, what: str, expected: int, found: int) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        super().__init__(
+            f"{what} is at version {found}, not {expected}: it was changed meanwhile, and nothing"
+            " is now; read it again, then decide"
+        )
 
 
 class KeyReused(InvalidValue):

@@ -20,6 +20,15 @@ MAX_BLOCKS = 50
 MAX_OBJECT_BYTES = 16_000
 MAX_OBJECT_DEPTH = 20
 
+MAX_TOOL_NAME_CHARS = 48
+"""Letta's; some endpoints refuse more than 64, and a prefix must have room."""
+MAX_SOURCE_BYTES = 100_000
+MAX_REQUIREMENTS = 50
+MAX_RETURN_CHARS = 1_000_000
+
+_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# A name first: what begins as an option, a path or a URL would be one to an installer.
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ !-.0-?A-~\[\]]{0,150}")
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,62}")
 
 
@@ -84,6 +93,52 @@ def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     if len(tags) > MAX_TAGS:
         raise InvalidValue(f"{len(tags)} tags are given; the limit is {MAX_TAGS}")
     return tuple(dict.fromkeys(check_filled(tag, "a tag", MAX_NAME_CHARS).strip() for tag in tags))
+
+
+def check_tool_name(name: str) -> str:
+    """A tool's name: 1 to 48 of A-Z, a-z, 0-9 and `_`, not beginning with a digit."""
+    if len(name) > MAX_TOOL_NAME_CHARS or not _TOOL_NAME.fullmatch(name):
+        raise InvalidValue(
+            f"{name[:80]!a} cannot be a tool's name; use 1 to {MAX_TOOL_NAME_CHARS} letters, digits"
+            " or '_' of ASCII, not beginning with a digit"
+        )
+    return name
+
+
+def check_source(source: str) -> str:
+    """A tool's source: at most 100,000 bytes."""
+    check_filled(source, "source", MAX_SOURCE_BYTES)
+    size = len(source.encode())
+    if size > MAX_SOURCE_BYTES:
+        raise InvalidValue(
+            f"source takes {size} bytes, {size - MAX_SOURCE_BYTES} over the limit of"
+            f" {MAX_SOURCE_BYTES}; make two tools of it"
+        )
+    return source
+
+
+def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
+    """What a tool imports: at most 50 packages as pip names them, without repeats."""
+    if len(requirements) > MAX_REQUIREMENTS:
+        raise InvalidValue(
+            f"{len(requirements)} requirements are given; the limit is {MAX_REQUIREMENTS}"
+        )
+    for requirement in requirements:
+        if not _REQUIREMENT.fullmatch(requirement.strip()):
+            raise InvalidValue(
+                f"{requirement[:80]!a} is no requirement; name a package, with versions if need be,"
+                " e.g. 'requests>=2.32' (no options, paths or URLs)"
+            )
+    return tuple(dict.fromkeys(requirement.strip() for requirement in requirements))
+
+
+def check_return_limit(limit_chars: int) -> int:
+    """How much of a tool's result is kept: 1 to 1,000,000 characters."""
+    if not 1 <= limit_chars <= MAX_RETURN_CHARS:
+        raise InvalidValue(
+            f"return_limit_chars is {limit_chars}; it must be 1 to {MAX_RETURN_CHARS}"
+        )
+    return limit_chars
 
 
 def check_object(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ the commit (Changes).
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,15 @@ class Transaction(Reader):
         if committed is None:
             return None
         return tuple(self.changes.blocks.get(block.key, block) for block in committed)
+
+    @contextmanager
+    def acting(self, origin: Origin) -> Iterator[None]:
+        """Let events of the block name another origin, as of a tool that an agent called."""
+        before, self.origin = self.origin, origin
+        try:
+            yield
+        finally:
+            self.origin = before
 
     @property
     def now_utc(self) -> datetime:

@@ -7,6 +7,7 @@ from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.memory_tools import Scope
 from agent.model import ChatModel, ToolCalls
+from agent.outside import ToolSource, no_tools
 from agent.runs import Runs
 from agent.tools import ALL_TOOLS, run_call
 from memory import agents, core_memory, events, recall
@@ -40,9 +41,9 @@ def remember(content: str) -> ToolCalls:
     return calls(call("core_memory_append", label="human", content=content))
 
 
-def runs_on(store: MemoryStore, model: ChatModel) -> Runs:
-    """The runs of a process whose agents all think with this model."""
-    loop = AgentLoop(store, model)
+def runs_on(store: MemoryStore, model: ChatModel, source: ToolSource = no_tools) -> Runs:
+    """The runs of a process whose agents all think with this model and have these tools."""
+    loop = AgentLoop(store, model, source)
     return Runs(store, lambda _: nullcontext(loop))
 
 

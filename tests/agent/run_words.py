@@ -9,6 +9,7 @@ import anyio
 from agent.live_run import LiveRun, Said
 from agent.model import ChatModel, Completion, OnText, Parsed, Prompt
 from agent.models.scripted import ScriptedModel
+from agent.outside import ToolSource, no_tools
 from agent.runs import Runs
 from memory import agents, runs
 from memory.records import Agent
@@ -51,11 +52,13 @@ class HeldModel(ScriptedModel):
 
 
 @asynccontextmanager
-async def process(store: MemoryStore, model: ChatModel) -> AsyncIterator[Runs]:
+async def process(
+    store: MemoryStore, model: ChatModel, source: ToolSource = no_tools
+) -> AsyncIterator[Runs]:
     """The runs of one process, which ends with the block as a process does."""
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            found = runs_on(store, model)
+            found = runs_on(store, model, source)
             await found.begin(tasks)
             try:
                 yield found

@@ -1,0 +1,1 @@
+"""Tools that people and agents wrote: from a stored source to a call in the sandbox."""

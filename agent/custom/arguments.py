@@ -1,0 +1,40 @@
+"""The arguments of a call, checked against the tool's schema before anything runs. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from agent.errors import ToolSchemaInvalid
+from agent.models.tool_schema import find_violation, sanitise_schema
+from memory.errors import InvalidValue
+
+MAX_ARGUMENT_BYTES: Final = 256 * 1024
+
+
+def checked_arguments(
+    tool: str, schema: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments, when the tool takes them.
+
+    Raises:
+        InvalidValue: naming what is wrong, and what the tool takes.
+    """
+    arguments = dict(given)
+    try:
+        size = len(json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, TypeError, RecursionError):  # UnicodeEncodeError is a ValueError
+        raise InvalidValue(
+            f"the arguments of {tool} are no JSON: NaN, half a character or too many levels"
+        ) from None
+    if size > MAX_ARGUMENT_BYTES:
+        raise InvalidValue(
+            f"the arguments of {tool} take {size} bytes; the limit is {MAX_ARGUMENT_BYTES}"
+        )
+    try:
+        takes = sanitise_schema(tool, schema)
+    except ToolSchemaInvalid as error:
+        raise InvalidValue(str(error)) from None
+    if problem := find_violation(arguments, takes):
+        names = ", ".join(takes["properties"]) or "nothing"
+        raise InvalidValue(f"{problem[:1_000]}; {tool} takes {names}")
+    return arguments

@@ -1,0 +1,62 @@
+"""run_code: Python that an agent writes and runs at once, in its workspace."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio.to_thread
+
+from agent.custom.arguments import checked_arguments
+from agent.custom.outcomes import told
+from agent.custom.surroundings import Surroundings
+from agent.outside import Done, OutsideCall, OutsideTool
+from agent.settings import settings_of
+from memory.records import AgentState
+from sandbox.policy import Policy
+from sandbox.protocol import Sandbox, ToolRun
+
+RUN_CODE: Final = "run_code"
+MAX_RESULT_CHARS: Final = 20_000
+
+DESCRIPTION: Final = (
+    "Run Python in a sandbox, without network, in your workspace folder, whose files stay. Shows"
+    " what is printed, and the value of the last line when that is an expression. Variables do not"
+    " stay: write files, or do it in one call."
+)
+SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"code": {"type": "string", "description": "The Python source to run."}},
+    "required": ["code"],
+    "additionalProperties": False,
+}
+
+
+class CodeRunner:
+    """run_code for all agents, over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, around: Surroundings) -> None:
+        self._sandbox, self._around = sandbox, around
+        self._tool = OutsideTool(
+            name=RUN_CODE,
+            description=DESCRIPTION,
+            schema=SCHEMA,
+            run=self.run,
+            actor=f"tool:{RUN_CODE}",
+            max_chars=MAX_RESULT_CHARS,
+        )
+
+    def source(self, state: AgentState) -> Mapping[str, OutsideTool]:
+        """The tool, for an agent that is set to it by name."""
+        named = settings_of(state.agent).tools or ()
+        return {RUN_CODE: self._tool} if RUN_CODE in named else {}
+
+    async def run(self, call: OutsideCall) -> Done:
+        """Run the code of a call.
+
+        Raises:
+            InvalidValue: there is none.
+            SandboxError: it cannot be run here.
+        """
+        arguments = checked_arguments(RUN_CODE, SCHEMA, call.arguments)
+        workspace = await anyio.to_thread.run_sync(self._around.workspace, call.agent.id)
+        run = ToolRun(str(arguments["code"]), None, policy=Policy(), workspace=workspace)
+        return told(await self._sandbox.run(run), str, MAX_RESULT_CHARS, printed=True)

@@ -1,0 +1,27 @@
+"""What a tool finds around it beside its arguments; each part is made elsewhere and handed in."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Secrets = Callable[[Sequence[str]], Mapping[str, str]]
+"""The values of secrets by name; raises InvalidValue naming one that is missing."""
+
+Packages = Callable[[Sequence[str]], Awaitable[Path | None]]
+"""The folder with these requirements installed, which may take minutes; None where none are."""
+
+Redaction = Callable[[str, Mapping[str, str]], str]
+"""A text without the values of these secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where tools run. workspace: the folder of the agent with this id, made where there is none.
+
+    secrets and workspace read files, so they are called on a thread.
+    """
+
+    secrets: Secrets
+    workspace: Callable[[str], Path | None]
+    packages: Packages
+    redact: Redaction

@@ -1,0 +1,103 @@
+"""The program inside: confine itself, say ready, wait for one call, run it, answer, end.
+
+`PYTHON -I -S -B PROGRAM DESCRIPTOR`. Once the tool has started, this program is the tool: nothing
+that it sends carries authority.
+"""
+
+import _thread
+import binascii
+import os
+import select
+import sys
+from typing import Any
+
+from sandbox.inside.channel import Channel
+from sandbox.inside.confine import (
+    filter_system_calls,
+    give_up_privileges,
+    limit_cpu_seconds,
+    limit_resources,
+    restrict_access,
+)
+from sandbox.inside.methods import method_objects
+from sandbox.inside.run import TOOL_FILE, complain, run_tool
+
+_STRAY_DESCRIPTORS = 65_536
+
+
+def main() -> None:
+    """Serve one call."""
+    descriptor = int(sys.argv[1])
+    # Whatever else was left open by mistake; the socket is not for programs that the tool starts.
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, _STRAY_DESCRIPTORS)
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
+    late_filter = _confine(channel, channel.receive(), descriptor)
+    try:
+        call = channel.receive()
+    except EOFError:
+        return
+    _prepare(call)
+    if late_filter is not None:
+        filter_system_calls(late_filter)
+    answer = run_tool(call, method_objects(call["methods"], channel))
+    _flush()
+    _answer(channel, {"t": "result", "id": call["id"], **answer})
+
+
+def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> bytes | None:
+    """Give up what no tool needs, say ready, and return the filter that is for later."""
+    limit_resources(configuration["rlimits"])
+    give_up_privileges()
+    rules = configuration["landlock"]
+    abi = 0 if rules is None else restrict_access(rules)
+    _thread.stack_size(configuration["thread_stack"])
+    channel.send({"t": "ready", "landlock_abi": abi, "pid": os.getpid()})
+    for name in configuration.get("preload", ()):
+        # While nobody waits. A call that comes in between does not wait for the rest.
+        if select.select([descriptor], [], [], 0)[0]:
+            break
+        __import__(name)
+    late_filter = configuration["late_filter"]
+    return None if late_filter is None else binascii.a2b_base64(late_filter)
+
+
+def _prepare(call: dict[str, Any]) -> None:
+    """What the tool finds: environment, modules, limits, streams."""
+    os.environ.update(call["environment"])
+    packages = call["packages"]
+    if packages is not None:
+        version = sys.version_info
+        inner = f"{packages}/lib/python{version[0]}.{version[1]}/site-packages"
+        sys.path.append(inner if os.path.isdir(inner) else packages)
+    # Last: a file of the workspace must not stand for a module of Python.
+    sys.path.append(os.getcwd())
+    sys.argv = [TOOL_FILE]
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        # By line, so that what was printed is there when the process is killed.
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    limit_cpu_seconds(call["limits"]["cpu_s"])
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: S110 - the tool's own loss
+            pass
+
+
+def _answer(channel: Channel, message: dict[str, Any]) -> None:
+    """Send the result and end, without waiting for threads that the tool left behind."""
+    try:
+        channel.send(message)
+    except BaseException as error:
+        complain(f"the answer could not be sent: {type(error).__name__}\n")
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
