@@ -72,3 +72,15 @@ what was computed for earlier prompts stays of use.
 def no_tools(_: AgentState) -> Mapping[str, OutsideTool]:
     """The source of an agent that has none."""
     return {}
+
+
+def together(*sources: ToolSource) -> ToolSource:
+    """One source of the tools of several; of two with one name the first is taken."""
+
+    def source(state: AgentState) -> Mapping[str, OutsideTool]:
+        found = dict[str, OutsideTool]()
+        for one in sources:
+            found |= {name: tool for name, tool in one(state).items() if name not in found}
+        return found
+
+    return source

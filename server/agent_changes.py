@@ -1,25 +1,33 @@
 """Changing an agent for the person it belongs to, and making another like it."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from agent.outside import ToolSource
 from agent.rule_checks import check_arguments, check_rules
-from agent.settings import checked_settings, merged, read_settings
-from agent.tools import offered_tools, tool_specs
+from agent.settings import checked_settings, merged, settings_of
+from agent.tool_table import ToolTable
 from memory import agents, archives, blocks, core_memory
 from memory.clones import Parts, clone_agent
 from memory.errors import InvalidValue
 from memory.limits import check_object
 from memory.meta import stored_embedder
-from memory.records import Agent, Block
+from memory.records import Agent, AgentState, Block
 from memory.transaction import Reader, Transaction
 from server.agent_models import BlockChange, Clone, Update
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+UNBORN: Final = Agent(0, "", "", "", "", "UTC", None, (), 0, 0, _BEGINNING, _BEGINNING)
+"""An agent before it is created: nothing is set, and nothing attached."""
 
 _OWN_COLUMNS = {"name", "description", "system", "timezone", "model", "tags"}
 
 
-def change_agent(transaction: Transaction, a: Update) -> Agent:
+def change_agent(transaction: Transaction, a: Update, source: ToolSource) -> Agent:
     """Do all that agent_update asks for.
+
+    source: of the agent's tools outside of memory, which its rules may name.
 
     Raises:
         MemoryStoreError: something cannot be done; then nothing is.
@@ -30,7 +38,7 @@ def change_agent(transaction: Transaction, a: Update) -> Agent:
     if a.metadata is not None:
         changes["metadata"] = merged(agent.metadata, check_object(a.metadata, "metadata"))
     if a.settings is not None:
-        changes["settings"] = changed_settings(agent.settings, a.settings)
+        changes["settings"] = changed_settings(agent, a.settings, source)
     if changes:
         agent = agents.update_agent(transaction, agent, changes)
     if a.archive_id is not None:
@@ -64,28 +72,28 @@ def make_clone(transaction: Transaction, a: Clone) -> Agent:
     return clone_agent(transaction, source, a.name, parts)
 
 
-def changed_settings(stored: Any, given: Any) -> dict[str, Any]:
+def changed_settings(agent: Agent, given: Any, source: ToolSource) -> dict[str, Any]:
     """Settings as they are to be stored, with those given merged; null resets one.
 
     What is stored and cannot be read any more hinders nobody from setting something else.
     """
     patch = check_object(given, "settings")
-    wanted = merged(stored, patch)
+    wanted = merged(agent.settings, patch)
     changed = {
         name: checked_settings({name: value})[name] if name in patch else value
         for name, value in wanted.items()
     }
     if patch.keys() & {"tools", "tool_rules"}:
-        _check_tools(changed)
+        _check_tools(replace(agent, settings=changed), source)
     return changed
 
 
-def _check_tools(settings: Mapping[str, Any]) -> None:
+def _check_tools(agent: Agent, source: ToolSource) -> None:
     """Refuse tools that do not exist, and rules that these tools cannot keep."""
-    read = read_settings(settings)
-    tools = offered_tools(read.tools)
-    check_rules(read.tool_rules, tuple(tools))
-    check_arguments(read.tool_rules, tool_specs(tuple(tools.values())))
+    rules = settings_of(agent).tool_rules
+    table = ToolTable.of(AgentState(agent, (), (), 0), source)
+    check_rules(rules, table.names)
+    check_arguments(rules, table.specs())
 
 
 def refuse_other_embedder(reader: Reader, wanted: str | None) -> None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from agent.models.library.names import is_name
 from agent.models.spec import GgufFile, parse_spec
+from agent.outside import ToolSource
 from agent.settings import merged
 from memory import agents
 from memory.errors import InvalidValue
 from memory.limits import MAX_DESCRIPTION_CHARS, check_object, check_tags, check_text
 from memory.records import Block
 from memory.transaction import Reader, Transaction
-from server.agent_changes import change_agent, changed_settings, make_clone
+from server.agent_changes import UNBORN, change_agent, changed_settings, make_clone
 from server.agent_deletion import deletion_tool, forgetting_tools
 from server.agent_models import (
     AgentPage,
@@ -63,8 +64,10 @@ class AgentTools:
         if call.caller.agents is not None:
             raise NotAllowed("create agents")
 
+        source = (await self.access.runtime()).outside.source
+
         def work(_: "MemoryStore", transaction: Transaction) -> AgentSummary:
-            return summary_of(agents.create_agent(transaction, new_agent(self._filled(a))))
+            return summary_of(agents.create_agent(transaction, new_agent(self._filled(a), source)))
 
         return await self.access.write(call, "agent_create", a, AgentSummary, work)
 
@@ -101,9 +104,11 @@ class AgentTools:
             # A name that is taken would tell of an agent, a path of a file of this machine.
             raise NotAllowed("change an agent's name or model")
 
+        source = (await self.access.runtime()).outside.source
+
         def work(_: "MemoryStore", transaction: Transaction) -> AgentShown:
             _check_model(a.model)
-            return show_agent(transaction, change_agent(transaction, a))
+            return show_agent(transaction, change_agent(transaction, a, source))
 
         return await self.access.write(call, "agent_update", a, AgentShown, work)
 
@@ -211,7 +216,7 @@ def _cloning(do: AgentTools) -> Tool:
     )
 
 
-def new_agent(arguments: Create) -> agents.NewAgent:
+def new_agent(arguments: Create, source: ToolSource) -> agents.NewAgent:
     """What the store is asked to create."""
     given = arguments.blocks
     _check_model(arguments.model)
@@ -226,7 +231,7 @@ def new_agent(arguments: Create) -> agents.NewAgent:
         if given is None
         else tuple(Block(**block.model_dump(exclude_none=True)) for block in given),
         metadata=merged({}, check_object(arguments.metadata, "metadata")),
-        settings=changed_settings({}, arguments.settings),
+        settings=changed_settings(UNBORN, arguments.settings, source),
     )
 
 

@@ -64,7 +64,7 @@ class App:
         await anyio.to_thread.run_sync(self._try_open, abandon_on_cancel=True)
         if self._runtime is not None and self.tasks is not None:
             with suppress(MemoryStoreError):  # the first call begins them again
-                await self._runtime.runs.begin(self.tasks)
+                await self._runtime.begin(self.tasks)
 
     async def runtime(self) -> "Runtime":
         """Return the open parts, opening them when they are not.
@@ -77,7 +77,7 @@ class App:
         if runtime is None:
             runtime = await anyio.to_thread.run_sync(self._open)
         if self.tasks is not None:
-            await runtime.runs.begin(self.tasks)
+            await runtime.begin(self.tasks)
         return runtime
 
     def count_runs(self) -> dict[str, int] | None:

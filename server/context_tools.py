@@ -24,7 +24,7 @@ class ContextTools:
         parts = await self.access.runtime()
         state = await self.access.state(call.caller, a.agent_id)
         async with parts.compiler_for(state.agent) as (compiler, is_model):
-            window = await look_into(compiler, state)
+            window = await look_into(compiler, state, parts.outside.source)
         text = cursor = None
         if a.section is not None:
             texts = {section.name: section.text for section in window.sections}

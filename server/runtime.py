@@ -1,4 +1,4 @@
-"""Everything heavy, built at once: the store, the embedder, the models, the runs.
+"""Everything heavy, built at once: the store, the embedder, the models, the tools, the runs.
 
 Imported late, by app.py, so that a host has its first answer before DuckDB is loaded.
 """
@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self, assert_never
 
+import anyio.abc
 import anyio.to_thread
 
 from agent.compiling import Compiler
 from agent.errors import ModelNotConfigured
 from agent.loop import AgentLoop
+from agent.model import ChatModel
 from agent.models.endpoint import EndpointModel
 from agent.models.library.probes import stored_mode
 from agent.models.llama import LlamaModel, LlamaOptions
@@ -28,6 +30,7 @@ from server.config import Settings
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
+from server.outside_tools import OutsideTools
 
 
 class Runtime:
@@ -45,16 +48,15 @@ class Runtime:
             None if embedder == "none" else lambda: load_embedder(embedder),
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
-        self._model = LoadedModel(
-            lambda path: _local_model(settings, path), lambda model: AgentLoop(self.store, model)
-        )
+        self.outside = OutsideTools(self.store, settings.directory)
+        self._model = LoadedModel(lambda path: _local_model(settings, path), self._loop_on)
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(
                 endpoint,
                 key=settings.key_for(endpoint),
                 context_tokens=settings.context_tokens,
             ),
-            lambda model: AgentLoop(self.store, model),
+            self._loop_on,
         )
         self.runs = Runs(self.store, self.loop_for)
         self.store.watch(self._forget_prompts)
@@ -64,6 +66,11 @@ class Runtime:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    async def begin(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Go on with what an earlier process left, in tasks that end with this one."""
+        self.outside.begin(tasks)
+        await self.runs.begin(tasks)
 
     @asynccontextmanager
     async def loop_for(self, agent: Agent) -> AsyncIterator[AgentLoop]:
@@ -98,6 +105,9 @@ class Runtime:
             estimate = ScriptedModel((), context_tokens=self._settings.context_tokens or 8_192)
             yield Compiler(self.store, estimate), False
 
+    def _loop_on(self, model: ChatModel) -> AgentLoop:
+        return AgentLoop(self.store, model, self.outside.source)
+
     def _forget_prompts(self, changes: Sequence[Change]) -> None:
         """What a model computed for an agent is its conversation, and goes with it."""
         for change in changes:
@@ -111,6 +121,7 @@ class Runtime:
         try:
             await self._model.aclose()
             await self._endpoints.aclose()
+            await self.outside.aclose()
         finally:
             await anyio.to_thread.run_sync(self.store.close)
 

@@ -20,6 +20,7 @@ from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
+from server.outside_tools import OutsideTools
 from server.owner_session import CallFailed, OwnerSession
 from server.registry import Call, Caller
 from server.run_tools import run_tools
@@ -63,9 +64,10 @@ class StoredTools:
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
+        self.outside = OutsideTools(store, settings.directory)
 
         async def runtime() -> "Runtime":
-            # The tools called here need no more of a runtime than its store and its runs.
+            # The tools called here need no more of a runtime.
             return cast("Runtime", self)
 
         access, directory = MemoryAccess(runtime), settings.directory

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import anyio.to_thread
-
 from agent.custom.arguments import checked_arguments
 from agent.custom.outcomes import told
 from agent.custom.surroundings import Surroundings
@@ -57,6 +55,6 @@ class CodeRunner:
             SandboxError: it cannot be run here.
         """
         arguments = checked_arguments(RUN_CODE, SCHEMA, call.arguments)
-        workspace = await anyio.to_thread.run_sync(self._around.workspace, call.agent.id)
+        workspace = await self._around.workspace(call.agent.id)
         run = ToolRun(str(arguments["code"]), None, policy=Policy(), workspace=workspace)
         return told(await self._sandbox.run(run), str, MAX_RESULT_CHARS, printed=True)

@@ -10,18 +10,18 @@ Secrets = Callable[[Sequence[str]], Mapping[str, str]]
 Packages = Callable[[Sequence[str]], Awaitable[Path | None]]
 """The folder with these requirements installed, which may take minutes; None where none are."""
 
+Workspace = Callable[[str], Awaitable[Path | None]]
+"""The folder of the agent with this id, made where there is none; None: agents have none."""
+
 Redaction = Callable[[str, Mapping[str, str]], str]
 """A text without the values of these secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where tools run. workspace: the folder of the agent with this id, made where there is none.
-
-    secrets and workspace read files, so they are called on a thread.
-    """
+    """Where tools run. secrets reads files, so it is called on a thread."""
 
     secrets: Secrets
-    workspace: Callable[[str], Path | None]
+    workspace: Workspace
     packages: Packages
     redact: Redaction

@@ -57,7 +57,11 @@ def redact(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-AROUND = Surroundings(secrets, lambda agent_id: Path("/work") / agent_id, packages, redact)
+async def workspace(agent_id: str) -> Path:
+    return Path("/work") / agent_id
+
+
+AROUND = Surroundings(secrets, workspace, packages, redact)
 
 
 def stored(store: MemoryStore, agent: Agent, **fields: Any) -> StoredTool:

@@ -1,0 +1,76 @@
+"""The tools outside of memory that agents of this process have, over its one sandbox.
+
+What they are is agent/custom's; here they get what is around them in this process.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio.abc
+
+from agent.custom.python_tools import CustomTools
+from agent.custom.run_code import CodeRunner
+from agent.custom.surroundings import Surroundings
+from agent.outside import Done, OutsideCall, ToolSource, together
+from memory.errors import InvalidValue
+from memory.store import MemoryStore
+from memory.tools import StoredTool
+from server.sandboxes import ProcessSandbox
+
+
+class OutsideTools:
+    """All of them. source: those of an agent, as the loop and the rules want them."""
+
+    def __init__(self, store: MemoryStore, directory: Path | None) -> None:
+        self.sandbox = ProcessSandbox(directory)
+        self.around = Surroundings(no_secrets, self.sandbox.workspace, no_packages, redacted)
+        self.custom = CustomTools(store, self.sandbox, self.around)
+        code = CodeRunner(self.sandbox, self.around)
+        # What comes by an agent's settings stands before what is attached later.
+        self.source: ToolSource = together(code.source, self.custom.source)
+
+    def begin(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Say where background work lives; comes before the first call."""
+        self.sandbox.begin(tasks)
+
+    async def run_tool(self, tool: StoredTool, call: OutsideCall) -> Done:
+        """Run a stored tool once for an agent, whether it is attached or not.
+
+        Raises:
+            SandboxError: it cannot be run here.
+            MemoryStoreError: its arguments, its policy, a secret or a package cannot be had.
+        """
+        return await self.custom.tool_of(tool).run(call)
+
+    async def aclose(self) -> None:
+        """End every process."""
+        await self.sandbox.aclose()
+
+
+def no_secrets(names: Sequence[str]) -> Mapping[str, str]:
+    """There is no place for secrets yet.
+
+    Raises:
+        InvalidValue: one is asked for.
+    """
+    if names:
+        raise InvalidValue(f"there is no secret {names[0]}: this version keeps none")
+    return {}
+
+
+async def no_packages(requirements: Sequence[str]) -> Path | None:
+    """Nothing is installed yet.
+
+    Raises:
+        InvalidValue: something is asked for.
+    """
+    if requirements:
+        raise InvalidValue(f"{requirements[0]} cannot be installed: this version installs nothing")
+    return None
+
+
+def redacted(text: str, values: Mapping[str, str]) -> str:
+    """The text with the names of secrets in place of their values."""
+    for name, value in values.items():
+        text = text.replace(value, f"[secret {name}]") if value else text
+    return text

@@ -1,0 +1,117 @@
+"""The sandbox of this process: made when it is first needed, ended with the process.
+
+It keeps processes in the background, so it lives in a task of the process's own task group, and not
+in that of whichever call came first.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
+from sandbox.refusals import WINDOWS
+
+if TYPE_CHECKING:  # it is POSIX from its imports on
+    from sandbox.namespaces import NamespaceSandbox
+    from sandbox.places import SandboxPlaces
+
+
+class ProcessSandbox:
+    """The sandbox of this machine, or one that refuses and says why.
+
+    directory: of the database, beside which workspaces and packages are kept; None: they are gone
+    with the process.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._opening = anyio.Lock()
+        self._sandbox: Sandbox | None = None
+        self._places: SandboxPlaces | None = None
+        self._closing, self._closed = anyio.Event(), anyio.Event()
+
+    def begin(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Say where it lives; comes before the first run."""
+        self._tasks = tasks
+
+    async def run(self, run: ToolRun) -> Outcome:
+        """Run it to its end; cancelling this ends it.
+
+        Raises:
+            SandboxError: it cannot be isolated as it must be, or is not well-formed.
+        """
+        return await (await self._opened()).run(run)
+
+    async def availability(self) -> Availability:
+        """What isolates runs here, by trying to break out."""
+        return await (await self._opened()).availability()
+
+    async def workspace(self, agent_id: str) -> Path | None:
+        """The folder of an agent, made where there is none; None: nothing is run here.
+
+        Raises:
+            SandboxError: there is no user that it could belong to, or no such folder.
+        """
+        sandbox = await self._opened()
+        if self._places is None or isinstance(sandbox, RefusingSandbox):
+            return None
+        child = await cast("NamespaceSandbox", sandbox).child()
+        try:
+            return await anyio.to_thread.run_sync(self._places.make_workspace, agent_id, child)
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"the agent's workspace {error.filename} cannot be made: {error.strerror}",
+                "Make the folder above it one that the server may write",
+            ) from None
+
+    async def aclose(self) -> None:
+        """End every process."""
+        if self._sandbox is not None:
+            self._closing.set()
+            await self._closed.wait()
+
+    async def _opened(self) -> Sandbox:
+        async with self._opening:
+            if self._sandbox is None:
+                if self._tasks is None:  # a command on a file that nobody has open
+                    raise SandboxUnavailable(
+                        "tools are run by the process that hosts use, and this is another one",
+                        "Start it with `mnemon serve`, then try again",
+                    )
+                self._sandbox = await self._tasks.start(self._hold)
+            return self._sandbox
+
+    async def _hold(self, *, task_status: anyio.abc.TaskStatus[Sandbox]) -> None:
+        """Keep it open until it is closed, or the process ends."""
+        try:
+            if sys.platform == "win32":
+                task_status.started(RefusingSandbox(WINDOWS.cause, WINDOWS.cure))
+                await self._closing.wait()
+                return
+            namespaces = importlib.import_module("sandbox.namespaces")
+            with _places(self._directory) as self._places:
+                async with namespaces.open_sandbox(self._places) as sandbox:
+                    task_status.started(sandbox)
+                    await self._closing.wait()
+        finally:
+            self._closed.set()
+
+
+@contextmanager
+def _places(directory: Path | None) -> "Iterator[SandboxPlaces]":
+    places = importlib.import_module("sandbox.places")
+    if directory is None:
+        with places.temporary_places() as temporary:
+            yield temporary
+    else:
+        yield places.places_beside(directory, is_root=os.geteuid() == 0)
