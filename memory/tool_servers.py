@@ -37,15 +37,7 @@ def create_server(
     Raises:
         InvalidValue: the name is taken or none, or there are too many.
     """
-    if len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
-        raise InvalidValue(
-            f"{name[:80]!r} cannot be a server's name; use 1 to {_MAX_NAME_CHARS} letters and"
-            " digits, with single '-' or '_' between them"
-        )
-    if transaction.row("find_tool_server", server=name) is not None:
-        raise InvalidValue(f"a server named {name!r} exists already; choose another name")
-    if len(transaction.rows("tool_server_names", limit=MAX_SERVERS)) == MAX_SERVERS:
-        raise InvalidValue(f"there are {MAX_SERVERS} servers, which is the limit; remove one")
+    check_new(transaction, name)
     server = ToolServer(
         key=transaction.value("next_key"),
         id=f"server-{uuid4()}",
@@ -60,6 +52,23 @@ def create_server(
     transaction.run("insert_tool_server", id=server.id, name=name, **_columns(server))
     transaction.record("tool_server.create", server.id, None, after=describe(server))
     return server
+
+
+def check_new(reader: Reader, name: str) -> None:
+    """Refuse a name that no new server can have.
+
+    Raises:
+        InvalidValue: it is taken or none, or there are too many servers.
+    """
+    if len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
+        raise InvalidValue(
+            f"{name[:80]!r} cannot be a server's name; use 1 to {_MAX_NAME_CHARS} letters and"
+            " digits, with single '-' or '_' between them"
+        )
+    if reader.row("find_tool_server", server=name) is not None:
+        raise InvalidValue(f"a server named {name!r} exists already; choose another name")
+    if len(reader.rows("tool_server_names", limit=MAX_SERVERS)) == MAX_SERVERS:
+        raise InvalidValue(f"there are {MAX_SERVERS} servers, which is the limit; remove one")
 
 
 def find_server(reader: Reader, server: str) -> ToolServer:

@@ -48,7 +48,7 @@ class Workspace:
         owner: tuple[int, int] | None = None,
         walk: bool = False,
     ) -> None:
-        self._root, self._limits = root, limits or WorkspaceLimits()
+        self._root, self.limits = root, limits or WorkspaceLimits()
         self._owner, self._walk = owner, walk
 
     def listing(
@@ -129,7 +129,7 @@ class Workspace:
         if not self._root.exists():
             return Usage(0, 0)
         with self._opened("", (), FOLDER) as root:
-            return used(root, self._walk, 2 * self._limits.entries)
+            return used(root, self._walk, 2 * self.limits.entries)
 
     @contextmanager
     def _opened(self, path: str, names: Sequence[str], flags: int) -> Iterator[int]:
@@ -212,7 +212,7 @@ class Workspace:
         return 0
 
     def _check_room(self, root: int, more_bytes: int, file_bytes: int, more_entries: int) -> None:
-        limits = self._limits
+        limits = self.limits
         if file_bytes > limits.file_bytes:
             raise WorkspaceFull(f"a file has at most {limits.file_bytes} bytes, not {file_bytes}")
         now = used(root, self._walk, limits.entries)
@@ -273,8 +273,8 @@ class Workspace:
             with self._opened_at(folder, path, (name,), READ) as file:
                 self._checked(path, file)
                 size = 0
-                while size < self._limits.file_bytes:
-                    chunk = os.read(file, min(_CHUNK_BYTES, self._limits.file_bytes - size))
+                while size < self.limits.file_bytes:
+                    chunk = os.read(file, min(_CHUNK_BYTES, self.limits.file_bytes - size))
                     if not chunk:
                         break
                     size += _write_all(to, chunk)

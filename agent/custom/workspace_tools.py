@@ -17,7 +17,7 @@ from agent.settings import settings_of
 from memory.records import Agent, AgentState
 from sandbox.errors import FileRefused
 from sandbox.workspace import Workspace
-from sandbox.workspace_records import Entry
+from sandbox.workspace_records import Kind
 from sandbox.workspace_text import NotText, text_of
 
 WorkspaceOf = Callable[[Agent], Awaitable[Workspace]]
@@ -54,14 +54,14 @@ def workspace_source(workspace_of: WorkspaceOf) -> ToolSource:
     return source
 
 
-def entry_line(entry: Entry) -> str:
+def entry_line(name: str, kind: Kind, size_bytes: int) -> str:
     """A line of a listing."""
-    match entry.kind:
+    match kind:
         case "folder":
-            return f"{entry.name}/"
+            return f"{name}/"
         case "file":
-            return f"{entry.name} ({entry.size_bytes} bytes)"
-    return f"{entry.name} (a link or the like, which is not opened)"
+            return f"{name} ({size_bytes} bytes)"
+    return f"{name} (a link or the like, which is not opened)"
 
 
 def _tool(name: str, tool: _FileTool, workspace_of: WorkspaceOf) -> OutsideTool:
@@ -82,7 +82,7 @@ def _tool(name: str, tool: _FileTool, workspace_of: WorkspaceOf) -> OutsideTool:
 
 def _list(workspace: Workspace, arguments: Mapping[str, Any]) -> str:
     page = workspace.listing(arguments.get("path", ""), arguments.get("cursor"), _LISTED)
-    lines = [entry_line(entry) for entry in page.entries]
+    lines = [entry_line(e.name, e.kind, e.size_bytes) for e in page.entries]
     if page.next_cursor is not None:
         lines.append(f"[more: file_list with cursor {page.next_cursor!r}]")
     return "\n".join(lines) or "There is nothing in it."

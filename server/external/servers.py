@@ -13,9 +13,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from memory.errors import InvalidValue
 from memory.tool_server_records import Launch, SeenTool, ToolServer
-from sandbox.errors import SandboxError
 from server.external.bounded import Ending
 from server.external.connection import IDLE_S, Connection
 from server.external.errors import ServerUnreachable
@@ -77,20 +75,22 @@ class ExternalServers:
 
         Raises:
             ExternalServerError: it cannot be asked.
-            SandboxError: it may not be started.
             InvalidValue: a secret is missing.
         """
-        await self.forget(key)
-        self._places.pop(key, None)  # who lists anew does not wait for what failed before
-        connection = await self._connected(server, key, launch)
-        return seen_tools(server, await connection.list_tools(launch.connect_timeout_s))
+        if self._tasks is None:  # a command on a file that nobody has open
+            async with anyio.create_task_group() as self._tasks:
+                try:
+                    return await self._listed(server, key, launch)
+                finally:
+                    self._tasks.cancel_scope.cancel()
+                    self._tasks = None
+        return await self._listed(server, key, launch)
 
     async def call(self, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> Answer:
         """Call a tool of a server by its name there.
 
         Raises:
             ExternalServerError: there is no answer.
-            SandboxError: it may not be started.
             InvalidValue: a secret is missing.
         """
         connection = await self._connected(server.name, server.id, server.launch)
@@ -98,12 +98,23 @@ class ExternalServers:
         text, failed = result_text(result)
         return Answer(redacted(text, self._places[server.id].secrets), failed)
 
+    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
+        await self.forget(key)
+        self._places.pop(key, None)  # who lists anew does not wait for what failed before
+        connection = await self._connected(server, key, launch)
+        return seen_tools(server, await connection.list_tools(launch.connect_timeout_s))
+
     async def forget(self, key: str) -> None:
         """Close the connection to a server, as when it is removed."""
         place = self._places.get(key)
         if place is not None and place.connection is not None:
             await place.connection.aclose()
             place.connection = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for key in list(self._places):
+            await self.forget(key)
 
     async def _connected(self, server: str, key: str, launch: Launch) -> Connection:
         place = self._places.setdefault(key, _Place())
@@ -153,7 +164,3 @@ class ExternalServers:
         connection = Connection(server, transport, ending, self._idle_s)
         await connection.open(self._tasks, timeout_s)
         return connection
-
-
-Refused = (InvalidValue, SandboxError)
-"""What asking a server raises beside ExternalServerError."""

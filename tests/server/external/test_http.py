@@ -12,8 +12,8 @@ import pytest
 
 from memory.errors import InvalidValue
 from memory.tool_server_records import Launch, ToolServer
+from server.external.addresses import check_headers, check_url
 from server.external.errors import ExternalServerError, ServerUnreachable
-from server.external.http import check_headers, check_url
 from server.external.servers import ExternalServers
 from tests.server.external.conftest import TOY
 
