@@ -37,7 +37,7 @@ OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
 
 ALL_TOOLS: Mapping[str, MemoryTool] = {**DEFAULT_TOOLS, **OPTIONAL_TOOLS}
 
-OUTSIDE_BY_NAME = ("run_code",)
+OUTSIDE_BY_NAME = ("run_code", "file_list", "file_read", "file_write", "file_delete")
 """Tools outside of memory (outside.py) that an agent has when it is set to them by name."""
 
 RESERVED_NAMES = frozenset({*ALL_TOOLS, SEND_MESSAGE})

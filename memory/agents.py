@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import Any
 from uuid import uuid4
 
-from memory import archives, core_memory, documents, tools
+from memory import archives, core_memory, documents, tool_servers, tools
 from memory.errors import NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
@@ -218,6 +218,7 @@ def delete_agent(transaction: Transaction, agent: Agent, delete_orphans: bool = 
             core_memory.delete_block(transaction, block, agent.id)
     for tool in tools.tools_of(transaction, agent):
         tools.detach_tool(transaction, agent, tool)
+    tool_servers.forget_agent(transaction, agent)
     _forget_messages(transaction, agent, only_ended=False)
     transaction.run("delete_agent", key=agent.key)
     if own.archive is not None and (delete_orphans or own.passages == 0):

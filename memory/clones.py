@@ -7,7 +7,7 @@ theirs like any new text, because vectors are given in the order of doc (embeddi
 
 from dataclasses import dataclass, replace
 
-from memory import agents, core_memory, tools
+from memory import agents, core_memory, tool_servers, tools
 from memory.agents import NewAgent
 from memory.records import Agent, View
 from memory.transaction import Transaction
@@ -53,6 +53,7 @@ def clone_agent(transaction: Transaction, source: Agent, name: str, parts: Parts
             core_memory.attach_block(transaction, clone, block)
     for tool in tools.tools_of(transaction, source):  # its settings may name them
         tools.attach_tool(transaction, clone, tool)
+    tool_servers.copy_attached(transaction, source, clone)
     # Asked before anything is copied: the copies wait too, until their vectors are there.
     with_vectors = transaction.value("count_pending") == 0
     if parts.passages:

@@ -16,6 +16,7 @@ MemoryStoreError
 │   ├── UnknownRun
 │   ├── UnknownTool          no tool has this name or id
 │   ├── UnknownVersion       the tool never had this version
+│   ├── UnknownToolServer    no MCP server of others has this name or id
 │   └── UnknownId            no block or archive has this id
 ├── InvalidValue             a value that cannot be stored or understood
 │   ├── BlockOverflow        the edit would exceed the block's limit
@@ -183,6 +184,15 @@ class UnknownVersion(NotFound):
     def __init__(self, tool: str, version: int, newest: int) -> None:
         self.tool, self.version, self.newest = tool, version, newest
         super().__init__(f"tool {tool!r} has no version {version}; it has 1 to {newest}")
+
+
+class UnknownToolServer(NotFound):
+    """No MCP server of others has this name or id."""
+
+    def __init__(self, server: str, known: Sequence[str]) -> None:
+        self.server, self.known = server, tuple(known)
+        have = ", ".join(known) if known else "none yet: add one with mcp_server_add"
+        super().__init__(f"no MCP server {server[:80]!a}; servers: {have}")
 
 
 class UnknownId(NotFound):

@@ -4,7 +4,10 @@ SandboxError
 ├── SandboxUnavailable    nothing is run on this machine, or not with what was asked for
 ├── InvalidRun            what was to be run is not well-formed
 ├── InvalidRequirements   a list of packages is not one that may be installed
-└── PackagesUnavailable   the packages could not be resolved or installed
+├── PackagesUnavailable   the packages could not be resolved or installed
+├── FileRefused           a path of a workspace is no file that may be touched
+├── FileMissing           nothing is there
+└── WorkspaceFull         it would grow over its limits
 """
 
 
@@ -30,3 +33,26 @@ class InvalidRequirements(SandboxError):
 
 class PackagesUnavailable(SandboxError):
     """Packages could not be resolved or installed; the message has the installer's last words."""
+
+
+class FileRefused(SandboxError):
+    """A path leads nowhere that may be opened, or to what is no plain file."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path[:120]!a} {why}")
+
+
+class FileMissing(SandboxError):
+    """The workspace has nothing at this path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"there is no {path[:120]!a} in the workspace; its listing shows what is")
+
+
+class WorkspaceFull(SandboxError):
+    """A write would take the workspace over a limit; nothing was written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing was written: {why}; delete what is not needed")

@@ -22,9 +22,11 @@ from memory.errors import MemoryStoreError
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.config import Settings
+from server.consent import Consent
 from server.context_tools import context_tool
 from server.custom_tool_table import custom_tools
 from server.errors import describe_error, explain_for
+from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
 from server.memory_tools import memory_tools
@@ -35,6 +37,7 @@ from server.registry import Registry
 from server.run_tools import run_tools
 from server.search_tools import search_tools
 from server.templates import FOLDER as TEMPLATES
+from server.workspace_tools import workspace_tools
 
 if TYPE_CHECKING:
     from memory.transaction import Change
@@ -116,6 +119,8 @@ class App:
                 *run_tools(access),
                 context_tool(access),
                 *custom_tools(access),
+                *workspace_tools(access),
+                *mcp_server_tools(Consent(access, self._approvals)),
             ),
             resources=resources,
             prompts=memory_prompts(access),

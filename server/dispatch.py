@@ -49,7 +49,9 @@ def _dispatch(options: dict[str, Any], console: Console) -> int:
     with paused_collection():
         config = importlib.import_module("server.config")
         errors = importlib.import_module("server.errors")
-        command = importlib.import_module(f"server.commands.{options.pop('command')}")
+        command = importlib.import_module(
+            f"server.commands.{options.pop('command').replace('-', '_')}"
+        )
     flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
     options["given"] = {name: value for name, value in flags.items() if value is not None}
     try:

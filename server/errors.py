@@ -1,12 +1,13 @@
 """Whom an exception is for: the one place where errors become messages.
 
-Memory's, the agent's and the sandbox's errors are for whoever called a tool; those and an
-OperatorError are for whoever typed a command; all others are bugs and fly.
+Memory's, the agent's, the sandbox's and other servers' errors are for whoever called a tool; those
+and an OperatorError are for whoever typed a command; all others are bugs and fly.
 """
 
 from agent.errors import AgentError
 from memory.errors import MemoryStoreError, UnknownAgent
 from sandbox.errors import SandboxError
+from server.external.errors import ExternalServerError
 from server.registry import Caller
 
 
@@ -23,9 +24,8 @@ class NotAllowed(Exception):
 
 def describe_error(error: Exception) -> str | None:
     """The message for whoever called a tool, or None for a bug."""
-    if isinstance(error, MemoryStoreError | AgentError | SandboxError | NotAllowed):
-        return str(error)
-    return None
+    ours = MemoryStoreError | AgentError | SandboxError | ExternalServerError | NotAllowed
+    return str(error) if isinstance(error, ours) else None
 
 
 def explain_for(error: Exception, caller: Caller) -> str:

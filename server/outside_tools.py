@@ -11,10 +11,13 @@ import anyio.abc
 from agent.custom.python_tools import CustomTools
 from agent.custom.run_code import CodeRunner
 from agent.custom.surroundings import Surroundings
+from agent.custom.workspace_tools import workspace_source
 from agent.outside import Done, OutsideCall, ToolSource, together
 from memory.errors import InvalidValue
 from memory.store import MemoryStore
 from memory.tools import StoredTool
+from server.external.servers import ExternalServers
+from server.external.tools import external_tools
 from server.sandboxes import ProcessSandbox
 from server.secrets import SecretsFile, redacted
 
@@ -29,12 +32,17 @@ class OutsideTools:
         )
         self.custom = CustomTools(store, self.sandbox, self.around)
         code = CodeRunner(self.sandbox, self.around)
+        files = workspace_source(lambda agent: self.sandbox.files(agent.id))
+        self.servers = ExternalServers(self.around.secrets)
         # What comes by an agent's settings stands before what is attached later.
-        self.source: ToolSource = together(code.source, self.custom.source)
+        self.source: ToolSource = together(
+            code.source, files, self.custom.source, external_tools(store, self.servers)
+        )
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
         """Say where background work lives; comes before the first call."""
         self.sandbox.begin(tasks)
+        self.servers.begin(tasks)
 
     async def run_tool(self, tool: StoredTool, call: OutsideCall) -> Done:
         """Run a stored tool once for an agent, whether it is attached or not.
@@ -51,6 +59,7 @@ class OutsideTools:
 
     async def aclose(self) -> None:
         """End every process."""
+        await self.servers.aclose()
         await self.sandbox.aclose()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from server.agents_parser import add_agents
 from server.hosts.hosts import HOSTS
+from server.mcp_servers_parser import add_mcp_servers
 from server.runs_parser import add_approve, add_runs
 from server.tools_parser import add_secrets, add_tools
 
@@ -59,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_agents(add("agents", "list, create, change, clone or delete agents"), add_shared_flags)
     _add_tokens(add("tokens", "list, create or revoke HTTP tokens that are for some agents only"))
     _add_models(add("models", "list language models on this machine, get, try or delete one"))
+    servers_help = "list MCP servers of others, add one, give its tools to agents"
+    add_mcp_servers(add("mcp-servers", servers_help), add_shared_flags)
     chat = add("chat", "talk to an agent in the terminal")
     chat.add_argument("agent_id", metavar="agent", help="name or id")
     chat.add_argument("-m", "--message", help="say this, print the answer, and end")

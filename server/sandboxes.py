@@ -17,8 +17,11 @@ import anyio.abc
 import anyio.to_thread
 
 from sandbox.errors import SandboxUnavailable
+from sandbox.policy import Policy
 from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
 from sandbox.refusals import WINDOWS
+from sandbox.workspace import Workspace
+from sandbox.workspace_records import limits_of
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.namespaces import NamespaceSandbox
@@ -73,6 +76,20 @@ class ProcessSandbox:
                 f"the agent's workspace {error.filename} cannot be made: {error.strerror}",
                 "Make the folder above it one that the server may write",
             ) from None
+
+    async def files(self, agent_id: str) -> Workspace:
+        """The files of an agent's workspace, which is made where there is none.
+
+        Raises:
+            SandboxError: there can be none here.
+        """
+        folder = await self.workspace(agent_id)
+        if folder is None:
+            found = await self.availability()
+            raise SandboxUnavailable(found.cause, found.cure)
+        child = await cast("NamespaceSandbox", await self._opened()).child()
+        owner = (child.uid, child.gid) if child.changes else None
+        return Workspace(folder, limits_of(Policy()), owner)
 
     def forget(self, agent_id: str) -> None:
         """Delete the workspace of an agent that is gone."""

@@ -18,7 +18,9 @@ from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings
+from server.consent import Consent
 from server.custom_tool_table import custom_tools
+from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
 from server.outside_tools import OutsideTools
@@ -74,11 +76,13 @@ class StoredTools:
 
         access, directory = MemoryAccess(runtime), settings.directory
         templates = directory and directory / TEMPLATES
+        approvals = Approvals()
         known = (
             *memory_tools(access),
-            *agent_tools(access, Approvals(), templates),
+            *agent_tools(access, approvals, templates),
             *run_tools(access),
             *custom_tools(access),
+            *mcp_server_tools(Consent(access, approvals)),
         )
         self._tools = {tool.name: tool for tool in known}
 

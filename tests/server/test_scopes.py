@@ -128,16 +128,19 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_message": {"message": "Hi"},
     "agent_context": {},
     "run_list": {},
-    "tool_attach": {"tool_id": "roll"},
-    "tool_detach": {"tool_id": "roll"},
     "tool_run": {"tool_id": "roll"},
+    "workspace_list": {},
+    "workspace_read": {"path": "a"},
+    "workspace_write": {"path": "a", "content": "x"},
+    "workspace_delete": {"path": "a"},
 }
 
 
 def test_no_tool_that_names_an_agent_is_left_out() -> None:
     tools = App(Settings(data=":memory:")).registry().tools
     named = {t.name for t in tools if "agent_id" in t.arguments.model_fields}
-    assert named - {"agent_clone"} == set(TOOLS)  # which makes agents, and is refused to it
+    for_all = {t.name for t in tools if t.for_all}  # which are refused to it
+    assert named - for_all == set(TOOLS)
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -1,0 +1,147 @@
+"""`mnemon mcp-servers`: MCP servers of others, whose tools agents are given.
+
+Flags are in mcp_servers_parser.py; everything is done by the tools mcp_server_* (tool_session.py).
+"""
+
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from server.commands.agents import answer
+from server.config import ConfigError, Settings
+from server.console import Console
+from server.mcp_server_models import (
+    ServerAdded,
+    ServerAttached,
+    ServerChanged,
+    ServerLine,
+    ServerListed,
+    ServerPage,
+    ServerRemoved,
+    ServerShown,
+)
+from server.mcp_server_views import attached_text, line_text, listed_text, shown_text
+from server.tool_session import ToolSession, open_tools
+
+
+def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    """Do one of the actions."""
+    with open_tools(settings, creates=options["action"] == "add") as tools:
+        return _ACTIONS[options["action"]](tools, options, console)
+
+
+def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    found, cursor = list[ServerLine](), None
+    while True:
+        arguments = {"limit": 100, "cursor": cursor}
+        page = ServerPage.model_validate(tools.call("mcp_server_list", arguments))
+        found += page.servers
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    none = "no MCP servers yet; add one with: mnemon mcp-servers add NAME --run COMMAND"
+    console.show([line.model_dump() for line in found], "\n".join(map(line_text, found)) or none)
+    return 0
+
+
+def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"server": options["server"]}
+    shown = ServerShown.model_validate(tools.call("mcp_server_get", arguments))
+    while shown.next_cursor is not None:
+        more = ServerShown.model_validate(
+            tools.call("mcp_server_get", {**arguments, "cursor": shown.next_cursor})
+        )
+        shown = more.model_copy(update={"tools": shown.tools + more.tools})
+    console.show(shown, shown_text(shown))
+    return 0
+
+
+def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {
+        "name": options["name"],
+        "command": _parts(options["line"]),
+        "url": options["url"],
+        "environment": dict(map(_pair, options["environment"])),
+        "headers": dict(map(_pair, options["headers"])),
+        **{name: options[name] for name in ("read_paths", "network", "unsandboxed")},
+    }
+    for name in ("call_timeout_s", "connect_timeout_s"):
+        arguments |= {} if options[name] is None else {name: options[name]}
+    waiting = ServerAdded.model_validate(tools.call("mcp_server_add", arguments))
+    question, yes = waiting.question(), options["yes"]
+    if not yes and not sys.stdin.isatty():
+        console.fail(f"not done: {question} To do it, add --yes")
+        return 2
+    yes = yes or answer(f"{question} [y/N] ") in {"y", "yes"}
+    tools.call("approval_decide", {"approval_id": waiting.approval_id, "approve": yes})
+    if not yes:
+        console.note("nothing was changed")
+        return 1
+    console.note(f"added {options['name']}; asking it for its tools")
+    return _refresh(tools, {"server": options["name"]}, console)
+
+
+def _refresh(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"server": options["server"]}
+    listed = ServerListed.model_validate(tools.call("mcp_server_refresh", arguments))
+    console.show(listed, listed_text(listed))
+    return 0
+
+
+def _switch(enabled: bool) -> "Action":
+    def switched(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+        arguments = {"server": options["server"], "enabled": enabled}
+        changed = ServerChanged.model_validate(tools.call("mcp_server_update", arguments))
+        console.show(changed, line_text(changed.server))
+        return 0
+
+    return switched
+
+
+def _remove(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"server": options["server"]}
+    removed = ServerRemoved.model_validate(tools.call("mcp_server_remove", arguments))
+    had = f"; taken from {', '.join(removed.agents)}" if removed.agents else ""
+    console.show(removed, f"removed {removed.name}{had}")
+    return 0
+
+
+def _give(tool: str) -> "Action":
+    def given(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+        arguments = {name: options[name] for name in ("server", "agent_id", "tool")}
+        done = ServerAttached.model_validate(tools.call(tool, arguments))
+        console.show(done, attached_text(done))
+        return 0
+
+    return given
+
+
+def _parts(line: str | None) -> list[str] | None:
+    """A command as a shell would split it; no shell runs it."""
+    try:
+        return None if line is None else shlex.split(line)
+    except ValueError as error:
+        raise ConfigError(f"--run {line!r} cannot be split: {error}") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ConfigError(f"{text[:80]!r} is not NAME=VALUE")
+    return name, value
+
+
+Action = Callable[[ToolSession, dict[str, Any], Console], int]
+
+_ACTIONS: dict[str, Action] = {
+    "list": _list,
+    "show": _show,
+    "add": _add,
+    "refresh": _refresh,
+    "enable": _switch(True),
+    "disable": _switch(False),
+    "remove": _remove,
+    "attach": _give("mcp_server_attach"),
+    "detach": _give("mcp_server_detach"),
+}

@@ -1,0 +1,166 @@
+"""The connections to servers of others: made when first needed, kept for a while, made anew.
+
+A call is sent once: where the connection breaks under it, nobody knows whether it was done, so it
+is not sent again. A connection that broke before is made again, once more after a pause where that
+fails, and then not for a time that doubles.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from memory.tool_server_records import Launch, SeenTool, ToolServer
+from server.external.bounded import Ending
+from server.external.connection import IDLE_S, Connection
+from server.external.errors import ServerUnreachable
+from server.external.http import http_transport
+from server.external.listing import seen_tools
+from server.external.references import Secrets, filled, names_in, no_secrets, redacted
+from server.external.results import result_text
+from server.external.stdio import Command, RunCommand, stdio_transport, unsandboxed
+
+_FIRST_PAUSE_S: Final = 0.5
+_MAX_PAUSE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call. text: cleaned, bounded, without secrets; still not to be trusted."""
+
+    text: str
+    failed: bool
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is known of one server. not_before: on anyio's clock, it is not tried again."""
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    connection: Connection | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    pause_s: float = _FIRST_PAUSE_S
+    not_before: float = 0.0
+    failure: str = ""
+
+
+class ExternalServers:
+    """Connects to servers and asks them; begin() first.
+
+    Args:
+        run_command: starts programs in the sandbox.
+    """
+
+    def __init__(
+        self,
+        secrets: Secrets = no_secrets,
+        run_command: RunCommand = unsandboxed,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._secrets, self._run_command, self._idle_s = secrets, run_command, idle_s
+        self._places: dict[str, _Place] = {}
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    def begin(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Keep connections in this task group; they end with it."""
+        self._tasks = tasks
+
+    async def list_tools(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
+        """The tools that a server has now, over a new connection.
+
+        key: of the connection; of a server that is stored, its id.
+
+        Raises:
+            ExternalServerError: it cannot be asked.
+            InvalidValue: a secret is missing.
+        """
+        if self._tasks is None:  # a command on a file that nobody has open
+            async with anyio.create_task_group() as self._tasks:
+                try:
+                    return await self._listed(server, key, launch)
+                finally:
+                    self._tasks.cancel_scope.cancel()
+                    self._tasks = None
+        return await self._listed(server, key, launch)
+
+    async def call(self, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> Answer:
+        """Call a tool of a server by its name there.
+
+        Raises:
+            ExternalServerError: there is no answer.
+            InvalidValue: a secret is missing.
+        """
+        connection = await self._connected(server.name, server.id, server.launch)
+        result = await connection.call(tool, arguments, server.launch.call_timeout_s)
+        text, failed = result_text(result)
+        return Answer(redacted(text, self._places[server.id].secrets), failed)
+
+    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
+        await self.forget(key)
+        self._places.pop(key, None)  # who lists anew does not wait for what failed before
+        connection = await self._connected(server, key, launch)
+        return seen_tools(server, await connection.list_tools(launch.connect_timeout_s))
+
+    async def forget(self, key: str) -> None:
+        """Close the connection to a server, as when it is removed."""
+        place = self._places.get(key)
+        if place is not None and place.connection is not None:
+            await place.connection.aclose()
+            place.connection = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for key in list(self._places):
+            await self.forget(key)
+
+    async def _connected(self, server: str, key: str, launch: Launch) -> Connection:
+        place = self._places.setdefault(key, _Place())
+        async with place.lock:
+            if place.connection is not None and place.connection.is_open:
+                return place.connection
+            wait_s = place.not_before - anyio.current_time()
+            if wait_s > 0:
+                raise ServerUnreachable(
+                    server, f"{place.failure} (it is tried again in {wait_s:.0f} s)"
+                )
+            try:
+                connection = await self._opened(server, place, launch)
+            except ServerUnreachable as error:
+                place.failure = str(error).removeprefix(f"MCP server {server!r} ")
+                place.not_before = anyio.current_time() + place.pause_s
+                place.pause_s = min(2 * place.pause_s, _MAX_PAUSE_S)
+                raise
+            place.connection, place.pause_s = connection, _FIRST_PAUSE_S
+            return connection
+
+    async def _opened(self, server: str, place: _Place, launch: Launch) -> Connection:
+        values = {**launch.environment, **launch.headers}
+        place.secrets = await anyio.to_thread.run_sync(self._secrets, names_in(values))
+        deadline = anyio.current_time() + launch.connect_timeout_s
+        try:
+            return await self._tried(server, place, launch, launch.connect_timeout_s)
+        except ServerUnreachable:
+            rest_s = deadline - anyio.current_time() - _FIRST_PAUSE_S
+            if rest_s <= 0:
+                raise
+        await anyio.sleep(_FIRST_PAUSE_S)
+        return await self._tried(server, place, launch, rest_s)
+
+    async def _tried(
+        self, server: str, place: _Place, launch: Launch, timeout_s: float
+    ) -> Connection:
+        if self._tasks is None:
+            raise RuntimeError("nothing keeps connections; begin() was not called")
+        ending = Ending()
+        if launch.transport == "http":
+            transport = http_transport(launch, filled(launch.headers, place.secrets))
+        else:
+            environment = filled(launch.environment, place.secrets)
+            command = Command(launch.command, environment, launch.grants)
+            transport = stdio_transport(self._run_command(command), ending)
+        connection = Connection(server, transport, ending, self._idle_s)
+        await connection.open(self._tasks, timeout_s)
+        return connection

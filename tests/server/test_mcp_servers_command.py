@@ -1,0 +1,77 @@
+"""`mnemon mcp-servers`: a person adds a server, gives its tools away and takes them back."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import DEVNULL, CompletedProcess, run
+from typing import Any
+
+import pytest
+
+from tests.server.external.conftest import TOY
+from tests.server.processes import DEADLINE_S
+
+STDIO = ["--run", shlex.join([sys.executable, str(TOY), "stdio"])]
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def servers(mnemon: str, tmp_path: Path) -> Command:
+    """Runs an action on a memory with an agent Ada."""
+
+    def mcp_servers(*arguments: str) -> CompletedProcess[str]:
+        return run(
+            [mnemon, "mcp-servers", *arguments, "--data", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+            stdin=DEVNULL,
+        )
+
+    run([mnemon, "agents", "create", "Ada", "--data", str(tmp_path)], check=True)
+    return mcp_servers
+
+
+def value(done: CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_server_is_added_given_to_an_agent_and_removed(servers: Command) -> None:
+    added = value(servers("add", "toy", "--unsandboxed", "--yes", "--json", *STDIO))
+    assert "say" in added["new"]
+    assert "toy__say" in servers("attach", "toy", "Ada", "--tool", "say").stdout
+    shown = value(servers("show", "toy", "--json"))
+    assert shown["agents"] == ["Ada"]
+    assert len(shown["tools"]) == 6
+    assert "switched off" in servers("disable", "toy").stdout
+    assert "switched off" not in servers("enable", "toy").stdout
+    assert "Nothing changed" in servers("refresh", "toy").stdout
+    assert "nothing" in servers("detach", "toy", "Ada").stdout
+    assert "removed toy" in servers("remove", "toy").stdout
+    assert value(servers("list", "--json")) == []
+
+
+def test_nothing_is_added_unasked(servers: Command) -> None:
+    done = servers("add", "toy", "--unsandboxed", *STDIO)
+    assert done.returncode == 2
+    assert "WITHOUT a sandbox" in done.stderr
+    assert "--yes" in done.stderr
+    assert "no MCP servers yet" in servers("list").stdout
+
+
+def test_what_is_wrong_is_said_in_a_line(servers: Command) -> None:
+    wrong = (
+        (("show", "toy"), "no MCP server 'toy'"),
+        (("add", "toy", "--yes"), "either a command"),
+        (("add", "toy", "--url", "http://example.com/", "--yes"), "neither https"),
+        (("add", "toy", "--env", "A", "--yes", *STDIO), "NAME=VALUE"),
+    )
+    for arguments, problem in wrong:
+        done = servers(*arguments)
+        assert done.returncode == 2
+        assert problem in done.stderr
+        assert done.stderr.count("\n") == 1
