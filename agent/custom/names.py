@@ -15,7 +15,8 @@ TOOL_UPDATE: Final = "tool_update"
 
 _OURS: Final = frozenset(
     {tool.name for tool in (*EDIT_TOOLS, *SEARCH_TOOLS, MESSAGE_READ, *COMMAND_TOOLS, *FILE_TOOLS)}
-    | {TOOL_CREATE, TOOL_UPDATE, SEND_MESSAGE, "run_code"}
+    | {TOOL_CREATE, TOOL_UPDATE, SEND_MESSAGE}
+    | {"run_code", "file_list", "file_read", "file_write", "file_delete"}
 )
 _PREFIXES: Final = ("workspace_",)
 

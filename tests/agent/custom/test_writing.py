@@ -89,7 +89,9 @@ def test_what_is_no_tool_is_explained_and_leaves_nothing(
         assert tools.list_tools(reader) == []
 
 
-@pytest.mark.parametrize("name", [*ALL_TOOLS, "run_code", "send_message", "workspace_x", "MEMORY"])
+@pytest.mark.parametrize(
+    "name", [*ALL_TOOLS, "run_code", "file_read", "send_message", "workspace_x", "MEMORY"]
+)
 def test_the_names_of_our_tools_are_taken(name: str) -> None:
     with pytest.raises(ToolNameTaken):
         refuse_our_names(name)
