@@ -5,6 +5,7 @@ in that of whichever call came first.
 """
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from sandbox.workspace_records import limits_of
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.namespaces import NamespaceSandbox
     from sandbox.places import SandboxPlaces
+
+logger = logging.getLogger(__name__)
 
 
 class ProcessSandbox:
@@ -114,11 +117,13 @@ class ProcessSandbox:
                         "tools are run by the process that hosts use, and this is another one",
                         "Start it with `mnemon serve`, then try again",
                     )
+                self._closed = anyio.Event()
                 self._sandbox = await self._tasks.start(self._hold)
             return self._sandbox
 
     async def _hold(self, *, task_status: anyio.abc.TaskStatus[Sandbox]) -> None:
         """Keep it open until it is closed, or the process ends."""
+        is_open = False
         try:
             if sys.platform == "win32":
                 task_status.started(RefusingSandbox(WINDOWS.cause, WINDOWS.cure))
@@ -128,7 +133,14 @@ class ProcessSandbox:
             with _places(self._directory) as self._places:
                 async with namespaces.open_sandbox(self._places) as sandbox:
                     task_status.started(sandbox)
+                    is_open = True
                     await self._closing.wait()
+        except Exception:
+            if not is_open:  # the call that opens it is told
+                raise
+            # A bug in the background ends no server; the next call opens another one.
+            logger.exception("the sandbox broke off")
+            self._sandbox = None
         finally:
             self._closed.set()
 
