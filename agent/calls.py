@@ -40,6 +40,10 @@ class CallBook:
                         book.note(step, calls[position], results[position])
         return book
 
+    def offer(self, tools: ToolTable) -> None:
+        """From now on the agent has these tools."""
+        self.tools, self.asking = tools.names, tools.asking
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every tool that was called, in order."""

@@ -143,8 +143,14 @@ class AgentLoop:
         if live.run.status == "completed":
             live.reply = calls.text
             return True
-        at.state = await anyio.to_thread.run_sync(self._store.agent_state, live.agent_id)
+        await anyio.to_thread.run_sync(self._renew, at, live)
         return False
+
+    def _renew(self, at: "_At", live: LiveRun) -> None:
+        """The agent and its outside tools as they are now: a step may have made one."""
+        at.state = self._store.agent_state(live.agent_id)
+        at.tools = at.tools.renewed(at.state, self._source)
+        at.book.offer(at.tools)
 
     def _resume(self, live: LiveRun) -> "_At":
         """Where a run begins or goes on."""

@@ -46,8 +46,11 @@ class ToolTable:
         Raises:
             InvalidValue: the agent is set to a memory tool that does not exist.
         """
-        outside = {n: tool for n, tool in source(state).items() if n not in RESERVED_NAMES}
-        return cls(offered_tools(settings_of(state.agent).tools), outside)
+        return cls(offered_tools(settings_of(state.agent).tools), _outside(state, source))
+
+    def renewed(self, state: AgentState, source: ToolSource) -> "ToolTable":
+        """With the outside tools as they are now: one may be new, changed, or gone."""
+        return ToolTable(self.memory, _outside(state, source))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,3 +102,7 @@ class ToolTable:
             return "parallel" if tool.parallel else "outside"
         known = self.memory.get(call.name)
         return "edit" if known is None or known.writes else "search"
+
+
+def _outside(state: AgentState, source: ToolSource) -> dict[str, OutsideTool]:
+    return {n: tool for n, tool in source(state).items() if n not in RESERVED_NAMES}

@@ -10,6 +10,7 @@ from functools import cache
 from pydantic import ValidationError
 
 from agent.approval import is_denied
+from agent.custom.writing import WRITING_TOOLS
 from agent.memory_command import COMMAND_TOOLS
 from agent.memory_files import FILE_TOOLS
 from agent.memory_tools import EDIT_TOOLS, MemoryTool, Scope
@@ -30,7 +31,7 @@ DEFAULT_TOOLS: Mapping[str, MemoryTool] = {**MEMORY_TOOLS, MESSAGE_READ.name: ME
 """What an agent is offered, in this order, unless it is set to other tools."""
 
 OPTIONAL_TOOLS: Mapping[str, MemoryTool] = {
-    tool.name: tool for tool in (*COMMAND_TOOLS, *FILE_TOOLS)
+    tool.name: tool for tool in (*COMMAND_TOOLS, *FILE_TOOLS, *WRITING_TOOLS)
 }
 """What an agent is offered only when it is set to it by name."""
 

@@ -141,8 +141,10 @@ def check_return_limit(limit_chars: int) -> int:
     return limit_chars
 
 
-def check_object(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    """A JSON object of an agent's, metadata or settings: at most 16,000 bytes, 20 levels deep."""
+def check_object(
+    value: Mapping[str, Any], field: str, cure: str = "put texts into blocks or the archive"
+) -> Mapping[str, Any]:
+    """A JSON object, as metadata or settings: at most 16,000 bytes, 20 levels deep."""
     if _depth(value) > MAX_OBJECT_DEPTH:
         raise InvalidValue(
             f"{field} is nested more than {MAX_OBJECT_DEPTH} levels deep; flatten it"
@@ -155,7 +157,7 @@ def check_object(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     if size > MAX_OBJECT_BYTES:
         raise InvalidValue(
             f"{field} takes {size} bytes as JSON, {size - MAX_OBJECT_BYTES} over the limit of"
-            f" {MAX_OBJECT_BYTES}; put texts into blocks or the archive"
+            f" {MAX_OBJECT_BYTES}; {cure}"
         )
     return value
 

@@ -230,17 +230,25 @@ def attach_tool(transaction: Transaction, agent: Agent, tool: StoredTool) -> boo
     Raises:
         InvalidValue: the agent has as many as it may.
     """
-    held = tools_of(transaction, agent)
-    if any(has.key == tool.key for has in held):
+    if any(has.key == tool.key for has in tools_of(transaction, agent)):
         return False
-    if len(held) >= MAX_TOOLS_OF_AGENT:
-        raise InvalidValue(
-            f"agent {agent.name!r} has {MAX_TOOLS_OF_AGENT} tools, which is the limit; detach one"
-        )
+    check_room(transaction, agent)
     position = transaction.value("next_tool_position", agent_key=agent.key)
     transaction.run("attach_tool", agent_key=agent.key, tool_key=tool.key, position=position)
     transaction.record("tool.attach", tool.id, agent.id, after={"name": tool.name})
     return True
+
+
+def check_room(reader: Reader, agent: Agent) -> None:
+    """Refuse one more tool when the agent cannot have it.
+
+    Raises:
+        InvalidValue: it has as many as it may.
+    """
+    if len(tools_of(reader, agent)) >= MAX_TOOLS_OF_AGENT:
+        raise InvalidValue(
+            f"agent {agent.name!r} has {MAX_TOOLS_OF_AGENT} tools, which is the limit; detach one"
+        )
 
 
 def detach_tool(transaction: Transaction, agent: Agent, tool: StoredTool) -> bool:
@@ -290,8 +298,8 @@ def _checked(tool: StoredTool) -> StoredTool:
     check_tool_name(tool.name)
     check_text(tool.description, "description", MAX_DESCRIPTION_CHARS)
     check_source(tool.source)
-    check_object(tool.schema, "the schema")
-    check_object(tool.policy, "policy")
+    check_object(tool.schema, "the schema", "let it say less")
+    check_object(tool.policy, "policy", "grant less")
     check_return_limit(tool.return_limit_chars)
     return with_changes(
         tool, tags=check_tags(tool.tags), requirements=check_requirements(tool.requirements)

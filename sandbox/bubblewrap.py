@@ -27,7 +27,6 @@ SHM_BYTES: Final = 16 * MIB
 BOOT: Final = "/run/boot"
 WORKSPACE: Final = "/workspace"
 PACKAGES: Final = "/venv"
-NETWORK_SOCKET: Final = "/run/network"
 # Of /etc only what programs read to find libraries, zones and certificates.
 _ETC: Final = ("ld.so.cache", "localtime", "ssl/certs", "alternatives")
 ENVIRONMENT: Final = {
@@ -54,7 +53,6 @@ class Mounts:
     """What of the host is visible inside.
 
     workspace: None is an empty one in memory, of memory_bytes. packages: read-only at PACKAGES.
-    network: the unix socket of a proxy.
     """
 
     system: System
@@ -62,7 +60,6 @@ class Mounts:
     workspace: Path | None = None
     writable: bool = True
     packages: Path | None = None
-    network: Path | None = None
     memory_bytes: int = TMP_BYTES
 
 
@@ -190,5 +187,3 @@ def _granted(mounts: Mounts) -> Iterator[str]:
         yield from (bind, os.fspath(mounts.workspace), WORKSPACE)
     if mounts.packages is not None:
         yield from ("--ro-bind", os.fspath(mounts.packages), PACKAGES)
-    if mounts.network is not None:
-        yield from ("--bind", os.fspath(mounts.network), NETWORK_SOCKET)

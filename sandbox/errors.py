@@ -5,7 +5,9 @@ SandboxError
 ├── InvalidRun            what was to be run is not well-formed
 ├── FileRefused           a path of a workspace is no file that may be touched
 ├── FileMissing           nothing is there
-└── WorkspaceFull         it would grow over its limits
+├── WorkspaceFull         it would grow over its limits
+├── InvalidRequirements   a list of packages is not one that may be installed
+└── PackagesUnavailable   the packages could not be resolved or installed
 """
 
 
@@ -23,6 +25,14 @@ class SandboxUnavailable(SandboxError):
 
 class InvalidRun(SandboxError):
     """A run asks for what does not exist or is not allowed."""
+
+
+class InvalidRequirements(SandboxError):
+    """A list of packages has what is no name with versions, or leads to what is no wheel."""
+
+
+class PackagesUnavailable(SandboxError):
+    """Packages could not be resolved or installed; the message has the installer's last words."""
 
 
 class FileRefused(SandboxError):

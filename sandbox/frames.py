@@ -31,7 +31,7 @@ def encode(message: dict[str, Any]) -> bytes:
         FrameTooLong: it does not fit into the length field.
     """
     # Its values may be as deep as the check allows; each is checked by itself.
-    body = b"{" + b",".join(dumps(k) + b":" + dumps(v) for k, v in message.items()) + b"}"
+    body = b"{" + b",".join(dumps(k) + b":" + dumps(v, k) for k, v in message.items()) + b"}"
     if len(body) > _MAX_LENGTH:
         raise FrameTooLong(len(body), _MAX_LENGTH)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body

@@ -7,6 +7,7 @@ is configured, and says that it is ready (worker.py goes on from there).
 import importlib.util
 import marshal
 import platform
+import socket
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.inside.program import boot_program, compiled_by
 from sandbox.interpreter import Interpreter, find_interpreter
+from sandbox.listener import take_listener
 from sandbox.output import ERROR_BYTES, Kept
 from sandbox.refusals import why_not_started
 from sandbox.seccomp import late_filter, outer_filter
@@ -95,15 +97,15 @@ async def start(ground: Ground, shape: Shape) -> Worker:
         own_count=True,
     )
     try:
-        await _make_ready(process, encode(message))
+        listener = await _make_ready(process, encode(message), listens=shape.network)
     except BaseException:
         await process.end()
         raise
-    return Worker(process, shape, "namespaces")
+    return Worker(process, shape, "namespaces", listener)
 
 
-async def _make_ready(process: Spawned, configure: bytes) -> None:
-    """Configure a process.
+async def _make_ready(process: Spawned, configure: bytes, *, listens: bool) -> socket.socket | None:
+    """Configure a process. Returns what it listens on for its proxy, if it does.
 
     Raises:
         SandboxUnavailable: it ended, or said something else than that it is ready.
@@ -113,10 +115,11 @@ async def _make_ready(process: Spawned, configure: bytes) -> None:
     with anyio.move_on_after(START_S):
         try:
             await channel.send(configure)
+            listener = await take_listener(process.channel) if listens else None
             message = await channel.receive()
             if message is not None and message.get("t") == "ready":
                 process.find_init()
-                return
+                return listener
             said = "it answered something unexpected" if message is not None else ""
         except (SandboxError, OSError) as problem:
             said = str(problem)

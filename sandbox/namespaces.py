@@ -47,7 +47,8 @@ class NamespaceSandbox:
     async def open(self) -> AsyncIterator["NamespaceSandbox"]:
         """Keep spare processes while inside; at the end none is left."""
         async with anyio.create_task_group() as tasks:
-            self._pool = Pool(self._start, tasks, self._settings.warm_workers)
+            most, idle_s = self._settings.warm_workers, self._settings.idle_s
+            self._pool = Pool(self._start, tasks, most, idle_s)
             try:
                 yield self
             finally:
@@ -117,7 +118,7 @@ class NamespaceSandbox:
         shape = shape_of(run, writable=not full)
         pool = self._pool
         worker = await (self._start(shape) if pool is None else pool.take(shape))
-        outcome = await worker.call(run)
+        outcome = await worker.call(run, self._settings.reach)
         if pool is not None and not full:
             pool.refill(shape)
         if full:

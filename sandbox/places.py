@@ -5,6 +5,7 @@ must reach them by name and must not reach the database.
 """
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -86,4 +87,15 @@ def temporary_places() -> Iterator[SandboxPlaces]:
     try:
         yield SandboxPlaces(root)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        remove_tree(root)
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder, read-only or not; it may be gone already."""
+    for parent, folders, _ in os.walk(folder):
+        Path(parent).chmod(0o700)
+        for name in folders:
+            path = Path(parent, name)
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)

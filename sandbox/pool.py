@@ -8,7 +8,6 @@ same any more.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -17,8 +16,6 @@ from sandbox.errors import SandboxUnavailable
 from sandbox.shape import Shape
 from sandbox.watch import descendants
 from sandbox.worker import Worker
-
-IDLE_S: Final = 120.0
 
 Identity = tuple[tuple[int, int], ...]
 """Device and inode of the folders that a process has mounted."""
@@ -40,7 +37,7 @@ class Pool:
 
     def __init__(
         self, start: Callable[[Shape], Awaitable[Worker]], tasks: TaskGroup, most: int,
-        idle_s: float = IDLE_S,
+        idle_s: float,
     ) -> None:  # fmt: skip
         self._start, self._tasks, self._most, self._idle_s = start, tasks, most, idle_s
         self._spares: list[Spare] = []

@@ -35,9 +35,10 @@ _ARGUMENTS: Final = 16
 
 _CLONE_THREAD: Final = 0x00010000
 _CLONE_NEW_NAMESPACE: Final = 0x7E020000  # NEWNS, CGROUP, UTS, IPC, USER, PID, NET
-_AF_UNIX: Final = 1
+_AF_UNIX, _AF_INET = 1, 2
 _SOCK_STREAM: Final = 1
 _SOCK_TYPE_BITS: Final = 0xF
+_TCP: Final = (0, 6)  # 0: the usual protocol of a stream. Not MPTCP or SCTP.
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
 _PR_SET_SECCOMP: Final = 22
 
@@ -70,6 +71,8 @@ _ABSENT: Final = """
 """These answer ENOSYS, so that a library takes its older way instead of failing."""
 
 _NEW_PROCESSES: Final = "fork vfork execve execveat"
+_TO_REACH_A_PROXY: Final = "connect setsockopt bind listen"
+_TO_LISTEN: Final = "bind listen"
 _MORE_RULES: Final = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 """What boot needed before the late filter; afterwards it is only kernel surface."""
 
@@ -79,7 +82,8 @@ def outer_filter(arch: str, network: bool = False) -> bytes:
 
     Args:
         arch: as `uname -m` names it.
-        network: stream sockets of the Unix family may be made and connected, to reach a proxy.
+        network: TCP sockets may be made and connected, and listen until the late filter comes.
+            The namespace has a loopback and no more; what listens there is a proxy (proxy.py).
 
     Raises:
         SandboxUnavailable: there is no table for this machine.
@@ -98,6 +102,7 @@ def late_filter(arch: str, subprocesses: bool = False, network: bool = False) ->
     rules = {
         **_outer_rules(network),
         **dict.fromkeys(_MORE_RULES.split(), _EPERM),
+        **dict.fromkeys(_TO_LISTEN.split(), _EPERM),
         "prctl": _argument(0, if_equal(_PR_SET_SECCOMP, _EPERM, _ALLOW)),
     }
     if not subprocesses:
@@ -119,7 +124,7 @@ def _outer_rules(network: bool) -> dict[str, Piece]:
         "ioctl": _argument(1, if_one_of(terminal, _EPERM, _ALLOW)),
     }
     if network:
-        rules |= {"socket": _unix_stream(), "connect": _ALLOW, "setsockopt": _ALLOW}
+        rules |= {"socket": _tcp(), **dict.fromkeys(_TO_REACH_A_PROXY.split(), _ALLOW)}
     return rules
 
 
@@ -129,8 +134,16 @@ def _no_namespace() -> Piece:
 
 def _unix_stream() -> Piece:
     # A datagram socket would be able to send to any other by name, even one of a pair.
-    is_stream = _argument(1, mask(_SOCK_TYPE_BITS, if_equal(_SOCK_STREAM, _ALLOW, _EPERM)))
-    return _argument(0, if_equal(_AF_UNIX, is_stream, _EPERM))
+    return _argument(0, if_equal(_AF_UNIX, _stream(_ALLOW), _EPERM))
+
+
+def _tcp() -> Piece:
+    by_protocol = _argument(2, if_one_of(_TCP, _ALLOW, _EPERM))
+    return _argument(0, if_equal(_AF_INET, _stream(by_protocol), _EPERM))
+
+
+def _stream(then: Piece) -> Piece:
+    return _argument(1, mask(_SOCK_TYPE_BITS, if_equal(_SOCK_STREAM, then, _EPERM)))
 
 
 def _argument(index: int, then: Piece) -> Piece:

@@ -77,6 +77,7 @@ def configuration(
         "landlock": landlock,
         "late_filter": None if late_filter is None else base64.b64encode(late_filter).decode(),
         "thread_stack": THREAD_STACK_BYTES,
+        "listen": shape.network,
     }
 
 

@@ -51,13 +51,16 @@ def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, path: str = "it") -> bytes:
     """Encode one value, without spaces.
+
+    Args:
+        path: what the value is called in an error.
 
     Raises:
         NotStrictJson: it is none.
     """
-    check(value, "it")
+    check(value, path)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 

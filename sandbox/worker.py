@@ -4,6 +4,7 @@ Nothing that a process sends carries authority: a forged message is a tool that 
 result. Not here: how it is started (launcher.py) and how frames are read (channel.py).
 """
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -15,9 +16,12 @@ from sandbox import bubblewrap
 from sandbox.channel import Channel
 from sandbox.errors import InvalidRun
 from sandbox.frames import FrameTooLong, encode
+from sandbox.listener import proxy_environment
 from sandbox.output import Kept, bounded_error
 from sandbox.policy import MAX_METHOD_CALLS, MIB, checked_environment
 from sandbox.protocol import Method, MethodRefused, Outcome, Status, Tier, ToolRun
+from sandbox.proxy import serve_grants
+from sandbox.reach import Reach
 from sandbox.shape import Shape
 from sandbox.spawn import Spawned, drain
 from sandbox.strict_json import NotStrictJson, dumps
@@ -58,9 +62,11 @@ class Verdict:
 class Worker:
     """A process that is ready for one call, never for a second."""
 
-    def __init__(self, process: Spawned, shape: Shape, tier: Tier) -> None:
+    def __init__(
+        self, process: Spawned, shape: Shape, tier: Tier, listener: socket.socket | None = None
+    ) -> None:
         self.shape, self.tier = shape, tier
-        self._process = process
+        self._process, self._listener = process, listener
 
     @property
     def pid(self) -> int:
@@ -74,12 +80,16 @@ class Worker:
 
     async def end(self) -> None:
         """End it unused."""
-        await self._process.end()
+        try:
+            await self._process.end()
+        finally:
+            if self._listener is not None:
+                self._listener.close()
 
-    async def call(self, run: ToolRun) -> Outcome:
+    async def call(self, run: ToolRun, reach: Reach | None = None) -> Outcome:
         """Run it, and end the process on every path; what a method raised is raised.
 
-        Cancelling ends the process first.
+        Cancelling ends the process first. reach: what granted names may lead to.
         """
         started = monotonic()
         kept = Kept(run.policy.output_bytes), Kept(run.policy.output_bytes)
@@ -88,12 +98,14 @@ class Worker:
                 draining.start_soon(drain, self._process.stdout, kept[0].add)
                 draining.start_soon(drain, self._process.stderr, kept[1].add)
                 try:
-                    verdict = await self._decide(run)
+                    verdict = await self._decide(run, reach or Reach())
                 finally:
                     await self._process.kill()
                 draining.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_S
         finally:
             self._process.close()
+            if self._listener is not None:
+                self._listener.close()
         if verdict.broken is not None:
             raise verdict.broken
         return Outcome(
@@ -102,7 +114,7 @@ class Worker:
             kept[0].text(), kept[1].text(), monotonic() - started,
         )  # fmt: skip
 
-    async def _decide(self, run: ToolRun) -> Verdict:
+    async def _decide(self, run: ToolRun, reach: Reach) -> Verdict:
         """Wait for whichever ends the call: its answer, a limit, the time."""
         policy = run.policy
         verdict = Verdict("timeout", error=f"it did not end within {policy.wall_s:g} s")
@@ -120,6 +132,8 @@ class Worker:
                     deciding.cancel_scope.cancel()
 
                 deciding.start_soon(watched)
+                if self._listener is not None:
+                    deciding.start_soon(serve_grants, self._listener, policy.network, reach)
                 verdict = await self._converse(run)
                 deciding.cancel_scope.cancel()
         return verdict
@@ -129,14 +143,16 @@ class Worker:
         limit = max(run.policy.result_bytes, METHOD_BYTES) + ENVELOPE_BYTES
         channel = Channel(self._process.channel, limit)
         try:
-            await channel.send(call_message(run))
-            for _ in range(MAX_METHOD_CALLS + 1):
+            await channel.send(call_message(run, self._listener))
+            for number in range(MAX_METHOD_CALLS + 1):
                 message = await channel.receive()
                 if message is None:
                     return await self._without_answer(run)
                 if message.get("t") != "method":
                     verdict = read_answer(message, run.policy.result_bytes)
                     return verdict if channel.is_quiet() else Verdict("error", error=_MORE)
+                if number == MAX_METHOD_CALLS:
+                    break
                 answered = await answer_method(message, run.methods)
                 if isinstance(answered, Verdict):
                     return answered
@@ -177,8 +193,8 @@ async def answer_method(asked: dict[str, Any], methods: Mapping[str, Method]) ->
     return answer
 
 
-def call_message(run: ToolRun) -> bytes:
-    """The message that gives a process its call.
+def call_message(run: ToolRun, listener: socket.socket | None = None) -> bytes:
+    """The message that gives a process its call. listener: where its proxy is.
 
     Raises:
         InvalidRun: the arguments are not JSON, or text is no Unicode.
@@ -189,7 +205,7 @@ def call_message(run: ToolRun) -> bytes:
         "source": run.source,
         "function": run.function,
         "arguments": dict(run.arguments),
-        "environment": checked_environment(run.environment),
+        "environment": {**checked_environment(run.environment), **proxy_environment(listener)},
         "packages": None if run.packages is None else bubblewrap.PACKAGES,
         "methods": sorted(run.methods),
         "limits": {"cpu_s": run.policy.cpu_s},

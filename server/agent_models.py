@@ -150,7 +150,7 @@ class AgentShown(Result):
 
     settings: those that are set, the others have their defaults. problems: settings that cannot be
     read. embedder: of all agents; None: no text has been embedded yet. waiting: its run that waits
-    for a person; runs_in_work: those that do not, begun or queued.
+    for a person; runs_in_work: those that do not, begun or queued. tools: names of custom ones.
     """
 
     id: str
@@ -165,6 +165,7 @@ class AgentShown(Result):
     problems: list[str] = Field(default_factory=list)
     waiting: WaitingRun | None = None
     runs_in_work: int = 0
+    tools: list[str] = Field(default_factory=list)
     blocks: list[BlockShown]
     messages: int
     passages: int

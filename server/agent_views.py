@@ -18,6 +18,7 @@ _TAGS_BYTES: Final = 500
 _VALUE_BYTES: Final = 2_000
 _OBJECT_BYTES: Final = 1_000
 _PROBLEMS_BYTES: Final = 600
+_TOOLS_BYTES: Final = 400
 _BLOCKS_BYTES: Final = PAGE_BYTES - 2_200
 
 
@@ -52,6 +53,7 @@ def show_agent(reader: Reader, agent: Agent, after: int = 0) -> AgentShown:
         "metadata": _short_object(agent.metadata, settings_uri(agent.id)),
         "settings": _short_object(agent.settings, settings_uri(agent.id)),
         "problems": first_of(whole.problems, _PROBLEMS_BYTES),
+        "tools": first_of(whole.tools, _TOOLS_BYTES),
     }
     room = _BLOCKS_BYTES - sum(map(json_bytes, bounded.values()))
     count = fitting([json_bytes(block.model_dump()) + 1 for block in shown], room)
@@ -88,6 +90,7 @@ def agent_text(shown: AgentShown) -> str:
     lines += [f"Instructions to its model: {shown.system}"] if shown.system else []
     lines += [f"Settings: {to_json(shown.settings)}"] if shown.settings else []
     lines += [f"Metadata: {to_json(shown.metadata)}"] if shown.metadata else []
+    lines += [f"Custom tools: {', '.join(shown.tools)}."] if shown.tools else []
     lines += shown.problems
     for block in shown.blocks:
         about = ", read-only" if block.read_only else ""

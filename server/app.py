@@ -24,6 +24,7 @@ from server.approvals import Approvals
 from server.config import Settings
 from server.consent import Consent
 from server.context_tools import context_tool
+from server.custom_tool_table import custom_tools
 from server.errors import describe_error, explain_for
 from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
@@ -117,6 +118,7 @@ class App:
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
                 *run_tools(access),
                 context_tool(access),
+                *custom_tools(access),
                 *workspace_tools(access),
                 *mcp_server_tools(Consent(access, self._approvals)),
             ),

@@ -29,7 +29,7 @@ def run_command(given: Sequence[str]) -> int:
         parser.print_help()
         return USAGE_ERROR
     options = vars(parser.parse_args(given))
-    if options["command"] in {"agents", "doctor", "runs", "status", "stop", "tokens"}:
+    if options["command"] in {"agents", "doctor", "runs", "status", "stop", "tokens", "tools"}:
         # Short and safe to end anywhere; Python's own handling leaves tracebacks of native code.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     console = Console(options.pop("json", False))

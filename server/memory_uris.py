@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from agent.approval import Pending
 from agent.context import render_blocks
 from agent.settings import problems_of
-from memory import agents, archival, archives, core_memory, recall, runs
+from memory import agents, archival, archives, core_memory, recall, runs, tools
 from memory.errors import InvalidValue, NotFound
 from memory.meta import stored_embedder
 from memory.records import Agent, Holdings
@@ -124,6 +124,7 @@ def agent_record(reader: Reader, agent: Agent) -> dict[str, Any]:
         **agents.describe(agent),
         "problems": problems_of(agent),
         "waiting": _waiting(reader, agent),
+        "tools": _custom_tools(reader, agent),
         "blocks": [
             {"id": block.id, **core_memory.describe(block), "version": block.version}
             for block in core_memory.list_blocks(reader, agent)
@@ -150,11 +151,17 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
         lines.append(f"Description: {agent.description}")
     if agent.settings:
         lines.append(f"Settings: {to_json(agent.settings)}")
+    if held := _custom_tools(reader, agent):
+        lines.append(f"Custom tools: {', '.join(held)}.")
     if agent.metadata:
         lines.append(f"Metadata: {to_json(agent.metadata)}")
     if agent.system:
         lines.append(f"Instructions to its model:\n{agent.system}")
     return "\n".join([*lines, describe_memory(reader, agent)])
+
+
+def _custom_tools(reader: Reader, agent: Agent) -> list[str]:
+    return [tool.name for tool in tools.tools_of(reader, agent)]
 
 
 def waiting_line(run_id: str, tools: Sequence[str], until: str) -> str:

@@ -3,7 +3,7 @@
 What they are is agent/custom's; here they get what is around them in this process.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio.abc
@@ -19,6 +19,7 @@ from memory.tools import StoredTool
 from server.external.servers import ExternalServers
 from server.external.tools import external_tools
 from server.sandboxes import ProcessSandbox
+from server.secrets import SecretsFile, redacted
 
 
 class OutsideTools:
@@ -26,11 +27,12 @@ class OutsideTools:
 
     def __init__(self, store: MemoryStore, directory: Path | None) -> None:
         self.sandbox = ProcessSandbox(directory)
-        self.around = Surroundings(no_secrets, self.sandbox.workspace, no_packages, redacted)
+        secrets = SecretsFile(directory)
+        self.around = Surroundings(secrets, self.sandbox.workspace, no_packages, redacted)
         self.custom = CustomTools(store, self.sandbox, self.around)
         code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
-        self.servers = ExternalServers(no_secrets)
+        self.servers = ExternalServers(secrets)
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
             code.source, files, self.custom.source, external_tools(store, self.servers)
@@ -50,21 +52,14 @@ class OutsideTools:
         """
         return await self.custom.tool_of(tool).run(call)
 
+    def forget(self, agent_id: str) -> None:
+        """Delete the files of an agent that is gone."""
+        self.sandbox.forget(agent_id)
+
     async def aclose(self) -> None:
         """End every process."""
         await self.servers.aclose()
         await self.sandbox.aclose()
-
-
-def no_secrets(names: Sequence[str]) -> Mapping[str, str]:
-    """There is no place for secrets yet.
-
-    Raises:
-        InvalidValue: one is asked for.
-    """
-    if names:
-        raise InvalidValue(f"there is no secret {names[0]}: this version keeps none")
-    return {}
 
 
 async def no_packages(requirements: Sequence[str]) -> Path | None:
@@ -76,10 +71,3 @@ async def no_packages(requirements: Sequence[str]) -> Path | None:
     if requirements:
         raise InvalidValue(f"{requirements[0]} cannot be installed: this version installs nothing")
     return None
-
-
-def redacted(text: str, values: Mapping[str, str]) -> str:
-    """The text with the names of secrets in place of their values."""
-    for name, value in values.items():
-        text = text.replace(value, f"[secret {name}]") if value else text
-    return text

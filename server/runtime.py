@@ -31,6 +31,7 @@ from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
 from server.outside_tools import OutsideTools
+from server.tool_running import RunTool
 
 
 class Runtime:
@@ -59,7 +60,9 @@ class Runtime:
             self._loop_on,
         )
         self.runs = Runs(self.store, self.loop_for)
+        self.run_tool: RunTool = self.outside.run_tool
         self.store.watch(self._forget_prompts)
+        self.store.watch(self._forget_files)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,6 +118,12 @@ class Runtime:
                 if (directory := _states(self._settings)) is not None:
                     forget_agent(directory, change.agent_id)
                 self._model.forget(change.agent_id)
+
+    def _forget_files(self, changes: Sequence[Change]) -> None:
+        """An agent's workspace goes with it."""
+        for change in changes:
+            if change.action == "agent.delete" and change.agent_id:
+                self.outside.forget(change.agent_id)
 
     async def aclose(self) -> None:
         """End the model's process and connections, finish the store's work and release the file."""

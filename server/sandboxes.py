@@ -77,6 +77,15 @@ class ProcessSandbox:
                 "Make the folder above it one that the server may write",
             ) from None
 
+    def forget(self, agent_id: str) -> None:
+        """Delete the workspace of an agent that is gone."""
+        places = self._places
+        if places is None and self._directory is not None and sys.platform != "win32":
+            with _places(self._directory) as places:
+                pass
+        if places is not None:
+            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
+
     async def files(self, agent_id: str) -> Workspace:
         """The files of an agent's workspace, which is made where there is none.
 

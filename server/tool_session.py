@@ -19,6 +19,7 @@ from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings
 from server.consent import Consent
+from server.custom_tool_table import custom_tools
 from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
@@ -67,6 +68,7 @@ class StoredTools:
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
         self.outside = OutsideTools(store, settings.directory)
+        self.run_tool = self.outside.run_tool
 
         async def runtime() -> "Runtime":
             # The tools called here need no more of a runtime.
@@ -79,6 +81,7 @@ class StoredTools:
             *memory_tools(access),
             *agent_tools(access, approvals, templates),
             *run_tools(access),
+            *custom_tools(access),
             *mcp_server_tools(Consent(access, approvals)),
         )
         self._tools = {tool.name: tool for tool in known}

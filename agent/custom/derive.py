@@ -66,7 +66,7 @@ def derive_tool(
     told = _description(function, doc) if description is None else description
     if schema is None:
         parameters = _schema(Hints(read, class_schema), function, doc)
-        check_object(parameters, "the schema of the arguments")
+        check_object(parameters, "the schema of the arguments", "shorten the descriptions")
     else:
         parameters = checked_schema(name or function.name, schema, function)
     return DerivedTool(

@@ -31,7 +31,7 @@ def checked_schema(
     Raises:
         InvalidValue: it is no such schema, too large, or not one of this function.
     """
-    check_object(given, "the schema")
+    check_object(given, "the schema", "let it say less")
     for node in _nodes(given):
         if unknown := sorted(str(key) for key in node if key not in _KNOWN):
             raise InvalidValue(

@@ -263,6 +263,7 @@ def _as_text(agent: AgentShown) -> str:
     lines += [f"tags {', '.join(agent.tags)}"] if agent.tags else []
     for name, value in (("settings", agent.settings), ("metadata", agent.metadata)):
         lines += [f"{name} {json.dumps(value, ensure_ascii=False)}"] if value else []
+    lines += [f"custom tools {', '.join(agent.tools)}"] if agent.tools else []
     lines += agent.problems
     for block in agent.blocks:
         used = f"{len(block.value)}/{block.limit_chars}"

@@ -5,7 +5,8 @@ is not sent again. A connection that broke before is made again, once more after
 fails, and then not for a time that doubles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,10 +17,10 @@ import anyio.to_thread
 from memory.tool_server_records import Launch, SeenTool, ToolServer
 from server.external.bounded import Ending
 from server.external.connection import IDLE_S, Connection
-from server.external.errors import ServerUnreachable
+from server.external.errors import ExternalServerError, ServerUnreachable
 from server.external.http import http_transport
 from server.external.listing import seen_tools
-from server.external.references import Secrets, filled, names_in, no_secrets, redacted
+from server.external.references import Secrets, filled, names_in, no_secrets, without
 from server.external.results import result_text
 from server.external.stdio import Command, RunCommand, stdio_transport, unsandboxed
 
@@ -93,16 +94,32 @@ class ExternalServers:
             ExternalServerError: there is no answer.
             InvalidValue: a secret is missing.
         """
-        connection = await self._connected(server.name, server.id, server.launch)
-        result = await connection.call(tool, arguments, server.launch.call_timeout_s)
-        text, failed = result_text(result)
-        return Answer(redacted(text, self._places[server.id].secrets), failed)
+        with self._without_secrets(server.id):
+            connection = await self._connected(server.name, server.id, server.launch)
+            result = await connection.call(tool, arguments, server.launch.call_timeout_s)
+        text, failed = result_text(without(result, self._secrets_of(server.id)))
+        return Answer(text, failed)
 
     async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
         await self.forget(key)
         self._places.pop(key, None)  # who lists anew does not wait for what failed before
-        connection = await self._connected(server, key, launch)
-        return seen_tools(server, await connection.list_tools(launch.connect_timeout_s))
+        with self._without_secrets(key):
+            connection = await self._connected(server, key, launch)
+            listed = await connection.list_tools(launch.connect_timeout_s)
+        return seen_tools(server, without(listed, self._secrets_of(key)))
+
+    @contextmanager
+    def _without_secrets(self, key: str) -> Iterator[None]:
+        """Take secrets out of errors too: they hold what a server said."""
+        try:
+            yield
+        except ExternalServerError as error:
+            error.args = (without(str(error), self._secrets_of(key)),)
+            raise
+
+    def _secrets_of(self, key: str) -> Mapping[str, str]:
+        place = self._places.get(key)
+        return {} if place is None else place.secrets
 
     async def forget(self, key: str) -> None:
         """Close the connection to a server, as when it is removed."""

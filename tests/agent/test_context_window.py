@@ -7,6 +7,7 @@ from memory import agents
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, call, calls, remember, turn
+from tests.agent.outside_words import answering, source, tool
 from tests.agent.prompts_seen import Watching
 
 
@@ -64,3 +65,17 @@ async def test_rules_are_a_section_and_looking_changes_nothing(
     assert names(window)[:3] == ["system", "tool_rules", "core_memory"]
     assert store.agent_state("ada") == before
     assert model.asked == model.summaries == []
+
+
+async def test_outside_tools_are_counted_with_the_tools(store: MemoryStore, agent: Agent) -> None:
+    model = Watching(lambda prompt: Reply("Hi."))
+    state = store.agent_state("ada")
+    without = await look(store, model)
+    weather = source(tool("weather", answering("Rain")))
+    window = await look_into(Compiler(store, model), state, weather)
+    shown = {section.name: section for section in window.sections}
+    assert '"name": "weather"' in shown[TOOLS].text
+    assert window.used_tokens > without.used_tokens
+    assert [s for s in window.sections if s.name != TOOLS] == [
+        s for s in without.sections if s.name != TOOLS
+    ]

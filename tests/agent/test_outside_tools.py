@@ -3,8 +3,6 @@
 import anyio
 import pytest
 
-from agent.approval import Decision
-from agent.errors import RunCancelled
 from agent.live_run import LiveRun
 from agent.memory_tools import Scope
 from agent.model import Parsed, Reply, ToolCalls
@@ -26,7 +24,7 @@ from tests.agent.harness import (
     stored_messages,
 )
 from tests.agent.outside_words import Held, answering, appending, source, tool
-from tests.agent.run_words import AT_ONCE, process, said, set_to, settled, stored_run
+from tests.agent.run_words import process, said, set_to, settled, stored_run
 
 
 async def turn(
@@ -83,6 +81,31 @@ async def test_an_unknown_tool_is_refused_with_all_that_there_are(
 ) -> None:
     await turn(store, [calls(call("wether")), Reply("Hm.")], tool("weather", answering("Rain")))
     assert results(store, agent)[0].endswith("conversation_search, message_read, weather")
+
+
+async def test_a_tool_that_comes_changes_or_goes_in_a_run_does_so_for_its_next_step(
+    store: MemoryStore, agent: Agent
+) -> None:
+    log = list[str]()
+    held = {"weather": tool("weather", answering("Rain", log))}
+
+    async def swap(given: OutsideCall) -> Done:
+        del held["weather"]
+        held["news"] = tool("news", answering("Nothing"))
+        return Done("swapped")
+
+    held["swap"] = tool("swap", swap)
+    script: list[Parsed] = [
+        calls(call("swap", city="Oslo")),
+        calls(call("weather", city="Oslo"), call("news", city="Oslo")),
+        Reply("I see."),
+    ]
+    model = ScriptedModel(script)
+    await runs_on(store, model, lambda _: dict(held)).message(said("Go."))
+    assert [spec.name for spec in model.prompts[1].tools][-2:] == ["swap", "news"]
+    _, gone, new = results(store, agent)
+    assert (gone.startswith("Error: there is no tool 'weather'"), new) == (True, "Nothing in Oslo")
+    assert log == []
 
 
 # When they run
@@ -316,73 +339,7 @@ async def test_a_run_that_its_process_left_in_mid_call_asks_its_model_again(
     assert results(store, agent) == ["Sun in Bodo"]
 
 
-# Approval
-
-
-async def test_a_tool_that_needs_approval_waits_for_it_and_then_runs(
-    store: MemoryStore, agent: Agent
-) -> None:
-    log = list[str]()
-    pay = tool("pay", answering("Paid", log), needs_approval=True)
-    model = ScriptedModel([cities("pay", "Oslo", "Bodo"), Reply("Done.")])
-    async with process(store, model, source(pay)) as runs:
-        live = await runs.message(said("Go."))
-        assert (live.run.status, log) == ("waiting", [])
-        await runs.decide(live.run.id, Decision(True), call_id="call-Bodo")
-    assert log == ["Bodo"]
-    denied, paid = results(store, agent)
-    assert denied.startswith("Denied by the person: they decided about another call")
-    assert paid == "Paid in Bodo"
-
-
-async def test_silence_is_a_no_to_a_tool_that_needs_approval(
-    store: MemoryStore, agent: Agent
-) -> None:
-    log = list[str]()
-    set_to(store, agent, approval_minutes=AT_ONCE)
-    pay = tool("pay", answering("Paid", log), needs_approval=True)
-    model = ScriptedModel([cities("pay", "Oslo"), Reply("Done.")])
-    async with process(store, model, source(pay)) as runs:
-        live = await runs.message(said("Go."))
-        with anyio.fail_after(30):
-            while runs.all():
-                await runs.all()[0].change()
-    assert (log, stored_run(store, live.run.id).status) == ([], "completed")
-    assert results(store, agent) == [
-        "Denied by the person: nobody answered in time. The call was not made."
-    ]
-
-
-async def test_a_rule_can_ask_for_the_approval_of_an_outside_tool(
-    store: MemoryStore, agent: Agent
-) -> None:
-    set_to(store, agent, tool_rules=[{"type": "requires_approval", "tool_name": "pay"}])
-    log = list[str]()
-    model = ScriptedModel([cities("pay", "Oslo"), Reply("Done.")])
-    async with process(store, model, source(tool("pay", answering("Paid", log)))) as runs:
-        live = await runs.message(said("Go."))
-        assert (live.run.status, log) == ("waiting", [])
-        await runs.decide(live.run.id, Decision(False))
-    assert log == []
-
-
-async def test_a_run_that_is_stopped_in_a_call_which_a_person_approved_is_cancelled(
-    store: MemoryStore, agent: Agent
-) -> None:
-    held = Held()
-    pay = tool("pay", held.run, needs_approval=True)
-    async with process(store, ScriptedModel([cities("pay", "Oslo")]), source(pay)) as runs:
-        live = await runs.message(said("Go."))
-
-        async def decide() -> None:
-            with pytest.raises(RunCancelled):
-                await runs.decide(live.run.id, Decision(True))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(decide)
-            await held.until(running=1)
-            await runs.cancel(live.run.id)
-    assert (held.broken_off, stored_run(store, live.run.id).status) == (1, "cancelled")
+# Rules
 
 
 async def test_rules_narrow_outside_tools_too(store: MemoryStore, agent: Agent) -> None:

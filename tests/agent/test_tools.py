@@ -40,7 +40,10 @@ def test_the_tools_have_lettas_names_in_a_steady_order() -> None:
 
 
 def test_further_tools_are_known_by_name_and_not_offered_by_default() -> None:
-    further = ("memory", "memory_apply_patch", "memory_finish_edits", "memory_files")
+    further = (
+        *("memory", "memory_apply_patch", "memory_finish_edits", "memory_files"),
+        *("tool_create", "tool_update"),
+    )
     assert tuple(OPTIONAL_TOOLS) == further
     assert tuple(spec.name for spec in tool_specs(tuple(OPTIONAL_TOOLS.values()))) == further
     assert tuple(DEFAULT_TOOLS) == (*LETTAS_NAMES, "message_read")

@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 
 from agent.rule_kinds import ToolRule
-from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS
+from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS, OUTSIDE_BY_NAME
 from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
@@ -92,12 +92,11 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
         assert f"| `{prompt.name}` | {arguments} |" in REFERENCE
     for template in templates:
         assert f"| `{template.uri_template}` |" in REFERENCE
-    listed = set(
-        re.findall(r"^\| `(\w+)` \|", REFERENCE.partition("## Resources")[0], re.MULTILINE)
-    )
+    section = REFERENCE.partition("## Resources")[0]
+    listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     assert listed == {tool.name for tool in tools}
     for tool in tools:
-        (row,) = re.findall(rf"^\| `{tool.name}` .*$", REFERENCE, re.MULTILINE)
+        (row,) = re.findall(rf"^\| `{tool.name}` .*$", section, re.MULTILINE)
         for argument in tool.input_schema.get("properties", {}):
             everywhere = argument == "idempotency_key"
             assert f"`{argument}`" in row or everywhere, f"{tool.name}: {argument}"
@@ -108,7 +107,7 @@ def test_every_further_tool_and_kind_of_rule_is_in_the_reference() -> None:
     for tool in OPTIONAL_TOOLS.values():
         (row,) = re.findall(rf"^\| `{tool.name}` .*$", section, re.MULTILINE)
         assert set(re.findall(r"`(\w+)`", row)) >= set(tool.arguments.model_fields)
-    assert all(f"`{name}`" in section for name in DEFAULT_TOOLS)
+    assert all(f"`{name}`" in section for name in (*DEFAULT_TOOLS, *OUTSIDE_BY_NAME))
     for kind in get_args(get_args(ToolRule)[0]):
         name = kind.model_fields["type"].default
         (row,) = re.findall(rf"^\| `{name}` .*$", section, re.MULTILINE)

@@ -14,12 +14,17 @@ from agent.live_run import Said
 from agent.loop import AgentLoop
 from agent.model import Reply
 from agent.models.scripted import ScriptedModel
+from agent.outside import OutsideCall, OutsideTool, ToolSource, no_tools
 from agent.runs import Runs
-from memory.records import Agent
+from memory.errors import InvalidValue
+from memory.records import Agent, AgentState
 from memory.store import MemoryStore
 from memory.tools import NewTool, attach_tool, create_tool
+from sandbox.errors import SandboxUnavailable
+from server.agent_changes import UNBORN, changed_settings
 from server.outside_tools import OutsideTools
 from tests.agent.harness import PERSON, block_value, call, calls, new_agent, stored_messages
+from tests.agent.outside_words import answering, tool
 from tests.agent.run_words import set_to
 
 SOURCE = '''
@@ -125,3 +130,76 @@ async def test_a_tool_finds_no_method_that_it_was_not_granted() -> None:
         (result,) = [m.content for m in stored_messages(store, agent) if m.role == "tool"]
         assert result.startswith("Error: ")
         assert block_value(store, agent) == "Name: Sam"
+
+
+async def test_a_secret_that_nobody_set_is_named_with_what_to_do() -> None:
+    with MemoryStore(None, None) as store:
+        agent = new_agent(store, "ada")
+        attached(store, agent, policy={"secrets": ["TOKEN"]})
+        outside = OutsideTools(store, None)
+        found = outside.source(store.agent_state("ada"))["note"]
+        with pytest.raises(InvalidValue, match="mnemon secrets set TOKEN"):
+            await found.run(OutsideCall(agent, {"city": "Oslo"}))
+
+
+async def test_a_command_on_a_file_that_nobody_has_open_runs_nothing_and_says_who_does() -> None:
+    with MemoryStore(None, None) as store:
+        agent = new_agent(store, "ada")
+        attached(store, agent)
+        found = OutsideTools(store, None).source(store.agent_state("ada"))["note"]
+        with pytest.raises(SandboxUnavailable, match="the process that hosts use"):
+            await found.run(OutsideCall(agent, {"city": "Oslo"}))
+
+
+async def test_an_agents_files_go_with_it() -> None:
+    with MemoryStore(None, None) as store:
+        ada, eve = new_agent(store, "ada"), new_agent(store, "eve")
+        async with running(store) as outside:
+            folders = [await outside.sandbox.workspace(one.id) for one in (ada, eve)]
+            for folder in folders:
+                assert folder is not None
+                (folder / "kept").mkdir()
+                (folder / "kept" / "file.txt").write_text("x")
+            outside.forget(ada.id)
+            assert [folder.exists() for folder in folders if folder] == [False, True]
+
+
+# What an agent can be set to
+
+
+def source_of(*names: str) -> ToolSource:
+    def source(state: AgentState) -> dict[str, OutsideTool]:
+        return {name: tool(name, answering("x")) for name in names}
+
+    return source
+
+
+def test_rules_may_name_outside_tools_that_the_agent_has() -> None:
+    rules: list[dict[str, Any]] = [
+        {"type": "run_first", "tool_name": "weather", "args": {"city": "Oslo"}},
+        {"type": "requires_approval", "tool_name": "weather"},
+    ]
+    given = {"tool_rules": rules}
+    assert changed_settings(UNBORN, given, source_of("weather"))["tool_rules"][0] == rules[0]
+    with pytest.raises(InvalidValue, match="names 'weather', which the agent does not have"):
+        changed_settings(UNBORN, given, no_tools)
+    rules[0]["args"] = {"town": "Oslo"}
+    with pytest.raises(InvalidValue, match="which takes city"):
+        changed_settings(UNBORN, given, source_of("weather"))
+
+
+def test_an_agent_may_be_set_to_run_code_and_to_no_tool_that_does_not_exist() -> None:
+    given = {"tools": ["core_memory_append", "run_code"]}
+    assert changed_settings(UNBORN, given, no_tools) == given
+    with pytest.raises(InvalidValue, match="there is no tool 'run_coda' for agents"):
+        changed_settings(UNBORN, {"tools": ["run_coda"]}, no_tools)
+
+
+def test_rules_may_name_run_code_once_the_agent_is_set_to_it() -> None:
+    with MemoryStore(None, None) as store:
+        found = OutsideTools(store, None).source
+        given: dict[str, Any] = {"tool_rules": [{"type": "exit_loop", "tool_name": "run_code"}]}
+        with pytest.raises(InvalidValue, match="names 'run_code'"):
+            changed_settings(UNBORN, given, found)
+        both = given | {"tools": ["run_code"]}
+        assert changed_settings(UNBORN, both, found)["tools"] == ["run_code"]

@@ -128,6 +128,9 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_message": {"message": "Hi"},
     "agent_context": {},
     "run_list": {},
+    "tool_attach": {"tool_id": "roll"},
+    "tool_detach": {"tool_id": "roll"},
+    "tool_run": {"tool_id": "roll"},
     "workspace_list": {},
     "workspace_read": {"path": "a"},
     "workspace_write": {"path": "a", "content": "x"},
@@ -139,7 +142,7 @@ def test_no_tool_that_names_an_agent_is_left_out() -> None:
     tools = App(Settings(data=":memory:")).registry().tools
     named = {t.name for t in tools if "agent_id" in t.arguments.model_fields}
     for_all = {t.name for t in tools if t.for_all}  # which are refused to it
-    assert named - for_all == set(TOOLS)
+    assert named - for_all <= set(TOOLS) <= named
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -266,6 +269,43 @@ async def test_what_would_tell_of_others_is_refused_to_it(served: Served) -> Non
     for result in (created, renamed, model, request, cloned):
         assert result.is_error
         assert "this token is for some agents only" in text_of(result)
+
+
+async def test_tools_are_seen_and_run_with_the_agents_that_have_them_and_changed_by_nobody(
+    served: Served,
+) -> None:
+    source = 'def {}() -> int:\n    """Roll a die."""\n    return 4\n'
+    async with served.client(PERSON) as person:
+        for name, agent in (("roll", "Mine"), ("secret", "Theirs")):
+            await call(person, "tool_create", source=source.format(name))
+            await call(person, "tool_attach", agent_id=agent, tool_id=name)
+        await call(person, "tool_attach", agent_id="Theirs", tool_id="roll")
+    async with served.client() as laptop:
+        listed = await call(laptop, "tool_list")
+        assert [tool["name"] for tool in listed["tools"]] == ["roll"]
+        assert (await call(laptop, "tool_get", tool_id="roll"))["agents"] == ["Mine"]
+        unknown = [
+            await laptop.call_tool("tool_get", {"tool_id": "secret"}),
+            await laptop.call_tool("tool_run", {"agent_id": "Mine", "tool_id": "secret"}),
+        ]
+        ran = await laptop.call_tool("tool_run", {"agent_id": "Mine", "tool_id": "roll"})
+        of_roll = {"agent_id": "Mine", "tool_id": "roll"}
+        refused = [
+            await laptop.call_tool("tool_create", {"source": source.format("third")}),
+            await laptop.call_tool("tool_update", {"tool_id": "roll", "name": "secret"}),
+            await laptop.call_tool("tool_delete", {"tool_id": "roll"}),
+            await laptop.call_tool("tool_attach", of_roll),
+            await laptop.call_tool("tool_detach", of_roll),
+        ]
+        names = {tool.name for tool in (await laptop.list_tools()).tools}
+    assert {text_of(result) for result in unknown} == {"no tool 'secret'; tools: roll"}
+    # "no tool code is run": where nothing can be isolated.
+    assert text_of(ran) == "4" or text_of(ran).startswith("no tool code is run: ")
+    for result in refused:
+        assert "this token is for some agents only" in text_of(result)
+    assert {name for name in names if name.startswith("tool_")} == {
+        *("tool_list", "tool_get", "tool_run")
+    }
 
 
 async def test_the_keys_of_one_principal_are_nothing_to_another(served: Served) -> None:

@@ -1,0 +1,233 @@
+"""`mnemon tools`: keeping tools that people and agents wrote, giving them to agents, running them.
+
+Flags are in tools_parser.py; everything is done by the tools of MCP (tool_session.py). Running one
+is left to the process that hosts share, which has the sandbox.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from agent.custom.derive import derive_tool
+from server.commands.agents import answer
+from server.config import ConfigError, Settings, expanded
+from server.console import Console
+from server.custom_tool_models import (
+    ToolAttached,
+    ToolDeleted,
+    ToolLine,
+    ToolPage,
+    ToolRan,
+    ToolShown,
+)
+from server.custom_tool_views import attached_text, deleted_text, ran_text, shown_text
+from server.host_session import HostFailed, innermost, open_session
+from server.tool_session import ToolSession, open_tools
+
+_POLICY: Final = (
+    *("wall_s", "cpu_s", "memory_mb", "subprocesses", "network", "secrets", "methods", "parallel"),
+)
+_GIVEN: Final = {
+    "name": "name",
+    "description": "description",
+    "tags": "tags",
+    "requirements": "requirements",
+    "return_limit": "return_limit_chars",
+    "approve": "requires_approval",
+    "expected_version": "expected_version",
+}
+"""Flags, and what they are called as arguments of the tools."""
+
+
+def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    """Do one of the actions."""
+    if options["action"] == "run":
+        return _run(settings, options, console)
+    with open_tools(settings, creates=options["action"] == "add") as tools:
+        return _ACTIONS[options["action"]](tools, options, console)
+
+
+def listed(tools: ToolSession, which: dict[str, Any]) -> list[ToolLine]:
+    """Every tool that tool_list finds, page by page."""
+    found, arguments = list[ToolLine](), {**which, "limit": 100}
+    while True:
+        page = ToolPage.model_validate(tools.call("tool_list", arguments))
+        found += page.tools
+        if page.next_cursor is None:
+            return found
+        arguments["cursor"] = page.next_cursor
+
+
+def shown_whole(tools: ToolSession, tool: str, version: int | None = None) -> ToolShown:
+    """A tool with nothing cut; its text is the whole source."""
+    asked = {"tool_id": tool, "version": version}
+    shown, source = _pieces(tools, {**asked, "part": "source"})
+    if shown.cut:
+        _, text = _pieces(tools, {**asked, "part": "settings", "version": shown.version})
+        whole = {k: v for k, v in json.loads(text).items() if k in ToolShown.model_fields}
+        shown = shown.model_copy(update={**whole, "cut": False})
+    return shown.model_copy(update={"text": source, "next_cursor": None})
+
+
+def _pieces(tools: ToolSession, arguments: dict[str, Any]) -> tuple[ToolShown, str]:
+    """A tool, and all pieces of its text."""
+    text = ""
+    while True:
+        shown = ToolShown.model_validate(tools.call("tool_get", arguments))
+        text += shown.text
+        if shown.next_cursor is None:
+            return shown, text
+        arguments = {**arguments, "cursor": shown.next_cursor}
+
+
+def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    names = ("name", "query", "tags", "attached_to")
+    which = {name: options[name] for name in names if options[name] is not None}
+    match = {"tag_match_mode": "all" if options["all_tags"] else "any"}
+    found = listed(tools, {**which, **match})
+    lines = [
+        f"{tool.name}  version {tool.version}, by {tool.author}"
+        f"{', asks a person' if tool.requires_approval else ''}: {tool.description}"
+        for tool in found
+    ]
+    if not lines:
+        none = "no tools yet; keep one with: mnemon tools add FILE.py"
+        lines = ["no tool is like that" if which else none]
+    console.show([tool.model_dump() for tool in found], "\n".join(lines))
+    return 0
+
+
+def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    shown = shown_whole(tools, options["tool_id"], options["version"])
+    _print(shown, console, source=options["source"])
+    return 0
+
+
+def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    source, given = _source(options["file"]), _given(options)
+    texts = given.get("description"), given.get("json_schema")
+    name = derive_tool(source, options["name"], *texts).name
+    if not any(tool.name == name for tool in listed(tools, {"name": name})):
+        made = tools.call("tool_create", {"source": source, **given})
+        _print(shown_whole(tools, made["id"]), console)
+        return 0
+    before = shown_whole(tools, name)
+    if before.text != source:
+        raise ConfigError(
+            f"there is a tool {name!r} already, with another source; to change it: mnemon"
+            f" tools update {name} --file {options['file']}"
+        )
+    tools.call("tool_update", {"tool_id": before.id, **given})
+    _print(shown_whole(tools, before.id), console)
+    return 0
+
+
+def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    changes = _given(options)
+    if options["file"] is not None:
+        changes["source"] = _source(options["file"])
+    if not changes.keys() - {"expected_version"}:
+        raise ConfigError("nothing to change; `mnemon tools update --help` lists what can be")
+    changed = tools.call("tool_update", {"tool_id": options["tool_id"], **changes})
+    _print(shown_whole(tools, changed["id"]), console)
+    return 0
+
+
+def _remove(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    deleted = ToolDeleted.model_validate(tools.call("tool_delete", {"tool_id": options["tool_id"]}))
+    console.show(deleted, deleted_text(deleted))
+    return 0
+
+
+def _attach(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"agent_id": options["agent_id"], "tool_id": options["tool_id"]}
+    done = ToolAttached.model_validate(tools.call(f"tool_{options['action']}", arguments))
+    console.show(done, attached_text(done))
+    return 0
+
+
+def _run(settings: Settings, options: dict[str, Any], console: Console) -> int:
+    arguments = {
+        "agent_id": options["agent_id"],
+        "tool_id": options["tool_id"],
+        "arguments": _object(options["args"], "--args"),
+    }
+    with open_tools(settings) as tools:
+        tool = ToolShown.model_validate(tools.call("tool_get", {"tool_id": options["tool_id"]}))
+    if tool.requires_approval and not options["yes"]:
+        question = f"May tool {tool.name} run for {options['agent_id']} with {options['args']}?"
+        if not sys.stdin.isatty():
+            console.fail(f"not run: {question} To do it, add --yes")
+            return 2
+        if answer(f"{question} [y/N] ") not in {"y", "yes"}:
+            console.note("nothing was run")
+            return 1
+    arguments["approved"] = tool.requires_approval
+
+    async def call() -> dict[str, Any]:
+        async with open_session(settings, options["given"], "mnemon tools") as session:
+            return await session.call("tool_run", arguments)
+
+    try:
+        ran = ToolRan.model_validate(anyio.run(call))
+    except* (HostFailed, MCPError) as failed:
+        raise HostFailed(str(innermost(failed))) from None
+    console.show(ran, ran_text(ran))
+    return int(ran.failed)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """What was given of a tool, as arguments of tool_create and tool_update."""
+    given = {name: options[flag] for flag, name in _GIVEN.items() if options.get(flag) is not None}
+    if options["schema"] is not None:
+        given["json_schema"] = _object(_text(options["schema"]), "--schema")
+    policy = {name: options[name] for name in _POLICY if options[name] is not None}
+    if options["policy"] is not None:
+        policy |= _object(options["policy"], "--policy")
+    return {**given, "policy": policy} if policy else given
+
+
+def _source(file: str) -> str:
+    return sys.stdin.read() if file == "-" else _text(file)
+
+
+def _text(file: str) -> str:
+    path = expanded(Path(file))
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text: {error.reason}") from error
+
+
+def _object(text: str, flag: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{flag} takes a JSON object, not {text[:80]!r}")
+    return found
+
+
+def _print(shown: ToolShown, console: Console, source: bool = False) -> None:
+    """A tool for people; with --json always with its source."""
+    text = shown.text if source else shown_text(shown.model_copy(update={"text": ""}))
+    console.show(shown, text)
+
+
+_ACTIONS: dict[str, Callable[[ToolSession, dict[str, Any], Console], int]] = {
+    "list": _list,
+    "show": _show,
+    "add": _add,
+    "update": _update,
+    "rm": _remove,
+    "attach": _attach,
+    "detach": _attach,
+}

@@ -1,0 +1,110 @@
+"""Spare processes: one waits after a call, none is used twice, and none is left at the end."""
+
+import os
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from sandbox.namespaces import NamespaceSandbox
+from sandbox.policy import MIB, Policy
+from sandbox.protocol import ToolRun
+from sandbox.settings import SandboxSettings
+from sandbox.watch import descendants
+from tests.sandbox.sandboxes import isolated
+
+# Its value is what only this process has.
+WHO = ToolRun("import os\nopen('/tmp/used', 'a').write('x')\n[open('/tmp/used').read()]", None)
+PATIENCE_S = 20.0
+
+
+def children() -> set[int]:
+    return set(descendants(os.getpid())) - {os.getpid()}
+
+
+async def waiting(sandbox: NamespaceSandbox, than: frozenset[int] = frozenset()) -> frozenset[int]:
+    """The spare processes, once there are others than those."""
+    with anyio.fail_after(PATIENCE_S):
+        while not sandbox.idle_pids() or sandbox.idle_pids() == than:
+            await anyio.lowlevel.checkpoint()
+    return sandbox.idle_pids()
+
+
+async def test_after_a_call_one_process_waits_and_each_is_used_once() -> None:
+    async with isolated(SandboxSettings()) as sandbox:
+        first = await sandbox.run(WHO)
+        spare = await waiting(sandbox)
+        second = await sandbox.run(WHO)
+        other = await waiting(sandbox, than=spare)
+        assert [first.result, second.result] == [["x"], ["x"]]
+        assert not spare & other
+        assert not spare & children()
+    assert children() == set()
+
+
+async def test_another_policy_or_workspace_gets_another_process() -> None:
+    async with isolated(SandboxSettings()) as sandbox:
+        await sandbox.run(WHO)
+        spare = await waiting(sandbox)
+        workspace = sandbox.places.make_workspace("a", await sandbox.child())
+        for run in (
+            ToolRun("1", None, policy=Policy(memory_bytes=100 * MIB)),
+            ToolRun("1", None, policy=Policy(subprocesses=True)),
+            ToolRun("1", None, workspace=workspace),
+        ):
+            assert (await sandbox.run(run)).status == "ok"
+            assert spare <= sandbox.idle_pids()
+
+
+async def test_a_workspace_made_anew_under_its_name_is_not_the_one_that_a_process_has() -> None:
+    async with isolated(SandboxSettings()) as sandbox:
+        child = await sandbox.child()
+        workspace = sandbox.places.make_workspace("a", child)
+        run = ToolRun("open('note', 'w').write('x')", None, workspace=workspace)
+        await sandbox.run(run)
+        await waiting(sandbox)
+        (workspace / "note").unlink()
+        workspace.rmdir()
+        # The other takes the number of the folder that is gone, which may be given out anew.
+        sandbox.places.make_workspace("b", child)
+        sandbox.places.make_workspace("a", child)
+        assert (await sandbox.run(run)).status == "ok"
+        assert (workspace / "note").read_text() == "x"
+
+
+async def test_no_more_wait_than_are_allowed_and_closing_ends_them() -> None:
+    async with isolated(SandboxSettings(warm_workers=2)) as sandbox:
+        for number in range(4):
+            await sandbox.run(ToolRun("1", None, policy=Policy(memory_bytes=(100 + number) * MIB)))
+        await waiting(sandbox)
+        await sandbox.aclose()
+        assert children() == set()
+        assert (await sandbox.run(ToolRun("1", None))).status == "ok"
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+async def test_a_spare_process_that_was_killed_is_not_used() -> None:
+    async with isolated(SandboxSettings()) as sandbox:
+        await sandbox.run(WHO)
+        spare = await waiting(sandbox)
+        for pid in spare:
+            os.kill(pid, 9)
+        with anyio.fail_after(PATIENCE_S):
+            while not all(map(has_ended, spare)):
+                await anyio.lowlevel.checkpoint()
+        assert (await sandbox.run(WHO)).status == "ok"
+
+
+async def test_spare_processes_that_nobody_wants_go() -> None:
+    async with isolated(SandboxSettings(idle_s=0.05)) as sandbox:
+        await sandbox.run(WHO)
+        await waiting(sandbox)
+        with anyio.fail_after(PATIENCE_S):
+            while sandbox.idle_pids() or children():
+                await anyio.lowlevel.checkpoint()

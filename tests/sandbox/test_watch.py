@@ -1,0 +1,61 @@
+"""What a look from outside finds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.policy import MIB
+from sandbox.watch import Bounds, Usage, descendants, look, measure, over_quota, resident_bytes
+
+
+def bounds(folder: Path | None, size: int = MIB, entries: int = 100) -> Bounds:
+    return Bounds(folder, size, entries, 512 * MIB)
+
+
+def test_everything_below_a_folder_counts_and_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "large").write_bytes(b"x" * 500_000)
+    work = tmp_path / "work"
+    (work / "a" / "b").mkdir(parents=True)
+    (work / "a" / "b" / "file").write_bytes(b"x" * 10_000)
+    (work / "link").symlink_to(tmp_path / "outside")
+    found = measure(work, bounds(work))
+    assert found.entries == 4
+    assert 10_000 <= found.bytes < 100_000
+
+
+def test_a_sparse_file_counts_by_what_it_takes(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(10**9)
+    assert measure(tmp_path, bounds(tmp_path)).bytes < MIB
+
+
+def test_counting_stops_where_it_is_too_much(tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / str(number)).touch()
+    assert measure(tmp_path, bounds(tmp_path, entries=10)).entries == 11
+    assert "more than 10 files" in look(bounds(tmp_path, entries=10), os.getpid(), 0)
+    assert look(bounds(tmp_path), os.getpid(), 0) == ""
+
+
+@given(st.integers(0, 2 * MIB), st.integers(0, 200))
+def test_a_workspace_is_too_large_by_bytes_or_by_entries(size: int, entries: int) -> None:
+    passed = over_quota(bounds(Path("/w")), Usage(size, entries))
+    assert bool(passed) == (size > MIB or entries > 100)
+
+
+def test_memory_of_all_that_a_process_started_is_counted() -> None:
+    source = "x = bytearray(50_000_000); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert child.pid in descendants(os.getpid())
+        assert resident_bytes(child.pid, enough=0) > 50_000_000
+        assert resident_bytes(child.pid, enough=10**12) > 50_000_000
+        child.kill()
