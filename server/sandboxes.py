@@ -24,6 +24,7 @@ from sandbox.workspace import Workspace
 from sandbox.workspace_records import limits_of
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
+    from sandbox.launcher import Ground
     from sandbox.namespaces import NamespaceSandbox
     from sandbox.places import SandboxPlaces
 
@@ -76,6 +77,18 @@ class ProcessSandbox:
                 f"the agent's workspace {error.filename} cannot be made: {error.strerror}",
                 "Make the folder above it one that the server may write",
             ) from None
+
+    async def ground(self) -> "Ground":
+        """What programs that are no tools are started from.
+
+        Raises:
+            SandboxUnavailable: nothing is isolated here.
+        """
+        sandbox = await self._opened()
+        if isinstance(sandbox, RefusingSandbox):
+            found = await sandbox.availability()
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await cast("NamespaceSandbox", sandbox).ground()
 
     def forget(self, agent_id: str) -> None:
         """Delete the workspace of an agent that is gone."""

@@ -94,47 +94,33 @@ class ExternalServers:
             ExternalServerError: there is no answer.
             InvalidValue: a secret is missing.
         """
-        with self._without_secrets(server.id):
-            connection = await self._connected(server.name, server.id, server.launch)
+        place = self._places.setdefault(server.id, _Place())
+        with _without_secrets(place):
+            connection = await self._connected(server.name, place, server.launch)
             result = await connection.call(tool, arguments, server.launch.call_timeout_s)
-        text, failed = result_text(without(result, self._secrets_of(server.id)))
+        text, failed = result_text(without(result, place.secrets))
         return Answer(text, failed)
-
-    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
-        await self.forget(key)
-        self._places.pop(key, None)  # who lists anew does not wait for what failed before
-        with self._without_secrets(key):
-            connection = await self._connected(server, key, launch)
-            listed = await connection.list_tools(launch.connect_timeout_s)
-        return seen_tools(server, without(listed, self._secrets_of(key)))
-
-    @contextmanager
-    def _without_secrets(self, key: str) -> Iterator[None]:
-        """Take secrets out of errors too: they hold what a server said."""
-        try:
-            yield
-        except ExternalServerError as error:
-            error.args = (without(str(error), self._secrets_of(key)),)
-            raise
-
-    def _secrets_of(self, key: str) -> Mapping[str, str]:
-        place = self._places.get(key)
-        return {} if place is None else place.secrets
 
     async def forget(self, key: str) -> None:
         """Close the connection to a server, as when it is removed."""
-        place = self._places.get(key)
+        place = self._places.pop(key, None)
         if place is not None and place.connection is not None:
             await place.connection.aclose()
-            place.connection = None
 
     async def aclose(self) -> None:
         """Close every connection."""
         for key in list(self._places):
             await self.forget(key)
 
-    async def _connected(self, server: str, key: str, launch: Launch) -> Connection:
+    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
+        await self.forget(key)  # who lists anew does not wait for what failed before
         place = self._places.setdefault(key, _Place())
+        with _without_secrets(place):
+            connection = await self._connected(server, place, launch)
+            listed = await connection.list_tools(launch.connect_timeout_s)
+        return seen_tools(server, without(listed, place.secrets))
+
+    async def _connected(self, server: str, place: _Place, launch: Launch) -> Connection:
         async with place.lock:
             if place.connection is not None and place.connection.is_open:
                 return place.connection
@@ -181,3 +167,13 @@ class ExternalServers:
         connection = Connection(server, transport, ending, self._idle_s)
         await connection.open(self._tasks, timeout_s)
         return connection
+
+
+@contextmanager
+def _without_secrets(place: _Place) -> Iterator[None]:
+    """Take secrets out of errors too: they hold what a server said."""
+    try:
+        yield
+    except ExternalServerError as error:
+        error.args = (without(str(error), place.secrets),)
+        raise
