@@ -134,7 +134,8 @@ def open_closed(folder: int, name: str, walk: bool) -> int:
     except PermissionError:
         if sys.platform != "linux":
             raise
-    place = open_beneath(folder, (name,), FOLDER | os.O_PATH, walk)
+    # openat2 takes no O_NONBLOCK with O_PATH, which opens nothing that could block.
+    place = open_beneath(folder, (name,), (FOLDER & ~os.O_NONBLOCK) | os.O_PATH, walk)
     try:
         # A descriptor of a path, so that what is changed is what was opened.
         Path(f"/proc/self/fd/{place}").chmod(0o700)
