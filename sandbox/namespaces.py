@@ -117,7 +117,7 @@ class NamespaceSandbox:
         shape = shape_of(run, writable=not full)
         pool = self._pool
         worker = await (self._start(shape) if pool is None else pool.take(shape))
-        outcome = await worker.call(run, self._settings.reach)
+        outcome = await worker.call(run, self._settings)
         if pool is not None and not full:
             pool.refill(shape)
         if full:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sandbox.proxy import ProxyLimits
 from sandbox.reach import Reach
 
 
@@ -15,7 +16,7 @@ class SandboxSettings:
     that is accepted; "landlock" is used only where "namespaces" cannot be had. allow_unsandboxed:
     run without any isolation where there is none; said in every outcome. seatbelt_beta: on macOS,
     use sandbox-exec. warm_workers: processes started ahead of calls, at most; 0: none. reach: what
-    granted names may lead to; public addresses only, but in tests.
+    granted names may lead to; public addresses only, but in tests. proxy: bounds of the way there.
     """
 
     python: Path | None = None
@@ -24,3 +25,4 @@ class SandboxSettings:
     seatbelt_beta: bool = False
     warm_workers: int = 8
     reach: Reach = field(default_factory=Reach)
+    proxy: ProxyLimits = field(default_factory=ProxyLimits)

@@ -16,12 +16,12 @@ from sandbox import bubblewrap
 from sandbox.channel import Channel
 from sandbox.errors import InvalidRun
 from sandbox.frames import FrameTooLong, encode
-from sandbox.listener import proxy_environment
+from sandbox.listener import close, proxy_environment
 from sandbox.output import Kept, bounded_error
 from sandbox.policy import MAX_METHOD_CALLS, MIB, checked_environment
 from sandbox.protocol import Method, MethodRefused, Outcome, Status, Tier, ToolRun
 from sandbox.proxy import serve_grants
-from sandbox.reach import Reach
+from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape
 from sandbox.spawn import Spawned, drain
 from sandbox.strict_json import NotStrictJson, dumps
@@ -83,13 +83,12 @@ class Worker:
         try:
             await self._process.end()
         finally:
-            if self._listener is not None:
-                self._listener.close()
+            close(self._listener)
 
-    async def call(self, run: ToolRun, reach: Reach | None = None) -> Outcome:
+    async def call(self, run: ToolRun, settings: SandboxSettings | None = None) -> Outcome:
         """Run it, and end the process on every path; what a method raised is raised.
 
-        Cancelling ends the process first. reach: what granted names may lead to.
+        Cancelling ends the process first. settings: of its way to the network.
         """
         started = monotonic()
         kept = Kept(run.policy.output_bytes), Kept(run.policy.output_bytes)
@@ -98,14 +97,13 @@ class Worker:
                 draining.start_soon(drain, self._process.stdout, kept[0].add)
                 draining.start_soon(drain, self._process.stderr, kept[1].add)
                 try:
-                    verdict = await self._decide(run, reach or Reach())
+                    verdict = await self._decide(run, settings or SandboxSettings())
                 finally:
                     await self._process.kill()
                 draining.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_S
         finally:
             self._process.close()
-            if self._listener is not None:
-                self._listener.close()
+            close(self._listener)
         if verdict.broken is not None:
             raise verdict.broken
         return Outcome(
@@ -114,7 +112,7 @@ class Worker:
             kept[0].text(), kept[1].text(), monotonic() - started,
         )  # fmt: skip
 
-    async def _decide(self, run: ToolRun, reach: Reach) -> Verdict:
+    async def _decide(self, run: ToolRun, settings: SandboxSettings) -> Verdict:
         """Wait for whichever ends the call: its answer, a limit, the time."""
         policy = run.policy
         verdict = Verdict("timeout", error=f"it did not end within {policy.wall_s:g} s")
@@ -133,7 +131,8 @@ class Worker:
 
                 deciding.start_soon(watched)
                 if self._listener is not None:
-                    deciding.start_soon(serve_grants, self._listener, policy.network, reach)
+                    way = policy.network, settings.reach, settings.proxy
+                    deciding.start_soon(serve_grants, self._listener, *way)
                 verdict = await self._converse(run)
                 deciding.cancel_scope.cancel()
         return verdict
