@@ -115,7 +115,8 @@ def refusal(found: Interpreter, library: Path, child: Child) -> str:
     if not is_system(library) and not library.is_relative_to(found.prefix):
         return f"its library {library} is not below {found.prefix}"
     # A mounted folder is readable as a whole: not a person's home, nor the root of everything.
-    home = Path.home()
+    # A user without an account has none: "~" stays as it is then.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
     if found.mounts and (home.is_relative_to(found.prefix) or len(found.prefix.parts) < 3):
         return f"its folder {found.prefix} holds more than Python"
     return ""

@@ -11,7 +11,7 @@ import select
 import sys
 from typing import Any
 
-from sandbox.inside.channel import Channel
+from sandbox.inside.channel import Channel, to_json
 from sandbox.inside.confine import (
     filter_system_calls,
     give_up_privileges,
@@ -44,7 +44,7 @@ def main() -> None:
         filter_system_calls(late_filter)
     answer = run_tool(call, method_objects(call["methods"], channel))
     _flush()
-    _answer(channel, {"t": "result", "id": call["id"], **answer})
+    _answer(channel, {"t": "result", "id": call["id"], **answer}, call["limits"])
 
 
 def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> bytes | None:
@@ -85,21 +85,34 @@ def _prepare(call: dict[str, Any]) -> None:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    # Its own streams as well, if it left others in their places.
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]
         except BaseException:  # noqa: S110 - the tool's own loss
             pass
 
 
-def _answer(channel: Channel, message: dict[str, Any]) -> None:
+def _answer(channel: Channel, message: dict[str, Any], limits: dict[str, int]) -> None:
     """Send the result and end, without waiting for threads that the tool left behind."""
+    max_bytes = limits.get("result_bytes")
     try:
+        if max_bytes is not None and "result" in message:
+            message = _no_larger(message, max_bytes)
         channel.send(message)
     except BaseException as error:
         complain(f"the answer could not be sent: {type(error).__name__}\n")
         os._exit(1)
     os._exit(0)
+
+
+def _no_larger(message: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    size = len(to_json(message["result"]).encode())
+    if size <= max_bytes:
+        return message
+    text = f"the result is {size} bytes of JSON; at most {max_bytes} are taken: return less of it"
+    error = {"type": "ResultTooLarge", "message": text, "line": None}
+    return {"t": "result", "id": message["id"], "ok": False, "error": error}
 
 
 if __name__ == "__main__":

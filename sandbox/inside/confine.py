@@ -106,8 +106,11 @@ def filter_system_calls(program: bytes) -> None:
     # struct sock_fprog: 16 bits of length, padding, pointer; both machines are little-endian.
     descriptor = array.array("Q", [size // 8, address])
     pointer = descriptor.buffer_info()[0]
+    flags = _SECCOMP_FILTER_FLAG_TSYNC
     try:
-        _call(_number("seccomp"), _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC, pointer)
+        thread = _call(_number("seccomp"), _SECCOMP_SET_MODE_FILTER, flags, pointer)
+        if thread:
+            raise RuntimeError(f"thread {thread} cannot be filtered")
     except OSError:
         _call(_number("prctl"), _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer, 0, 0)
 
@@ -115,7 +118,8 @@ def filter_system_calls(program: bytes) -> None:
 def _allow_beneath(ruleset: int, path: str, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        # What cannot be reached needs no permission.
         return
     try:
         if not os.path.isdir(path):

@@ -72,7 +72,7 @@ class _Asking:
 def _method(name: str, ask: _Asking) -> Callable[..., Any]:
     def method(*positional: Any, **arguments: Any) -> Any:
         if positional:
-            raise TypeError(f"{name} takes its arguments by name, e.g. {name}(query=…)")
+            raise TypeError(f"{name} takes its arguments by name, e.g. {name}(name=value)")
         wrong = complaint(arguments, name)
         if wrong is not None:
             raise TypeError(wrong.replace("return ", "pass ", 1))

@@ -18,11 +18,9 @@ _MAX_MESSAGE_BYTES = 4_096
 _MAX_REPR_CHARS = 65_536
 _MAX_FRAMES = 20
 _MAX_CAUSES = 3
+_NO_MEMORY = "it needs more memory than it may have"
 _ONLY_AST = 0x400
-_UNFINISHED = {
-    "generator": "it uses yield; collect its values in a list and return that",
-    "async_generator": "it uses yield; collect its values in a list and return that",
-}
+_GENERATORS = ("generator", "async_generator")
 
 
 class NotJson(Exception):
@@ -75,13 +73,9 @@ def _run_script(source: str, names: dict[str, Any]) -> Any:
 def _function(name: str, names: dict[str, Any]) -> Any:
     if callable(names.get(name)):
         return names[name]
-    kind = type(sys._getframe)
-    functions = sorted(
-        key
-        for key, each in names.items()
-        if callable(each) and not key.startswith("_") and type(each) is not kind
-    )
-    raise NameError(f"the source defines no function {name!r}; it has: {', '.join(functions)}")
+    functions = sorted(key for key, each in names.items() if type(each) is type(_function))
+    there = f"it has: {', '.join(functions)}" if functions else "it has none"
+    raise NameError(f"the source defines no function {name!r}; {there}")
 
 
 def _finished(value: Any) -> Any:
@@ -91,18 +85,19 @@ def _finished(value: Any) -> Any:
         import asyncio  # noqa: PLC0415 - 60 ms that few tools need
 
         return asyncio.run(value)
-    if kind in _UNFINISHED:
-        raise NotJson(f"the tool is a generator: {_UNFINISHED[kind]}")
+    if kind in _GENERATORS:
+        raise NotJson("the answer is a generator (yield); return its values in a list")
     return value
 
 
 def _described(error: BaseException, source: str) -> dict[str, Any]:
     text = _message(error)
     if isinstance(error, SystemExit):
+        text = "" if error.code is None else text
         text = f"the tool called exit({text[:80]}); return a value instead"
     line = _line(error)
     lines = source.split("\n")
-    complain(f"{''.join(_trace(error, lines))}")
+    complain("".join(_trace(error, lines)))
     # Its frames may hold what fills the memory.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return {"type": type(error).__name__[:100], "message": text, "line": line}
@@ -121,7 +116,8 @@ def _message(error: BaseException) -> str:
     try:
         text = error.msg if isinstance(error, SyntaxError) else str.__str__(str(error))
         kept = text[:_MAX_MESSAGE_BYTES].encode("utf-8", "backslashreplace")[:_MAX_MESSAGE_BYTES]
-        return kept.decode("utf-8", "ignore")
+        unsaid = _NO_MEMORY if isinstance(error, MemoryError) else type(error).__name__[:100]
+        return kept.decode("utf-8", "ignore") or unsaid
     except BaseException:
         return "(its message cannot be shown)"
 

@@ -115,10 +115,10 @@ def _answer(frame: dict[str, Any], answers: Answers) -> dict[str, Any]:
 
 
 @contextmanager
-def started(workspace: Path, python: str = PYTHON) -> Iterator[Boot]:
+def started(workspace: Path, python: str = PYTHON, boot: bytes | None = None) -> Iterator[Boot]:
     """The program, not yet configured."""
-    program = workspace.parent / f"{workspace.name}-boot.py"
-    program.write_bytes(boot_program())
+    program = workspace.parent / f"{workspace.name}-boot"
+    program.write_bytes(boot_program() if boot is None else boot)
     ours, its = socket.socketpair()
     ours.settimeout(PATIENCE_S)
     with ours:
@@ -130,7 +130,7 @@ def started(workspace: Path, python: str = PYTHON) -> Iterator[Boot]:
                 stderr=subprocess.PIPE,
                 pass_fds=[its.fileno()],
                 cwd=workspace,
-                env={"PATH": os.environ.get("PATH", "/usr/bin")},
+                env={"PATH": os.environ.get("PATH", "/usr/bin"), "MALLOC_ARENA_MAX": "2"},
             )
         with process:
             try:
