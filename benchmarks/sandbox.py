@@ -58,7 +58,7 @@ def bare_ms(python: str, user: dict[str, Any]) -> float:
 
 async def until_one_waits(sandbox: NamespaceSandbox) -> frozenset[int]:
     """The processes that wait, as soon as there are any; a little later they are at rest."""
-    while not sandbox.idle_pids():
+    while not sandbox.idle_pids():  # noqa: ASYNC110 - nothing tells us
         await anyio.sleep(0.005)
     await anyio.sleep(0.02)
     return sandbox.idle_pids()

@@ -8,6 +8,7 @@ import importlib.util
 import marshal
 import platform
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.inside.program import boot_program, compiled_by
 from sandbox.interpreter import Interpreter, find_interpreter
-from sandbox.listener import take_listener
+from sandbox.listener import close, take_listener
 from sandbox.output import ERROR_BYTES, Kept
 from sandbox.refusals import why_not_started
 from sandbox.seccomp import late_filter, outer_filter
@@ -112,13 +113,15 @@ async def _make_ready(process: Spawned, configure: bytes, *, listens: bool) -> s
     """
     channel = Channel(process.channel, READY_BYTES)
     said = "it did not answer in time"
-    with anyio.move_on_after(START_S):
+    with ExitStack() as taken, anyio.move_on_after(START_S):
         try:
             await channel.send(configure)
             listener = await take_listener(process.channel) if listens else None
+            taken.callback(close, listener)
             message = await channel.receive()
             if message is not None and message.get("t") == "ready":
                 process.find_init()
+                taken.pop_all()
                 return listener
             said = "it answered something unexpected" if message is not None else ""
         except (SandboxError, OSError) as problem:

@@ -48,7 +48,7 @@ class NamespaceSandbox:
         """Keep spare processes while inside; at the end none is left."""
         async with anyio.create_task_group() as tasks:
             most, idle_s = self._settings.warm_workers, self._settings.idle_s
-            self._pool = Pool(self._start, tasks, most, idle_s)
+            self._pool = Pool(self._start, tasks, most, idle_s) if most > 0 else None
             try:
                 yield self
             finally:
@@ -96,7 +96,7 @@ class NamespaceSandbox:
     async def _find_out(self) -> Availability:
         try:
             ground = await self._survey()
-            tried = await attack(self._isolated, ground.child)
+            tried = await attack(self._by_itself, ground.child)
         except SandboxUnavailable as refused:
             return Availability(None, refused.cause, refused.cure)
         through = got_through(tried)
@@ -113,12 +113,17 @@ class NamespaceSandbox:
     async def _start(self, shape: Shape) -> Worker:
         return await start(await self._survey(), shape)
 
+    async def _by_itself(self, run: ToolRun) -> Outcome:
+        """A run of a probe: as every other, but no process waits for the next."""
+        worker = await self._start(shape_of(run, writable=True))
+        return await worker.call(run, self._settings)
+
     async def _isolated(self, run: ToolRun) -> Outcome:
         full = await anyio.to_thread.run_sync(why_read_only, run) if run.workspace else ""
         shape = shape_of(run, writable=not full)
         pool = self._pool
         worker = await (self._start(shape) if pool is None else pool.take(shape))
-        outcome = await worker.call(run, self._settings.reach)
+        outcome = await worker.call(run, self._settings, None if pool is None else pool.later)
         if pool is not None and not full:
             pool.refill(shape)
         if full:

@@ -61,6 +61,21 @@ def attack(port, **_):
     except OSError:
         return False
 """
+# Through the proxy that a grant gives it, to the name of this machine; and past the proxy.
+_GRANTED: Final = """
+def attack(port, **_):
+    import os, socket
+    where = os.environ["http_proxy"].rpartition("/")[2].split(":")
+    with socket.create_connection((where[0], int(where[1])), 10) as link:
+        link.sendall(f"CONNECT localhost:{port} HTTP/1.1\\r\\n\\r\\n".encode())
+        if link.recv(100).startswith(b"HTTP/1.1 200"):
+            return True
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+        return True
+    except OSError:
+        return False
+"""
 _SIGNAL: Final = """
 import os
 def attack(process, **_):
@@ -117,11 +132,12 @@ def attack(**_):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One attempt. what: completes "a tool could …"."""
+    """One attempt. what: completes "a tool could …". granted: it has a grant of localhost."""
 
     source: str
     what: str
     subprocesses: bool = False
+    granted: bool = False
 
 
 PROBES: Final[Mapping[str, Probe]] = {
@@ -129,6 +145,7 @@ PROBES: Final[Mapping[str, Probe]] = {
     "open_database": Probe(_DATABASE, "open the database"),
     "write_outside": Probe(_WRITE, "write outside of its workspace"),
     "connect": Probe(_CONNECT, "connect to a port of this machine"),
+    "connect_by_grant": Probe(_GRANTED, "connect to this machine by a network grant", granted=True),
     "signal": Probe(_SIGNAL, "send a signal to another process"),
     "execute": Probe(_EXECUTE, "start a program"),
     "see_processes": Probe(_PROCESSES, "see other processes"),
@@ -156,6 +173,7 @@ class Scene:
             silent = True
         return {
             "connect": silent,
+            "connect_by_grant": silent,
             "write_outside": not (self.outside / "written").exists(),
             "signal": self.bystander.poll() is None,
             "leave_daemon": nobody_holds(self.workspace / "held"),
@@ -182,7 +200,8 @@ async def attack(run: Run, child: Child, database: Path | None = None) -> dict[s
     with stage(child, database) as scene:
 
         async def attempt(name: str, probe: Probe) -> None:
-            policy = Policy(wall_s=_WALL_S, subprocesses=probe.subprocesses)
+            grants = (f"localhost:{scene.given['port']}",) if probe.granted else ()
+            policy = Policy(wall_s=_WALL_S, subprocesses=probe.subprocesses, network=grants)
             workspace = scene.workspace if probe.subprocesses else None
             outcome = await run(
                 ToolRun(probe.source, "attack", scene.given, policy, workspace=workspace)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +22,9 @@ from sandbox.unprivileged import Child
 
 Command = Callable[[Descriptors], Sequence[str]]
 """The command line, once the numbers of the open files are known."""
+
+
+_PIPE_BYTES: Final = 65_536
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Spawned:
     _exit: int
     init: int = 0
     _init_exit: int = -1
+    _struck: bool = False
 
     @property
     def pid(self) -> int:
@@ -52,18 +57,25 @@ class Spawned:
             ):
                 self.init = number
 
+    def strike(self) -> None:
+        """Send SIGKILL to all of it, once; kill waits until it is gone."""
+        if self._struck or self.popen.returncode is not None:
+            return
+        self._struck = True
+        if self.init:
+            # The kernel ends a process namespace with its first process.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+        # The group is there from the start; dying with the parent is arranged a little later.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def kill(self) -> None:
         """Kill it, and wait until nothing of it is left. Cancelling does not stop this."""
         with anyio.CancelScope(shield=True):
-            # The group is there from the start; dying with the parent is arranged a little later.
-            if self.popen.returncode is None:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
+            self.strike()
             if self.init:
-                # The kernel ends a process namespace with its first process, and that one is gone
-                # only after all others are.
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+                # This one is gone only after all others of its namespace are.
                 await anyio.wait_readable(self._init_exit)
             await anyio.wait_readable(self._exit)
             self.popen.wait()
@@ -153,3 +165,17 @@ async def drain(number: int, keep: Callable[[bytes], None]) -> None:
         keep(data)
         # A writer that never rests must not keep the loop for itself.
         await anyio.lowlevel.checkpoint()
+
+
+def last_words(number: int, keep: Callable[[bytes], None]) -> None:
+    """Read what is left in a pipe whose writers were killed; no more than it can hold."""
+    left = _PIPE_BYTES
+    while left > 0:
+        try:
+            data = os.read(number, left)
+        except BlockingIOError:
+            return
+        if not data:
+            return
+        keep(data)
+        left -= len(data)

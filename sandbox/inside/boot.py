@@ -34,21 +34,19 @@ def main() -> None:
     os.closerange(descriptor + 1, _STRAY_DESCRIPTORS)
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)
-    late_filter = _confine(channel, channel.receive(), descriptor)
+    _confine(channel, channel.receive(), descriptor)
     try:
         call = channel.receive()
     except EOFError:
         return
     _prepare(call)
-    if late_filter is not None:
-        filter_system_calls(late_filter)
     answer = run_tool(call, method_objects(call["methods"], channel))
     _flush()
     _answer(channel, {"t": "result", "id": call["id"], **answer}, call["limits"])
 
 
-def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> bytes | None:
-    """Give up what no tool needs, say ready, and return the filter that is for later."""
+def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> None:
+    """Give up what no tool needs, and say ready; the filter is last, for it forbids the rest."""
     limit_resources(configuration["rlimits"])
     if configuration.get("listen"):
         hand_out_listener(descriptor)
@@ -63,7 +61,9 @@ def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -
             break
         __import__(name)
     late_filter = configuration["late_filter"]
-    return None if late_filter is None else binascii.a2b_base64(late_filter)
+    if late_filter is not None:
+        # Now, not when the call is here: the kernel takes a while to compile it.
+        filter_system_calls(binascii.a2b_base64(late_filter))
 
 
 def _prepare(call: dict[str, Any]) -> None:
