@@ -2,7 +2,9 @@
 
 SandboxError
 ├── SandboxUnavailable    nothing is run on this machine, or not with what was asked for
-└── InvalidRun            what was to be run is not well-formed
+├── InvalidRun            what was to be run is not well-formed
+├── InvalidRequirements   a list of packages is not one that may be installed
+└── PackagesUnavailable   the packages could not be resolved or installed
 """
 
 
@@ -20,3 +22,11 @@ class SandboxUnavailable(SandboxError):
 
 class InvalidRun(SandboxError):
     """A run asks for what does not exist or is not allowed."""
+
+
+class InvalidRequirements(SandboxError):
+    """A list of packages has what is no name with versions, or leads to what is no wheel."""
+
+
+class PackagesUnavailable(SandboxError):
+    """Packages could not be resolved or installed; the message has the installer's last words."""

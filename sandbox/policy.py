@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.errors import InvalidRun
+from sandbox.grants import parse_endpoint
 
 MIB: Final = 1024 * 1024
 MAX_WALL_S: Final = 300.0
 MAX_MEMORY_BYTES: Final = 4_096 * MIB
 MAX_METHOD_CALLS: Final = 100
 
-_HOST_PORT = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):(\d{1,5})")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _FORBIDDEN_NAMES: Final = frozenset({"PATH", "HOME", "BASH_ENV", "ENV", "IFS", "GCONV_PATH"})
 _FORBIDDEN_PREFIXES: Final = ("LD_", "DYLD_", "PYTHON", "GLIBC_", "MALLOC_", "BASH_FUNC")
@@ -59,9 +59,10 @@ class Policy:
                 f"memory_bytes is {self.memory_bytes}; it must be {16 * MIB} to {MAX_MEMORY_BYTES}"
             )
         for target in self.network:
-            found = _HOST_PORT.fullmatch(target)
-            if found is None or not 0 < int(found[1]) < 65_536:
-                raise InvalidRun(f"{target[:80]!a} is no host:port, e.g. api.example.com:443")
+            try:
+                parse_endpoint(target)
+            except ValueError as error:
+                raise InvalidRun(str(error)) from None
 
 
 def checked_environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -35,9 +35,10 @@ _ARGUMENTS: Final = 16
 
 _CLONE_THREAD: Final = 0x00010000
 _CLONE_NEW_NAMESPACE: Final = 0x7E020000  # NEWNS, CGROUP, UTS, IPC, USER, PID, NET
-_AF_UNIX: Final = 1
+_AF_UNIX, _AF_INET = 1, 2
 _SOCK_STREAM: Final = 1
 _SOCK_TYPE_BITS: Final = 0xF
+_TCP: Final = (0, 6)  # 0: the usual protocol of a stream. Not MPTCP or SCTP.
 _TERMINAL: Final = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCSETD
 _SET_OWNER: Final = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
 _SET_SOCKET_OWNER: Final = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP
@@ -72,6 +73,8 @@ _ABSENT: Final = """
 """These answer ENOSYS, so that a library takes its older way instead of failing."""
 
 _NEW_PROCESSES: Final = "fork vfork execve execveat"
+_TO_REACH_A_PROXY: Final = "connect setsockopt bind listen"
+_TO_LISTEN: Final = "bind listen"
 _MORE_RULES: Final = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 """What boot needed before the late filter; afterwards it is only kernel surface."""
 
@@ -87,7 +90,8 @@ def outer_filter(arch: str, network: bool = False) -> bytes:
 
     Args:
         arch: as `uname -m` names it.
-        network: stream sockets of the Unix family may be made and connected, to reach a proxy.
+        network: TCP sockets may be made and connected, and listen until the late filter comes.
+            The namespace has a loopback and no more; what listens there is a proxy (proxy.py).
 
     Raises:
         SandboxUnavailable: there is no table for this machine.
@@ -107,17 +111,24 @@ def late_filter(
             its user, nor what Landlock leaves open of their files: modes, owners, times, watches.
 
     Raises:
-        SandboxUnavailable: there is no table for this machine.
+        SandboxUnavailable: there is no table for this machine; or a network is granted to a
+            process without a network namespace.
     """
     rules = {
         **_outer_rules(network),
         **dict.fromkeys(_MORE_RULES.split(), _EPERM),
+        **dict.fromkeys(_TO_LISTEN.split(), _EPERM),
         "prctl": _argument(0, if_equal(_PR_SET_SECCOMP, _EPERM, _ALLOW)),
     }
     if not subprocesses:
         rules.update(dict.fromkeys(_NEW_PROCESSES.split(), _EPERM))
         rules["clone"] = _argument(0, if_any_bit(_CLONE_THREAD, _no_namespace(), _EPERM))
     if alone_as is not None:
+        if network:
+            raise SandboxUnavailable(
+                "without a network namespace a granted host cannot be told from any other",
+                "Remove the tool's network grants, or run it where bubblewrap works",
+            )
         rules |= _rules_beside_others(alone_as)
     return assemble(_program(arch, rules))
 
@@ -134,7 +145,7 @@ def _outer_rules(network: bool) -> dict[str, Piece]:
         "ioctl": _argument(1, if_one_of(_TERMINAL, _EPERM, _ALLOW)),
     }
     if network:
-        rules |= {"socket": _unix_stream(), "connect": _ALLOW, "setsockopt": _ALLOW}
+        rules |= {"socket": _tcp(), **dict.fromkeys(_TO_REACH_A_PROXY.split(), _ALLOW)}
     return rules
 
 
@@ -157,8 +168,16 @@ def _no_namespace() -> Piece:
 
 def _unix_stream() -> Piece:
     # A datagram socket would be able to send to any other by name, even one of a pair.
-    is_stream = _argument(1, mask(_SOCK_TYPE_BITS, if_equal(_SOCK_STREAM, _ALLOW, _EPERM)))
-    return _argument(0, if_equal(_AF_UNIX, is_stream, _EPERM))
+    return _argument(0, if_equal(_AF_UNIX, _stream(_ALLOW), _EPERM))
+
+
+def _tcp() -> Piece:
+    by_protocol = _argument(2, if_one_of(_TCP, _ALLOW, _EPERM))
+    return _argument(0, if_equal(_AF_INET, _stream(by_protocol), _EPERM))
+
+
+def _stream(then: Piece) -> Piece:
+    return _argument(1, mask(_SOCK_TYPE_BITS, if_equal(_SOCK_STREAM, then, _EPERM)))
 
 
 def _argument(index: int, then: Piece) -> Piece:

@@ -20,6 +20,7 @@ from sandbox.inside.confine import (
     limit_resources,
     restrict_access,
 )
+from sandbox.inside.listener import hand_out_listener
 from sandbox.inside.methods import method_objects
 from sandbox.inside.run import TOOL_FILE, complain, run_tool
 
@@ -58,6 +59,8 @@ def main() -> None:
 def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> bytes | None:
     """Give up what no tool needs, say ready, and return the filter that is for later."""
     limit_resources(configuration["rlimits"])
+    if configuration.get("listen"):
+        hand_out_listener(descriptor)
     give_up_privileges()
     rules = configuration["landlock"]
     abi = 0 if rules is None else restrict_access(rules)

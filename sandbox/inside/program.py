@@ -14,7 +14,7 @@ from typing import Final
 
 from sandbox.errors import SandboxUnavailable
 
-_PARTS: Final = ("answer", "channel", "confine", "methods", "run", "boot")
+_PARTS: Final = ("answer", "channel", "confine", "listener", "methods", "run", "boot")
 _ONLY_FOR_READERS: Final = ("typing", "collections.abc", "sandbox.")
 
 

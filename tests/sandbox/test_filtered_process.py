@@ -183,26 +183,24 @@ def test_asyncio_works(tmp_path: Path) -> None:
         assert boot.run(source).result == 3
 
 
-def test_with_network_a_unix_socket_is_reached_and_nothing_else(tmp_path: Path) -> None:
-    place = tmp_path / "proxy"
+def test_with_network_tcp_is_connected_and_nothing_else_is_made(tmp_path: Path) -> None:
     source = (
         "import socket\n"
-        "def tool(path):\n"
+        "def tool(port):\n"
         "    said = []\n"
-        "    with socket.socket(socket.AF_UNIX) as link:\n"
-        "        link.connect(path)\n"
+        "    with socket.create_connection(('127.0.0.1', port)) as link:\n"
         "        link.sendall(b'hello')\n"
-        "    for family, kind in ((2, 1), (10, 1), (1, 2), (16, 3)):\n"
-        "        try: socket.socket(family, kind).close()\n"
-        "        except PermissionError: said.append(family)\n"
+        "    for kinds in ((1, 1), (10, 1), (2, 2), (2, 3), (16, 3), (2, 1, 262)):\n"
+        "        try: socket.socket(*kinds).close()\n"
+        "        except PermissionError: said.append(kinds[0])\n"
+        "    try: socket.create_server(('127.0.0.1', 0))\n"
+        "    except PermissionError: said.append('listen')\n"
         "    return said\n"
     )
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(place))
-        server.listen()
+    with socket.create_server(("127.0.0.1", 0)) as server:
         with ready(tmp_path, late=late_filter(ARCH, network=True)) as boot:
-            ended = boot.run(source, arguments={"path": str(place)})
+            ended = boot.run(source, arguments={"port": server.getsockname()[1]})
         server.settimeout(5)
         with server.accept()[0] as link:
             assert link.recv(10) == b"hello"
-    assert ended.result == [2, 10, 1, 16]
+    assert ended.result == [1, 10, 2, 2, 16, 2, "listen"]

@@ -43,7 +43,7 @@ NEVER: Final = """
     setresgid setfsuid setfsgid setgroups capset personality modify_ldt iopl ioperm
     remap_file_pages vmsplice sched_setparam sched_setscheduler sched_setattr sched_setaffinity
     setpriority ioprio_set mlock mlock2 mlockall mbind set_mempolicy set_mempolicy_home_node
-    migrate_pages move_pages uselib ustat sysfs _sysctl nfsservctl bind listen accept accept4
+    migrate_pages move_pages uselib ustat sysfs _sysctl nfsservctl accept accept4
 """.split()
 NOT_THERE: Final = """
     clone3 io_uring_setup io_uring_enter io_uring_register io_setup io_destroy io_getevents
@@ -51,6 +51,7 @@ NOT_THERE: Final = """
 """.split()
 WITHOUT_NETWORK: Final = "socket connect setsockopt".split()
 NEW_PROCESSES: Final = "fork vfork execve execveat".split()
+TO_LISTEN: Final = "bind listen".split()
 ONLY_BEFORE_THE_TOOL: Final = """
     seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 """.split()
@@ -106,7 +107,15 @@ def test_what_honest_code_needs_is_allowed_by_every_filter(arch: str) -> None:
 
 
 def test_every_denied_name_is_one_of_a_real_call() -> None:
-    named = {*NEVER, *NOT_THERE, *WITHOUT_NETWORK, *NEW_PROCESSES, *ONLY_BEFORE_THE_TOOL, *OF_FILES}
+    named = {
+        *NEVER,
+        *NOT_THERE,
+        *WITHOUT_NETWORK,
+        *TO_LISTEN,
+        *NEW_PROCESSES,
+        *ONLY_BEFORE_THE_TOOL,
+        *OF_FILES,
+    }
     assert named <= SYSCALLS["x86_64"].keys() | SYSCALLS["aarch64"].keys()
 
 
@@ -153,18 +162,24 @@ def test_threads_start_under_every_filter_and_processes_only_where_granted(arch:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_sockets_are_pairs_of_unix_streams_and_with_network_unix_streams(arch: str) -> None:
+def test_sockets_are_pairs_of_unix_streams_and_with_network_tcp(arch: str) -> None:
     for which, program in all_filters(arch).items():
         granted = "network True" in which
         for family, kind in product(range(46), range(16)):
-            is_stream = (family, kind) == (1, 1)
             for flags in (0, 0o2000000, 0o4000, 1 << 32):
                 pair = verdict(program, arch, "socketpair", family, kind | flags)
-                assert pair == (ALLOW if is_stream else EPERM), (which, family, kind)
+                assert pair == (ALLOW if (family, kind) == (1, 1) else EPERM), (which, family)
                 made = verdict(program, arch, "socket", family, kind | flags)
-                assert made == (ALLOW if is_stream and granted else EPERM), (which, family, kind)
+                is_tcp = (family, kind) == (2, 1) and granted
+                assert made == (ALLOW if is_tcp else EPERM), (which, family, kind)
+        for protocol in (0, 6, 1, 17, 132, 262):
+            made = verdict(program, arch, "socket", 2, 1, protocol)
+            assert made == (ALLOW if granted and protocol in (0, 6) else EPERM), (which, protocol)
         for name in ("connect", "setsockopt"):
             assert verdict(program, arch, name) == (ALLOW if granted else EPERM), which
+        for name in TO_LISTEN:
+            listens = granted and which.startswith("outer")
+            assert verdict(program, arch, name) == (ALLOW if listens else EPERM), which
 
 
 @pytest.mark.parametrize("arch", ARCHES)
@@ -213,6 +228,11 @@ def test_without_namespaces_no_file_gets_another_mode_owner_or_time(arch: str) -
         assert verdict(program, arch, name) == ALLOW, name
 
 
+def test_without_namespaces_no_network_can_be_granted() -> None:
+    with pytest.raises(SandboxUnavailable, match="without a network namespace"):
+        late_filter("x86_64", network=True, alone_as=77)
+
+
 def test_a_machine_without_a_table_is_refused() -> None:
     with pytest.raises(SandboxUnavailable, match="no table of system calls for 'riscv64'"):
         outer_filter("riscv64")
@@ -225,7 +245,7 @@ def test_libseccomp_compiles_the_same_policy_to_the_same_verdicts(arch: str) -> 
     except OSError as error:
         pytest.skip(f"no libseccomp to compare with: {error}")
     policy = libseccomp.Policy(lib, AUDIT_ARCH[arch], KILL_PROCESS, ALLOW)
-    for name in [*NEVER, *WITHOUT_NETWORK, *NEW_PROCESSES, *ONLY_BEFORE_THE_TOOL]:
+    for name in [*NEVER, *WITHOUT_NETWORK, *TO_LISTEN, *NEW_PROCESSES, *ONLY_BEFORE_THE_TOOL]:
         policy.add(EPERM, name)
     for name in NOT_THERE:
         policy.add(ENOSYS, name)

@@ -1,0 +1,161 @@
+"""The sandbox of Linux: bubblewrap, seccomp, Landlock, limits and a watch, for each call anew.
+
+Nothing is started before the first run or question. Then every probe of self_attack.py is tried;
+only where all are held is anything run. The parts are in their own files: launcher.py starts
+processes, worker.py talks to them, pool.py keeps spare ones.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from sandbox.errors import InvalidRun, SandboxUnavailable
+from sandbox.launcher import Ground, start, survey
+from sandbox.places import SandboxPlaces
+from sandbox.pool import Pool
+from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
+from sandbox.refusals import MACOS, WINDOWS
+from sandbox.self_attack import attack, got_through
+from sandbox.settings import SandboxSettings
+from sandbox.shape import Shape, shape_of
+from sandbox.unprivileged import Child
+from sandbox.watch import Bounds, measure, over_quota
+from sandbox.worker import Worker, call_message
+
+READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
+
+
+class NamespaceSandbox:
+    """Runs each call in a process of its own, behind all that Linux has; or refuses.
+
+    Used as a context, it keeps spare processes; without, every call starts its own.
+    """
+
+    def __init__(self, places: SandboxPlaces, settings: SandboxSettings) -> None:
+        self.places, self._settings = places, settings
+        self._finding = anyio.Lock()
+        self._ground: Ground | None = None
+        self._found: Availability | None = None
+        self._pool: Pool | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["NamespaceSandbox"]:
+        """Keep spare processes while inside; at the end none is left."""
+        async with anyio.create_task_group() as tasks:
+            self._pool = Pool(self._start, tasks, self._settings.warm_workers)
+            try:
+                yield self
+            finally:
+                self._pool = None
+                tasks.cancel_scope.cancel()
+
+    async def run(self, run: ToolRun) -> Outcome:
+        """Run it to its end; cancelling this ends it, with everything it started.
+
+        Raises:
+            SandboxUnavailable: it cannot be isolated as it must be, so it was not run.
+            InvalidRun: it is not well-formed.
+        """
+        call_message(run)
+        check_folders(run)
+        found = await self.availability()
+        if found.tier is None:
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await self._isolated(run)
+
+    async def availability(self) -> Availability:
+        """Whether runs are isolated here; found out once, by trying to break out."""
+        async with self._finding:
+            if self._found is None:
+                self._found = await self._find_out()
+            return self._found
+
+    async def aclose(self) -> None:
+        """End the spare processes; each call ends its own."""
+        if self._pool is not None:
+            await self._pool.clear()
+
+    async def child(self) -> Child:
+        """The user that workspaces must belong to.
+
+        Raises:
+            SandboxUnavailable: there is none.
+        """
+        return (await self._survey()).child
+
+    def idle_pids(self) -> frozenset[int]:
+        """Of all processes that wait for a call."""
+        return self._pool.pids() if self._pool is not None else frozenset()
+
+    async def _find_out(self) -> Availability:
+        try:
+            ground = await self._survey()
+            tried = await attack(self._isolated, ground.child)
+        except SandboxUnavailable as refused:
+            return Availability(None, refused.cause, refused.cure)
+        through = got_through(tried)
+        if not through:
+            return Availability("namespaces", tried=tried)
+        cure = "Please report this with the output of `mnemon doctor`"
+        return Availability(None, f"trying it out, a tool could {through}", cure, tried)
+
+    async def _survey(self) -> Ground:
+        if self._ground is None:
+            self._ground = await anyio.to_thread.run_sync(survey, self._settings)
+        return self._ground
+
+    async def _start(self, shape: Shape) -> Worker:
+        return await start(await self._survey(), shape)
+
+    async def _isolated(self, run: ToolRun) -> Outcome:
+        full = await anyio.to_thread.run_sync(why_read_only, run) if run.workspace else ""
+        shape = shape_of(run, writable=not full)
+        pool = self._pool
+        worker = await (self._start(shape) if pool is None else pool.take(shape))
+        outcome = await worker.call(run, self._settings.reach)
+        if pool is not None and not full:
+            pool.refill(shape)
+        if full:
+            note = READ_ONLY_NOTE.format(why=full)
+            outcome = replace(outcome, stderr=note + outcome.stderr)
+        return outcome
+
+
+def check_folders(run: ToolRun) -> None:
+    """Refuse folders that are none.
+
+    Raises:
+        InvalidRun: one is not absolute, or not there.
+    """
+    for folder in (run.workspace, run.packages):
+        if folder is not None and not (folder.is_absolute() and folder.is_dir()):
+            raise InvalidRun(f"{folder} is no folder")
+
+
+def why_read_only(run: ToolRun) -> str:
+    """Why a workspace may only be read: it is larger than allowed already. Empty: it is not."""
+    workspace: Path | None = run.workspace
+    if workspace is None or not run.policy.workspace_writable:
+        return ""
+    policy = run.policy
+    bounds = Bounds(workspace, policy.workspace_bytes, policy.workspace_entries, 0)
+    return over_quota(bounds, measure(workspace, bounds))
+
+
+@asynccontextmanager
+async def open_sandbox(
+    places: SandboxPlaces, settings: SandboxSettings | None = None
+) -> AsyncIterator[Sandbox]:
+    """The sandbox of this machine, or one that refuses and says why; started when first used."""
+    if sys.platform == "darwin":
+        yield RefusingSandbox(MACOS.cause, MACOS.cure)
+    elif sys.platform == "win32":
+        yield RefusingSandbox(WINDOWS.cause, WINDOWS.cure)
+    else:
+        async with NamespaceSandbox(places, settings or SandboxSettings()).open() as sandbox:
+            yield sandbox

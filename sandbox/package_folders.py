@@ -1,0 +1,214 @@
+"""Folders of packages that tools may import: resolved, installed, published, thrown away.
+
+Two steps, so that a person can be asked between them: resolve() says exactly what would be
+installed, build() installs it into a folder of its own, named by the lock (requirements.py). The
+folder appears by one rename, complete and read-only, and is mounted read-only at /venv. Tools have
+it on sys.path and no more: its .pth files are never read, so nothing in it runs before it is
+imported. Wheels only, since a source distribution runs its code to be built (installers.py).
+"""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from sandbox.errors import PackagesUnavailable
+from sandbox.install_process import Bounds, Installation, Progress, install
+from sandbox.installers import LOCKED, WANTED, Installer, explain_failure
+from sandbox.places import remove_tree
+from sandbox.policy import MIB
+from sandbox.requirements import Lock, parse_requirements
+
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_BUILDING, _WORK, _REMOVING = ".building-", ".work-", ".removing-"
+_LEFT_BEHIND_S: Final = 24 * 3600.0  # far beyond any deadline here: whoever made it is dead
+_ASKING_S: Final = 30.0
+_IDENTITY: Final = (
+    "import json, platform, sys, sysconfig as s; print(json.dumps([s.get_config_var('SOABI') or"
+    " sys.implementation.cache_tag, platform.python_version(), s.get_platform()]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageLimits:
+    """resolve_s, build_s: until they must be done. max_bytes, max_files: of one folder."""
+
+    resolve_s: float = 120.0
+    build_s: float = 600.0
+    max_bytes: int = 1024 * MIB
+    max_files: int = 50_000
+
+
+def _tell_nobody(_: str) -> None:
+    """The progress of whoever does not ask for it."""
+
+
+class PackageFolders:
+    """The folders below one root.
+
+    python: the interpreter that runs tools. environment: of the installer, with the operator's
+    index and proxy in it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        python: Path,
+        installer: Installer,
+        environment: Mapping[str, str],
+        limits: PackageLimits | None = None,
+    ) -> None:
+        self._root, self._python, self._installer = root, python, installer
+        self._environment = {
+            name: value for name, value in environment.items() if not name.startswith("PYTHON")
+        }
+        self._limits = limits or PackageLimits()
+        self._identity = ""
+
+    async def resolve(self, requirements: Sequence[str], progress: Progress = _tell_nobody) -> Lock:
+        """Say exactly what a list would install. Nothing is installed.
+
+        Raises:
+            InvalidRequirements: the list, or what it leads to, may not be installed.
+            PackagesUnavailable: it cannot be resolved; the message says why.
+        """
+        wanted = parse_requirements(requirements)
+        identity = await self._python_identity()
+        if not wanted:
+            return Lock((), identity)
+        async with self._temporary(_WORK) as work:
+            (work / WANTED).write_text("".join(f"{line}\n" for line in wanted), "utf-8")
+            command = self._installer.resolve_command(self._python, work)
+            what = f"resolving {', '.join(wanted)}"
+            await self._run(what, command, [work], self._limits.resolve_s, progress)
+            return self._installer.read_lock(work, identity)
+
+    async def build(self, lock: Lock, progress: Progress = _tell_nobody) -> Path:
+        """Install a lock, unless it is there already, and return its folder.
+
+        Raises:
+            PackagesUnavailable: it cannot be installed, or is for another interpreter.
+        """
+        if lock.python != await self._python_identity():
+            raise PackagesUnavailable(
+                f"the packages were resolved for {lock.python}, and tools are now run by "
+                f"{self._identity}; resolve them again"
+            )
+        folder = self._root / lock.key
+        if not await anyio.Path(folder).is_dir():
+            async with self._temporary(_WORK) as work, self._temporary(_BUILDING) as target:
+                if lock.pins:
+                    (work / LOCKED).write_text(lock.text, "utf-8")
+                    await self._install(work, target, progress)
+                await anyio.to_thread.run_sync(publish, target, folder)
+        self.touch(lock)
+        return folder
+
+    def touch(self, lock: Lock) -> None:
+        """Note that a folder is used now; the note beside it is its lock, to be read by people."""
+        self._note(lock.key).write_text(lock.text, "utf-8")
+
+    def collect(self, used: Collection[str], unused_s: float = 30 * 24 * 3600.0) -> list[str]:
+        """Delete what nobody needs, and what was left behind half done. Blocks.
+
+        Args:
+            used: keys of locks that tools have; their folders stay.
+            unused_s: a folder that was used more recently stays too.
+
+        Returns:
+            The keys whose folders were deleted.
+        """
+        deleted, now = [], time.time()
+        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if folder.name.startswith((_BUILDING, _WORK, _REMOVING)):
+                if now - folder.lstat().st_mtime > _LEFT_BEHIND_S:
+                    remove_tree(folder)
+            elif _KEY.fullmatch(folder.name) and folder.name not in used:
+                note = self._note(folder.name)
+                stamp = note if note.exists() else folder
+                if now - stamp.stat().st_mtime >= unused_s:
+                    doomed = self._root / f"{_REMOVING}{folder.name}"
+                    folder.rename(doomed)
+                    remove_tree(doomed)
+                    note.unlink(missing_ok=True)
+                    deleted.append(folder.name)
+        return deleted
+
+    def _note(self, key: str) -> Path:
+        return self._root / f"{key}.lock"
+
+    @asynccontextmanager
+    async def _temporary(self, prefix: str) -> AsyncIterator[Path]:
+        """A folder beside the finished ones, so that a rename makes it one; gone at the end."""
+        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._root))
+        try:
+            yield folder
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(remove_tree, folder)
+
+    async def _python_identity(self) -> str:
+        if not self._identity:
+            command = [str(self._python), "-I", "-S", "-c", _IDENTITY]
+            ask = partial(
+                subprocess.run, command, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=_ASKING_S, check=True,
+            )  # fmt: skip
+            try:
+                answer = await anyio.to_thread.run_sync(ask)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise PackagesUnavailable(f"{self._python} does not run: {error}") from error
+            self._identity = " ".join(json.loads(answer.stdout))
+        return self._identity
+
+    async def _install(self, work: Path, target: Path, progress: Progress) -> None:
+        command = self._installer.install_command(self._python, work, target)
+        seconds = self._limits.build_s
+        await self._run("installing packages", command, [work, target], seconds, progress)
+
+    async def _run(
+        self,
+        what: str,
+        command: Sequence[str],
+        folders: Sequence[Path],
+        seconds: float,
+        progress: Progress,
+    ) -> None:
+        work = str(folders[0])
+        environment = {"HOME": work, **self._environment, "TMPDIR": work}
+        bounds = Bounds(seconds, self._limits.max_bytes, self._limits.max_files)
+        installation = Installation(what, command, folders, environment)
+        code, lines = await install(installation, bounds, progress)
+        if code != 0:
+            raise PackagesUnavailable(explain_failure(what, lines, self._installer))
+
+
+def publish(built: Path, folder: Path) -> None:
+    """Make what was built read-only, and give it its name. One of two that do so at once wins."""
+    for parent, _, files in os.walk(built):
+        for path in (Path(parent, name) for name in files):
+            if path.is_symlink():
+                path.unlink()  # wheels hold none
+            else:
+                runs = path.stat().st_mode & stat.S_IXUSR
+                path.chmod(0o555 if runs else 0o444)
+    for parent, _, _ in os.walk(built, topdown=False):
+        Path(parent).chmod(0o555)
+    try:
+        built.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        # The other one has installed the same files: their hashes stand in the lock.

@@ -1,0 +1,113 @@
+"""Processes that wait, ready, for the next call of their shape. Each is used once or not at all.
+
+A call that finds none starts its own. After a call one of its shape is started in the background;
+it goes when nobody came for a while, when others need its place, or when its folders are not the
+same any more.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.shape import Shape
+from sandbox.watch import descendants
+from sandbox.worker import Worker
+
+IDLE_S: Final = 120.0
+
+Identity = tuple[tuple[int, int], ...]
+"""Device and inode of the folders that a process has mounted."""
+
+
+@dataclass(slots=True, eq=False)
+class Spare:
+    """A process that waits. worker: None while it is being started."""
+
+    shape: Shape
+    identity: Identity
+    worker: Worker | None = None
+    wanted: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Pool:
+    """Spare processes; lives as long as the task group that it starts them in."""
+
+    def __init__(
+        self, start: Callable[[Shape], Awaitable[Worker]], tasks: TaskGroup, most: int,
+        idle_s: float = IDLE_S,
+    ) -> None:  # fmt: skip
+        self._start, self._tasks, self._most, self._idle_s = start, tasks, most, idle_s
+        self._spares: list[Spare] = []
+
+    async def take(self, shape: Shape) -> Worker:
+        """A process that nobody used, which is the caller's to end.
+
+        Raises:
+            SandboxUnavailable: none waited, and none can be started.
+        """
+        identity = identity_of(shape)
+        for spare in [spare for spare in self._spares if spare.shape == shape]:
+            if spare.worker is None:
+                continue
+            self._spares.remove(spare)
+            if spare.identity == identity and spare.worker.alive:
+                worker, spare.worker = spare.worker, None
+                spare.wanted.set()
+                return worker
+            spare.wanted.set()
+        return await self._start(shape)
+
+    def refill(self, shape: Shape) -> None:
+        """Have one of this shape wait, started in the background."""
+        if self._most < 1 or any(spare.shape == shape for spare in self._spares):
+            return
+        while len(self._spares) >= self._most:
+            self._spares.pop(0).wanted.set()
+        with suppress(OSError):
+            spare = Spare(shape, identity_of(shape))
+            self._spares.append(spare)
+            self._tasks.start_soon(self._keep, spare)
+
+    def pids(self) -> frozenset[int]:
+        """Of all that waits."""
+        waiting = [spare.worker for spare in self._spares if spare.worker is not None]
+        return frozenset(pid for worker in waiting for pid in descendants(worker.pid))
+
+    async def clear(self) -> None:
+        """End all that wait, and return when they are gone."""
+        spares, self._spares = self._spares, []
+        for spare in spares:
+            spare.wanted.set()
+        for spare in spares:
+            await spare.gone.wait()
+
+    async def _keep(self, spare: Spare) -> None:
+        """Start a process and hold it until it is taken; else end it."""
+        try:
+            # The next call of this shape says why, if it still cannot be started then.
+            with suppress(SandboxUnavailable):
+                spare.worker = await self._start(spare.shape)
+                with anyio.move_on_after(self._idle_s):
+                    await spare.wanted.wait()
+        finally:
+            if spare in self._spares:
+                self._spares.remove(spare)
+            if spare.worker is not None:
+                await spare.worker.end()
+            spare.gone.set()
+
+
+def identity_of(shape: Shape) -> Identity:
+    """Which folders these names are now: a mounted one that was deleted and made anew is another.
+
+    Raises:
+        OSError: one is not there.
+    """
+    found = [folder.stat() for folder in (shape.workspace, shape.packages) if folder is not None]
+    return tuple((status.st_dev, status.st_ino) for status in found)

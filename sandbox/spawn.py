@@ -1,0 +1,155 @@
+"""One untrusted process: started behind bubblewrap, and ended with everything it started.
+
+Not here: what is said to it (worker.py), and what isolates it (bubblewrap.py).
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from sandbox.bubblewrap import Descriptors
+from sandbox.unprivileged import Child
+
+Command = Callable[[Descriptors], Sequence[str]]
+"""The command line, once the numbers of the open files are known."""
+
+
+@dataclass(slots=True)
+class Spawned:
+    """A process that runs. channel: our end. stdout, stderr: pipes that somebody must drain."""
+
+    popen: subprocess.Popen[bytes]
+    channel: socket.socket
+    stdout: int
+    stderr: int
+    _info: int
+    _exit: int
+    init: int = 0
+    _init_exit: int = -1
+
+    @property
+    def pid(self) -> int:
+        """Of the process that we started; its descendants are the call's."""
+        return self.popen.pid
+
+    def find_init(self) -> None:
+        """Learn the first process of the namespace, when something inside has answered."""
+        with suppress(OSError, ValueError, KeyError, IndexError):
+            number = int(json.loads(os.read(self._info, 4096))["child-pid"])
+            self._init_exit = os.pidfd_open(number)
+            # A number that was taken anew in between would be another process.
+            if int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1]) == (
+                self.pid
+            ):
+                self.init = number
+
+    async def kill(self) -> None:
+        """Kill it, and wait until nothing of it is left. Cancelling does not stop this."""
+        with anyio.CancelScope(shield=True):
+            # The group is there from the start; dying with the parent is arranged a little later.
+            if self.popen.returncode is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            if self.init:
+                # The kernel ends a process namespace with its first process, and that one is gone
+                # only after all others are.
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+                await anyio.wait_readable(self._init_exit)
+            await anyio.wait_readable(self._exit)
+            self.popen.wait()
+
+    async def exit_code(self) -> int:
+        """Wait until it has ended by itself; 128 and the signal's number where one ended it."""
+        await anyio.wait_readable(self._exit)
+        code = self.popen.wait()
+        return code if code >= 0 else 128 - code
+
+    def close(self) -> None:
+        """Close what is open; after kill."""
+        self.channel.close()
+        for number in (self.stdout, self.stderr, self._info, self._exit, self._init_exit):
+            if number >= 0:
+                os.close(number)
+        self.stdout = self.stderr = self._info = self._exit = self._init_exit = -1
+
+    async def end(self) -> None:
+        """Kill it and close what is open."""
+        try:
+            await self.kill()
+        finally:
+            self.close()
+
+
+def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned:
+    """Start a process. files: the program that speaks to us, and the system call filter.
+
+    To be called on the event loop's own thread: bubblewrap dies with the *thread* that started it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with ExitStack() as ours, ExitStack() as theirs:
+        channel, inner = socket.socketpair()
+        ours.callback(channel.close)
+        theirs.callback(inner.close)
+        boot, seccomp = (_in_memory(data, theirs) for data in files)
+        info, info_inner = _pipe(ours, theirs)
+        stdout, stdout_inner = _pipe(ours, theirs)
+        stderr, stderr_inner = _pipe(ours, theirs)
+        given = Descriptors(boot, seccomp, info_inner, inner.fileno())
+        popen = subprocess.Popen(  # noqa: S603 - an absolute path, no shell
+            list(command(given)), stdin=subprocess.DEVNULL, stdout=stdout_inner,
+            stderr=stderr_inner, cwd="/", env={}, close_fds=True, pass_fds=given.all(),
+            start_new_session=True, **child.spawn_arguments(),
+        )  # fmt: skip
+        try:
+            exit_descriptor = os.pidfd_open(popen.pid)
+        except OSError:
+            popen.kill()
+            popen.wait()
+            raise
+        channel.setblocking(False)
+        ours.pop_all()
+        return Spawned(popen, channel, stdout, stderr, info, exit_descriptor)
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    read, write = os.pipe()
+    ours.callback(os.close, read)
+    theirs.callback(os.close, write)
+    os.set_blocking(read, False)
+    return read, write
+
+
+def _in_memory(data: bytes, closing: ExitStack) -> int:
+    """A descriptor to read the bytes from; of its own, because readers move its position."""
+    number = os.memfd_create("mnemon")
+    closing.callback(os.close, number)
+    os.write(number, data)
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
+
+
+async def drain(number: int, keep: Callable[[bytes], None]) -> None:
+    """Read a pipe until its other ends are closed, handing on what came."""
+    while True:
+        try:
+            data = os.read(number, 65_536)
+        except BlockingIOError:
+            await anyio.wait_readable(number)
+            continue
+        if not data:
+            return
+        keep(data)
+        # A writer that never rests must not keep the loop for itself.
+        await anyio.lowlevel.checkpoint()

@@ -1,0 +1,152 @@
+"""Watching a running call from outside: limits that the kernel does not keep for us.
+
+A folder that is mounted has no quota, a limit on memory is for each process and not for all of
+them, and files without a byte fill a file system in memory. What a look finds ends the call.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from sandbox.policy import MIB
+
+POLL_S: Final = 0.05
+# A look at a large workspace takes long: it may take this share of the time at most.
+_SHARE: Final = 0.25
+# Beyond what one process may allocate: the interpreter, libraries, shared pages counted twice.
+MEMORY_MARGIN_BYTES: Final = 96 * MIB
+MEMORY_FOLDERS: Final = ("tmp", "dev/shm", "workspace")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is watched.
+
+    workspace: None is one in memory. memory_bytes: resident, of all processes together.
+    entries: of the workspace, and of each folder in memory.
+    """
+
+    workspace: Path | None
+    workspace_bytes: int
+    entries: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How large a folder is: bytes that its files take, and how many names there are."""
+
+    bytes: int
+    entries: int
+
+
+async def watch(bounds: Bounds, process: int, init: int) -> str:
+    """Return as soon as a bound is passed, with the words that say which; else never.
+
+    process: the parent of all processes of the call. init: the first process in its namespace, by
+    the server's number; 0: there is none.
+    """
+    pause = POLL_S
+    while True:
+        await anyio.sleep(pause)
+        started = time.monotonic()
+        passed = await anyio.to_thread.run_sync(look, bounds, process, init)
+        if passed:
+            return passed
+        pause = max(POLL_S, (time.monotonic() - started) / _SHARE)
+
+
+def look(bounds: Bounds, process: int, init: int) -> str:
+    """Which bound is passed now, in words; empty: none."""
+    enough = bounds.memory_bytes + MEMORY_MARGIN_BYTES
+    resident = resident_bytes(process, enough)
+    if resident > enough:
+        return f"its processes used {resident // MIB} MiB of memory"
+    for folder in MEMORY_FOLDERS if init else ():
+        # A quick bomb of empty files costs the kernel memory that no limit counts.
+        with suppress(OSError):
+            found = os.statvfs(f"/proc/{init}/root/{folder}")
+            in_memory = folder != "workspace" or bounds.workspace is None
+            if in_memory and found.f_files - found.f_ffree > bounds.entries:
+                return f"it made more than {bounds.entries:,} files in /{folder}"
+    if bounds.workspace is not None:
+        return over_quota(bounds, measure(bounds.workspace, bounds))
+    return ""
+
+
+def over_quota(bounds: Bounds, usage: Usage) -> str:
+    """In what way a workspace is too large; empty: it is not."""
+    if usage.bytes > bounds.workspace_bytes:
+        limit = bounds.workspace_bytes // MIB
+        return f"its workspace holds {usage.bytes // MIB} MiB, of at most {limit} MiB"
+    if usage.entries > bounds.entries:
+        return f"its workspace holds more than {bounds.entries:,} files"
+    return ""
+
+
+def measure(folder: Path, bounds: Bounds) -> Usage:
+    """How large a folder is; counting stops where a bound is passed. No link is followed."""
+    size = entries = 0
+    for found in _walk(os.fspath(folder)):
+        entries += 1
+        with suppress(OSError):
+            size += found.stat(follow_symlinks=False).st_blocks * 512
+        if size > bounds.workspace_bytes or entries > bounds.entries:
+            break
+    return Usage(size, entries)
+
+
+def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
+    waiting = [folder]
+    while waiting:
+        # Names come and go while we look, and a folder may be closed to us.
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield entry
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+
+
+def resident_bytes(process: int, enough: int) -> int:
+    """Memory in use by a process and all that descend from it, pages of files not counted.
+
+    Shared pages are counted once, which is slow to find out, so only where a quick sum that counts
+    them for each process is above `enough`.
+    """
+    found = descendants(process)
+    quick = sum(map(_resident, found))
+    return quick if quick <= enough else sum(map(_proportional, found))
+
+
+def _resident(process: int) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    return 0
+
+
+def _proportional(process: int) -> int:
+    total = 0
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def descendants(process: int) -> list[int]:
+    """The process and everything that it started, as far as still there."""
+    found = [process]
+    for pid in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
