@@ -44,7 +44,6 @@ class Ground:
 
     child: Child
     interpreter: Interpreter
-    program: Path
     system: System
     boot: bytes
     machine: str
@@ -57,13 +56,10 @@ def survey(settings: SandboxSettings) -> Ground:
         SandboxUnavailable: something is missing, with how to get it.
     """
     child = find_child()
-    program = bubblewrap.find_bubblewrap()
     interpreter = find_interpreter(child, settings.python)
     machine = platform.machine()
     outer_filter(machine)  # is there a table for this machine?
-    return Ground(
-        child, interpreter, program, bubblewrap.read_system(), program_for(interpreter), machine
-    )
+    return Ground(child, interpreter, bubblewrap.read_system(), program_for(interpreter), machine)
 
 
 def program_for(interpreter: Interpreter) -> bytes:
@@ -75,8 +71,8 @@ def program_for(interpreter: Interpreter) -> bytes:
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
-async def start(ground: Ground, shape: Shape) -> Worker:
-    """Start a process of this shape, and wait until it is ready.
+async def start(ground: Ground, program: Path, shape: Shape) -> Worker:
+    """Start a process of this shape behind bubblewrap, and wait until it is ready.
 
     Raises:
         SandboxUnavailable: it did not get as far.
@@ -86,7 +82,7 @@ async def start(ground: Ground, shape: Shape) -> Worker:
         memory_bytes=shape.memory_workspace_bytes,
     )  # fmt: skip
     files = ground.boot, outer_filter(ground.machine, shape.network)
-    command = partial(bubblewrap.arguments, ground.program, mounts)
+    command = partial(bubblewrap.arguments, program, mounts)
     try:
         process = spawn(command, files, ground.child)
     except OSError as problem:
@@ -98,15 +94,23 @@ async def start(ground: Ground, shape: Shape) -> Worker:
         own_count=True,
     )
     try:
-        listener = await _make_ready(process, encode(message), listens=shape.network)
+        ready = await make_ready(process, encode(message), listens=shape.network)
     except BaseException:
         await process.end()
         raise
-    return Worker(process, shape, "namespaces", listener)
+    return Worker(process, shape, "namespaces", ready.listener)
 
 
-async def _make_ready(process: Spawned, configure: bytes, *, listens: bool) -> socket.socket | None:
-    """Configure a process. Returns what it listens on for its proxy, if it does.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a process says. listener: what it listens on for its proxy. landlock_abi: 0 is none."""
+
+    listener: socket.socket | None
+    landlock_abi: int
+
+
+async def make_ready(process: Spawned, configure: bytes, *, listens: bool) -> Ready:
+    """Configure a process.
 
     Raises:
         SandboxUnavailable: it ended, or said something else than that it is ready.
@@ -122,7 +126,7 @@ async def _make_ready(process: Spawned, configure: bytes, *, listens: bool) -> s
             if message is not None and message.get("t") == "ready":
                 process.find_init()
                 taken.pop_all()
-                return listener
+                return Ready(listener, int(message.get("landlock_abi", 0)))
             said = "it answered something unexpected" if message is not None else ""
         except (SandboxError, OSError) as problem:
             said = str(problem)

@@ -5,7 +5,6 @@ only where all are held is anything run. The parts are in their own files: launc
 processes, worker.py talks to them, pool.py keeps spare ones.
 """
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,12 +13,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from sandbox.bubblewrap import find_bubblewrap
 from sandbox.errors import InvalidRun, SandboxUnavailable
 from sandbox.launcher import Ground, start, survey
 from sandbox.places import SandboxPlaces
 from sandbox.pool import Pool
-from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
-from sandbox.refusals import MACOS, WINDOWS
+from sandbox.protocol import Availability, Outcome, ToolRun
 from sandbox.self_attack import attack, got_through
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, shape_of
@@ -40,6 +39,7 @@ class NamespaceSandbox:
         self.places, self._settings = places, settings
         self._finding = anyio.Lock()
         self._ground: Ground | None = None
+        self._program: Path | None = None
         self._found: Availability | None = None
         self._pool: Pool | None = None
 
@@ -111,7 +111,10 @@ class NamespaceSandbox:
         return self._ground
 
     async def _start(self, shape: Shape) -> Worker:
-        return await start(await self._survey(), shape)
+        ground = await self._survey()
+        if self._program is None:
+            self._program = await anyio.to_thread.run_sync(find_bubblewrap)
+        return await start(ground, self._program, shape)
 
     async def _by_itself(self, run: ToolRun) -> Outcome:
         """A run of a probe: as every other, but no process waits for the next."""
@@ -151,17 +154,3 @@ def why_read_only(run: ToolRun) -> str:
     policy = run.policy
     bounds = Bounds(workspace, policy.workspace_bytes, policy.workspace_entries, 0)
     return over_quota(bounds, measure(workspace, bounds))
-
-
-@asynccontextmanager
-async def open_sandbox(
-    places: SandboxPlaces, settings: SandboxSettings | None = None
-) -> AsyncIterator[Sandbox]:
-    """The sandbox of this machine, or one that refuses and says why; started when first used."""
-    if sys.platform == "darwin":
-        yield RefusingSandbox(MACOS.cause, MACOS.cure)
-    elif sys.platform == "win32":
-        yield RefusingSandbox(WINDOWS.cause, WINDOWS.cure)
-    else:
-        async with NamespaceSandbox(places, settings or SandboxSettings()).open() as sandbox:
-            yield sandbox

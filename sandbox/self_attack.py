@@ -162,7 +162,7 @@ class Scene:
     outside: Path
     workspace: Path
     listener: socket.socket
-    bystander: subprocess.Popen[bytes]
+    target: subprocess.Popen[bytes]
 
     def untouched(self) -> Mapping[str, bool]:
         """By probe, whether its attempt left no trace out here."""
@@ -175,7 +175,7 @@ class Scene:
             "connect": silent,
             "connect_by_grant": silent,
             "write_outside": not (self.outside / "written").exists(),
-            "signal": self.bystander.poll() is None,
+            "signal": self.target.poll() is None,
             "leave_daemon": nobody_holds(self.workspace / "held"),
         }
 
@@ -190,18 +190,23 @@ def nobody_holds(path: Path) -> bool:
     return True
 
 
-async def attack(run: Run, child: Child, database: Path | None = None) -> dict[str, bool]:
+async def attack(
+    run: Run, child: Child, database: Path | None = None, *, weaker: bool = False
+) -> dict[str, bool]:
     """Try every probe; by name, whether it was held.
 
     run: of the sandbox in question. child: its user, who can reach what the probes aim at but for
-    the sandbox. database: a file that must not be opened.
+    the sandbox. database: a file that must not be opened. weaker: nothing may be granted that
+    only namespaces hold, so probes that need it go without.
     """
+    probes = {name: probe for name, probe in PROBES.items() if not (weaker and probe.granted)}
     tried: dict[str, bool] = {}
     with stage(child, database) as scene:
 
         async def attempt(name: str, probe: Probe) -> None:
             grants = (f"localhost:{scene.given['port']}",) if probe.granted else ()
-            policy = Policy(wall_s=_WALL_S, subprocesses=probe.subprocesses, network=grants)
+            starts = probe.subprocesses and not weaker
+            policy = Policy(wall_s=_WALL_S, subprocesses=starts, network=grants)
             workspace = scene.workspace if probe.subprocesses else None
             outcome = await run(
                 ToolRun(probe.source, "attack", scene.given, policy, workspace=workspace)
@@ -209,11 +214,12 @@ async def attack(run: Run, child: Child, database: Path | None = None) -> dict[s
             tried[name] = outcome.status == "ok" and outcome.result is False
 
         async with anyio.create_task_group() as attempts:
-            for name, probe in PROBES.items():
+            for name, probe in probes.items():
                 attempts.start_soon(attempt, name, probe)
         for name, held in scene.untouched().items():
-            tried[name] = tried[name] and held
-    return {name: tried[name] for name in PROBES}
+            if name in tried:
+                tried[name] = tried[name] and held
+    return {name: tried[name] for name in probes}
 
 
 @contextmanager
@@ -233,25 +239,33 @@ def stage(child: Child, database: Path | None) -> Iterator[Scene]:
         listener.listen()
         listener.setblocking(False)
         mark = secrets.token_hex(16)
-        bystander = subprocess.Popen(  # noqa: S603 - our own text, an absolute path
-            ["/bin/sh", "-c", f"read line # {mark}"], stdin=subprocess.PIPE, cwd="/", env={},
-            **child.spawn_arguments(),
-        )  # fmt: skip
-        try:
+        # Two: one of them may be killed while it is looked for.
+        with bystander(mark, child), bystander("target", child) as target:
             given = {
                 "secret": os.fspath(outside / "secret"),
                 "database": os.fspath(database or outside / "database"),
                 "outside": os.fspath(outside),
                 "port": listener.getsockname()[1],
-                "process": bystander.pid,
+                "process": target.pid,
                 "mark_start": mark[:16],
                 "mark_end": mark[16:],
             }
-            yield Scene(given, outside, workspace, listener, bystander)
-        finally:
-            bystander.kill()
-            with suppress(OSError):
-                bystander.communicate()
+            yield Scene(given, outside, workspace, listener, target)
+
+
+@contextmanager
+def bystander(mark: str, child: Child) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the child's user that waits, with a mark in its arguments."""
+    process = subprocess.Popen(  # noqa: S603 - our own text, an absolute path
+        ["/bin/sh", "-c", f"read line # {mark}"], stdin=subprocess.PIPE, cwd="/", env={},
+        **child.spawn_arguments(),
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        with suppress(OSError):
+            process.communicate()
 
 
 def got_through(tried: Mapping[str, bool]) -> str:

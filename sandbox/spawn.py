@@ -8,9 +8,9 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,16 @@ import anyio.lowlevel
 
 from sandbox.bubblewrap import Descriptors
 from sandbox.unprivileged import Child
+from sandbox.watch import descendants
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a process starts, and its environment; bubblewrap sets its own inside."""
+
+    folder: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
 
 Command = Callable[[Descriptors], Sequence[str]]
 """The command line, once the numbers of the open files are known."""
@@ -66,6 +76,10 @@ class Spawned:
             # The kernel ends a process namespace with its first process.
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+        else:
+            for process in descendants(self.pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(process, signal.SIGKILL)
         # The group is there from the start; dying with the parent is arranged a little later.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -102,7 +116,9 @@ class Spawned:
             self.close()
 
 
-def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned:
+def spawn(
+    command: Command, files: tuple[bytes, bytes], child: Child, around: Surroundings | None = None
+) -> Spawned:
     """Start a process. files: the program that speaks to us, and the system call filter.
 
     To be called on the event loop's own thread: bubblewrap dies with the *thread* that started it.
@@ -110,6 +126,7 @@ def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned
     Raises:
         OSError: it cannot be started.
     """
+    around = around or Surroundings()
     with ExitStack() as ours, ExitStack() as theirs:
         channel, inner = socket.socketpair()
         ours.callback(channel.close)
@@ -121,8 +138,8 @@ def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned
         given = Descriptors(boot, seccomp, info_inner, inner.fileno())
         popen = subprocess.Popen(  # noqa: S603 - an absolute path, no shell
             list(command(given)), stdin=subprocess.DEVNULL, stdout=stdout_inner,
-            stderr=stderr_inner, cwd="/", env={}, close_fds=True, pass_fds=given.all(),
-            start_new_session=True, **child.spawn_arguments(),
+            stderr=stderr_inner, cwd=around.folder, env=around.environment, close_fds=True,
+            pass_fds=given.all(), start_new_session=True, **child.spawn_arguments(),
         )  # fmt: skip
         try:
             exit_descriptor = os.pidfd_open(popen.pid)

@@ -74,6 +74,7 @@ class Worker:
     ) -> None:
         self.shape, self.tier = shape, tier
         self._process, self._listener = process, listener
+        self._has_mounts = tier == "namespaces"
 
     @property
     def pid(self) -> int:
@@ -164,7 +165,7 @@ class Worker:
         limit = max(run.policy.result_bytes, METHOD_BYTES) + ENVELOPE_BYTES
         channel = Channel(self._process.channel, limit)
         try:
-            await channel.send(call_message(run, self._listener))
+            await channel.send(call_message(run, self._listener, has_mounts=self._has_mounts))
             for number in range(MAX_METHOD_CALLS + 1):
                 message = await channel.receive()
                 if message is None:
@@ -214,12 +215,17 @@ async def answer_method(asked: dict[str, Any], methods: Mapping[str, Method]) ->
     return answer
 
 
-def call_message(run: ToolRun, listener: socket.socket | None = None) -> bytes:
-    """The message that gives a process its call. listener: where its proxy is.
+def call_message(
+    run: ToolRun, listener: socket.socket | None = None, *, has_mounts: bool = True
+) -> bytes:
+    """The message that gives a process its call.
+
+    listener: where its proxy is. has_mounts: folders have names of their own inside.
 
     Raises:
         InvalidRun: the arguments are not JSON, or text is no Unicode.
     """
+    packages = None if run.packages is None else str(run.packages)
     message = {
         "t": "call",
         "id": CALL_ID,
@@ -227,7 +233,7 @@ def call_message(run: ToolRun, listener: socket.socket | None = None) -> bytes:
         "function": run.function,
         "arguments": dict(run.arguments),
         "environment": {**checked_environment(run.environment), **proxy_environment(listener)},
-        "packages": None if run.packages is None else bubblewrap.PACKAGES,
+        "packages": bubblewrap.PACKAGES if run.packages and has_mounts else packages,
         "methods": sorted(run.methods),
         "limits": {"cpu_s": run.policy.cpu_s},
     }
