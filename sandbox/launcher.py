@@ -10,7 +10,7 @@ import platform
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,12 @@ def program_for(interpreter: Interpreter) -> bytes:
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
+@cache
+def filters(machine: str, subprocesses: bool, network: bool) -> tuple[bytes, bytes]:
+    """The outer and the late filter of a process behind bubblewrap."""
+    return outer_filter(machine, network), late_filter(machine, subprocesses, network)
+
+
 async def start(ground: Ground, program: Path, shape: Shape) -> Worker:
     """Start a process of this shape behind bubblewrap, and wait until it is ready.
 
@@ -81,7 +87,8 @@ async def start(ground: Ground, program: Path, shape: Shape) -> Worker:
         ground.system, ground.interpreter, shape.workspace, shape.writable, shape.packages,
         memory_bytes=shape.memory_workspace_bytes,
     )  # fmt: skip
-    files = ground.boot, outer_filter(ground.machine, shape.network)
+    outer, late = filters(ground.machine, shape.subprocesses, shape.network)
+    files = ground.boot, outer
     command = partial(bubblewrap.arguments, program, mounts)
     try:
         process = spawn(command, files, ground.child)
@@ -90,7 +97,7 @@ async def start(ground: Ground, program: Path, shape: Shape) -> Worker:
     message = configuration(
         shape,
         inner_landlock(shape, ground.interpreter, ground.system),
-        late_filter(ground.machine, shape.subprocesses, shape.network),
+        late,
         own_count=True,
     )
     try:

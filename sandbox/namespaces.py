@@ -32,7 +32,8 @@ READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
 class NamespaceSandbox:
     """Runs each call in a process of its own, behind all that Linux has; or refuses.
 
-    Used as a context, it keeps spare processes; without, every call starts its own.
+    While open, it keeps spare processes, and a call is answered when its process was killed, a
+    little before that is gone; else every call starts its own and waits for its end.
     """
 
     def __init__(self, places: SandboxPlaces, settings: SandboxSettings) -> None:
@@ -48,7 +49,7 @@ class NamespaceSandbox:
         """Keep spare processes while inside; at the end none is left."""
         async with anyio.create_task_group() as tasks:
             most, idle_s = self._settings.warm_workers, self._settings.idle_s
-            self._pool = Pool(self._start, tasks, most, idle_s) if most > 0 else None
+            self._pool = Pool(self._start, tasks, most, idle_s)
             try:
                 yield self
             finally:

@@ -63,7 +63,7 @@ class Pool:
 
     def refill(self, shape: Shape) -> None:
         """Have one of this shape wait, started in the background."""
-        if any(spare.shape == shape for spare in self._spares):
+        if self._most < 1 or any(spare.shape == shape for spare in self._spares):
             return
         while len(self._spares) >= self._most:
             self._spares.pop(0).wanted.set()
