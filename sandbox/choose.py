@@ -38,6 +38,8 @@ class StrongestSandbox:
 
     async def availability(self) -> Availability:
         """What holds; where none does, why the strongest does not."""
+        if self._found is not None:
+            return self._found
         async with self._choosing:
             if self._found is None:
                 self._found = await self._choose()

@@ -72,6 +72,8 @@ class NamespaceSandbox:
 
     async def availability(self) -> Availability:
         """Whether runs are isolated here; found out once, by trying to break out."""
+        if self._found is not None:
+            return self._found
         async with self._finding:
             if self._found is None:
                 self._found = await self._find_out()

@@ -59,6 +59,8 @@ class PlainSandbox:
 
     async def availability(self) -> Availability:
         """Whether this tier holds here; "none" always does what it promises."""
+        if self._found is not None:
+            return self._found
         async with self._finding:
             if self._found is None:
                 self._found = await self._find_out()
