@@ -89,8 +89,8 @@ def checked_reads(paths: Sequence[str], kept_away: Sequence[Path]) -> tuple[Path
 
 
 @contextmanager
-def prepared(ground: Ground, program: Program) -> Iterator[Started]:
-    """Everything to start a program with; the descriptors are closed afterwards.
+def prepared(ground: Ground, bubblewrap: Path, program: Program) -> Iterator[Started]:
+    """Everything to start a program behind bubblewrap; the descriptors are closed afterwards.
 
     Raises:
         InvalidRun: its environment cannot be.
@@ -106,7 +106,7 @@ def prepared(ground: Ground, program: Program) -> Iterator[Started]:
         seccomp = _in_memory(outer_filter(ground.machine), closing)
         inside = [os.fspath(ground.interpreter.path), "-I", "-S", "-c", _STARTER, str(told)]
         mounts = Mounts(ground.system, ground.interpreter)
-        argv = program_arguments(ground.program, mounts, program.reads, seccomp)
+        argv = program_arguments(bubblewrap, mounts, program.reads, seccomp)
         argv += inside
         yield Started(argv, (told, seccomp), ground.child.spawn_arguments())
 

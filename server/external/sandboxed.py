@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from sandbox.errors import SandboxUnavailable
 from server.external.stdio import Command, Started, running, unsandboxed
@@ -46,9 +47,11 @@ class SandboxedCommands:
             )
         ground = await self._ground()
         programs = importlib.import_module("sandbox.programs")
+        found = importlib.import_module("sandbox.bubblewrap")
         reads = programs.checked_reads(command.grants.paths, self._kept_away)
         program = programs.Program(command.argv, command.environment, reads)
-        with programs.prepared(ground, program) as start:
+        bubblewrap = await anyio.to_thread.run_sync(found.find_bubblewrap)
+        with programs.prepared(ground, bubblewrap, program) as start:
             process = await anyio.open_process(
                 start.argv,
                 env={},
