@@ -16,6 +16,7 @@ from agent.outside import Done, OutsideCall, ToolSource, together
 from memory.errors import InvalidValue
 from memory.store import MemoryStore
 from memory.tools import StoredTool
+from sandbox.settings import SandboxSettings
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import ExternalServers
 from server.external.tools import external_tools
@@ -26,19 +27,21 @@ from server.secrets import SecretsFile, redacted
 class OutsideTools:
     """All of them. source: those of an agent, as the loop and the rules want them."""
 
-    def __init__(self, store: MemoryStore, directory: Path | None) -> None:
-        self.sandbox = ProcessSandbox(directory)
+    def __init__(
+        self, store: MemoryStore, directory: Path | None, settings: SandboxSettings | None = None
+    ) -> None:
+        self.sandbox = ProcessSandbox(directory, settings)
         secrets = SecretsFile(directory)
         self.around = Surroundings(secrets, self.sandbox.workspace, no_packages, redacted)
         self.custom = CustomTools(store, self.sandbox, self.around)
-        code = CodeRunner(self.sandbox, self.around)
+        self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
         self.servers = ExternalServers(
             secrets, SandboxedCommands(self.sandbox.ground, directory and directory.resolve())
         )
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
-            code.source, files, self.custom.source, external_tools(store, self.servers)
+            self.code.source, files, self.custom.source, external_tools(store, self.servers)
         )
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
