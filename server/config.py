@@ -207,11 +207,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_file(data: str) -> _Layer:
     path = expanded(Path(data)) / "config.toml"
-    if data == IN_MEMORY or not path.is_file():
+    if data == IN_MEMORY:
         return _Layer(str(path), {})
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return _Layer(str(path), {})
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if "data" in values:
         raise ConfigError(f"{path}: 'data' cannot stand in the directory it would name; remove it")

@@ -21,6 +21,7 @@ from agent.models.spec import Endpoint, GgufFile, parse_spec
 from agent.models.state_files import forget_agent
 from agent.runs import Runs
 from memory.embedders.factory import load_embedder
+from memory.errors import DatabaseLocked
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
 from memory.transaction import Change
@@ -28,6 +29,7 @@ from server.config import Settings
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
+from server.turns import in_turn
 
 
 class Runtime:
@@ -40,10 +42,13 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         embedder = settings.embedder
-        self.store = MemoryStore(
-            settings.database,
-            None if embedder == "none" else lambda: load_embedder(embedder),
-            settings.hnsw_threshold or HNSW_THRESHOLD,
+        self.store = in_turn(
+            lambda: MemoryStore(
+                settings.database,
+                None if embedder == "none" else lambda: load_embedder(embedder),
+                settings.hnsw_threshold or HNSW_THRESHOLD,
+            ),
+            DatabaseLocked,
         )
         self._model = LoadedModel(
             lambda path: _local_model(settings, path), lambda model: AgentLoop(self.store, model)

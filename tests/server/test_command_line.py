@@ -13,6 +13,7 @@ import pytest
 
 from memory import agents
 from memory.database import Database
+from memory.queries import load_migrations
 from memory.records import Origin
 from memory.store import MemoryStore
 from tests.server.processes import Run
@@ -130,7 +131,7 @@ def test_the_doctor_leaves_the_file_and_the_log_of_a_killed_server_as_they_are(
 
     log_kb = len(before["mnemon.duckdb.wal"]) / 1e3
     assert result.returncode == 0
-    assert "schema version 3, 1 agents" in result.stdout
+    assert f"schema version {len(load_migrations())}, 1 agents" in result.stdout
     assert f"a log of {log_kb:.1f} KB that the next start reads" in result.stdout
     assert {file.name: file.read_bytes() for file in data.iterdir()} == before
 
@@ -141,7 +142,8 @@ def test_the_doctor_announces_a_migration_and_does_not_make_it(run: Run, tmp_pat
         transaction.run("delete_meta", name="schema_version")
         transaction.run("insert_meta", name="schema_version", value="0")
     before = path.read_bytes()
-    assert "the next start brings the schema to version 3" in run("doctor").stdout
+    told = f"the next start brings the schema to version {len(load_migrations())}"
+    assert told in run("doctor").stdout
     assert path.read_bytes() == before
 
 
@@ -157,24 +159,28 @@ def serving(mnemon: str, data: Path) -> Iterator["subprocess.Popen[str]"]:
             assert process.wait(10) == 0
 
 
+def speak(server: "subprocess.Popen[str]") -> None:
+    """Have the owner open the memory for a host."""
+    for number, method in enumerate(("initialize", "tools/call"), start=1):
+        params = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        }
+        if method == "tools/call":
+            params = {"name": "agent_list", "arguments": {}}
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        server.stdout.readline()
+
+
 def test_commands_work_while_a_host_has_the_memory_open(
     mnemon: str, run: Run, tmp_path: Path
 ) -> None:
     with serving(mnemon, tmp_path / "data") as server:
-        for number, method in enumerate(("initialize", "tools/call"), start=1):
-            params = {
-                "protocolVersion": "2025-11-25",
-                "capabilities": {},
-                "clientInfo": {"name": "test", "version": "1"},
-            }
-            if method == "tools/call":
-                params = {"name": "agent_list", "arguments": {}}
-            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-            assert server.stdin is not None and server.stdout is not None
-            server.stdin.write(json.dumps(request) + "\n")
-            server.stdin.flush()
-            server.stdout.readline()
-
+        speak(server)
         about = ["--persona", "I am Sam. " * 450, "--description", "Helps. " * 280]
         assert run("agents", "create", "Sam", *about).returncode == 0
         served = run("agents", "show", "Sam", "--json").stdout
@@ -200,7 +206,10 @@ def test_commands_work_while_a_host_has_the_memory_open(
             assert refused.returncode == 2
             assert f"{described} with {setting[2:]}" in refused.stderr
             assert f"leave {setting} out" in refused.stderr
-        assert "model: none configured" in run("doctor", "--model", "/a.gguf").stdout
+        assert "model: none configured" in run("doctor").stdout
+        looked_at = run("doctor", "--model", "/a.gguf").stdout
+        assert "note    model: /a.gguf is looked at; hosts have none" in looked_at
+        assert "problem model: " in looked_at
         unanswered = run("chat", "Sam", "-m", "Hi")
         assert unanswered.returncode == 2
         assert "no language model is configured" in unanswered.stderr
@@ -209,6 +218,21 @@ def test_commands_work_while_a_host_has_the_memory_open(
         assert run("agents", "delete", "Sam", "--yes").returncode == 0
     assert "nobody serves" in run("status").stdout
     assert "no agents yet" in run("agents", "list").stdout
+
+
+def test_the_doctor_says_that_the_agent_of_a_setting_does_not_exist(
+    mnemon: str, run: Run, tmp_path: Path
+) -> None:
+    variables = {**os.environ, "MNEMON_DATA": str(tmp_path / "data"), "MNEMON_AGENT": "Sam"}
+    run("agents", "create", "Tom")
+    assert "problem agent: no agent 'Sam'" in run("doctor", env=variables).stdout
+    with serving(mnemon, tmp_path / "data") as server:
+        speak(server)
+        assert "problem agent: no agent 'Sam'" in run("doctor", env=variables).stdout
+        run("agents", "create", "Sam")
+        assert run("doctor", env=variables).returncode == 0
+        run("stop")
+    assert run("doctor", env=variables).returncode == 0
 
 
 def test_a_conversation_is_read_line_by_line_and_answered_in_json(

@@ -26,10 +26,10 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     probe = anyio.run(
         probe_model, model, settings.context_tokens, settings.model_threads, settings.engine
     )
-    if settings.directory is not None:
-        ProbeStore(settings.directory).put(model, probe)
     value = {"name": model.name, "path": str(model.path), **probe.model_dump()}
     console.show({**value, "works": probe.works}, f"{model.name}\n" + "\n".join(_lines(probe)))
+    if settings.directory is not None:
+        ProbeStore(settings.directory).put(model, probe)
     return 0 if probe.works else 1
 
 
