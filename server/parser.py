@@ -119,7 +119,9 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
         "--embedder", default=absent, help="minilm, none, or sentence-transformers:NAME"
     )
     parser.add_argument(
-        "--model", default=absent, help="agents' language model: a GGUF file, or ollama:NAME etc."
+        "--model",
+        default=absent,
+        help="agents' language model: a GGUF file, or ollama:NAME etc.; empty: as configured",
     )
     parser.add_argument(
         "--context-tokens", default=absent, type=int, help="context window to use (8192)"

@@ -51,6 +51,7 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["agents", "lst"], "invalid choice: 'lst'"),
         (["agents", "show", "Tom"], "no agent 'Tom'; agents: none yet"),
         (["agents", "create", " "], "name is empty"),
+        (["approve", "", "--yes"], "there is no run ''; `mnemon runs list AGENT` shows"),
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
         (["serve", "--port", "99999"], "http_port cannot be 99999"),
         (["serve", "--host", "10.1.2.3"], "can be reached from other machines"),
@@ -300,6 +301,16 @@ def test_a_wrong_configuration_file_is_named_with_what_is_wrong(
     assert result.returncode == 2
     assert "config.toml" in result.stderr
     assert expected in result.stderr
+
+
+def test_an_owner_is_found_and_stopped_whatever_is_wrong_with_other_settings(
+    mnemon: str, run: Run, tmp_path: Path
+) -> None:
+    with serving(mnemon, tmp_path / "data") as server:
+        speak(server)
+        (tmp_path / "data" / "config.toml").write_text("http_port = ")
+        assert "served by process" in run("status").stdout
+        assert "stopped process" in run("stop").stdout
 
 
 def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
