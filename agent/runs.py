@@ -240,6 +240,11 @@ class Runs:
             if live.run.status == "cancelled":
                 raise RunCancelled(live.run.id, live.orphaned)
             return live
+        except anyio.get_cancelled_exc_class():
+            if live.run.status == "queued" and not live.run.background:
+                with anyio.CancelScope(shield=True):
+                    await RunRows(self._store, live).stop("cancelled", None)
+            raise
         except Exception as error:  # whoever waits for the same run is told the same
             live.failure = error
             raise
