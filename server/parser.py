@@ -4,6 +4,7 @@
 """
 
 import argparse
+from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -16,9 +17,23 @@ _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, 
 _AGENT_HELP = "agent that is meant where a tool is told of none"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a flag where it was given, with the usage of that command and what comes close."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, which would leave what nobody knows to the parser of all commands."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            close = get_close_matches(flag, self._option_string_actions, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser, with every command and flag."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mnemon", description="Memory that lasts, for agents, over MCP.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"mnemon {version('mnemon')}")
@@ -195,7 +210,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text, allow_abbrev=False)
         add_shared_flags(action)
         if name in ("probe", "rm"):
-            action.add_argument("model_name", metavar="NAME", help="a name of the list, or a path")
+            path = ", or a path" if name == "probe" else ""
+            action.add_argument("model_name", metavar="NAME", help=f"a name of the list{path}")
         if name == "list":
             action.add_argument("--all", action="store_true", help="also what is no language model")
             action.add_argument("--recommended", action="store_true", help="what is worth getting")
