@@ -175,11 +175,12 @@ class InvalidReply(AgentError):
 
 
 class RunCancelled(AgentError):
-    """Somebody stopped the run."""
+    """Somebody stopped the run, or deleted its agent."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        super().__init__(f"run {run_id} was cancelled; what its steps stored is kept")
+    def __init__(self, run_id: str, agent_deleted: bool = False) -> None:
+        self.run_id, self.agent_deleted = run_id, agent_deleted
+        rest = ": its agent was deleted" if agent_deleted else "; what its steps stored is kept"
+        super().__init__(f"run {run_id} was cancelled{rest}")
 
 
 class RunInterrupted(AgentError):

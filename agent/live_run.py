@@ -37,7 +37,7 @@ class LiveRun:
     runs of the agent come before it. text: of the reply, as far as it is written. doing: what
     happened in the newest step, or which outside tools it is calling.
     reply, tools_used: of a run that has ended; failure: what it raised. next: takes the place of
-    one that waited for a person, once that is decided.
+    one that waited for a person, once that is decided. orphaned: its agent was deleted.
     """
 
     agent_id: str
@@ -51,6 +51,7 @@ class LiveRun:
     tools_used: tuple[str, ...] = ()
     failure: Exception | None = None
     next: "LiveRun | None" = None
+    orphaned: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _finished: anyio.Event = field(default_factory=anyio.Event)

@@ -205,7 +205,7 @@ class RequiresApproval(_Rule):
         return f"A person is asked before {self.tool_name} runs."
 
 
-ToolRule = Annotated[
+AnyRule = (
     RunFirst
     | ConstrainChildTools
     | ParentLastTool
@@ -214,9 +214,9 @@ ToolRule = Annotated[
     | ExitLoop
     | ContinueLoop
     | RequiredBeforeExit
-    | RequiresApproval,
-    Field(discriminator="type"),
-]
+    | RequiresApproval
+)
+ToolRule = Annotated[AnyRule, Field(discriminator="type")]
 
 
 def read_rules(value: object) -> tuple[ToolRule, ...]:

@@ -4,8 +4,9 @@ A run is taken to its end by loop.py. Here is who waits for whom: one run of an 
 next ones in its queue (queues.py). What an earlier process left is taken up first (left_runs.py).
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -27,7 +28,7 @@ from memory.limits import check_filled
 from memory.records import Agent
 from memory.runs import ENDED, Run
 from memory.store import MemoryStore
-from memory.transaction import Visible
+from memory.transaction import Change, Visible
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _UNDECIDED = Decision(False, "they decided about another call of the same step")
 
 
 class Runs:
-    """The runs of all agents in one process."""
+    """The runs of all agents in one process; those of an agent that is deleted end with it."""
 
     def __init__(self, store: MemoryStore, use_loop: UseLoop) -> None:
         self._store, self._use_loop = store, use_loop
@@ -48,6 +49,8 @@ class Runs:
         self._taken_up = False
         self._left: list[LiveRun] = []
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        store.watch(self._follow)
 
     async def begin(self, tasks: anyio.abc.TaskGroup) -> None:
         """Go on with what an earlier process left. Does nothing a second time.
@@ -235,8 +238,13 @@ class Runs:
             if live.scope.cancel_called and live.run.status not in ENDED:
                 await RunRows(self._store, live).stop("cancelled", None)
             if live.run.status == "cancelled":
-                raise RunCancelled(live.run.id)
+                raise RunCancelled(live.run.id, live.orphaned)
             return live
+        except anyio.get_cancelled_exc_class():
+            if live.run.status == "queued" and not live.run.background:
+                with anyio.CancelScope(shield=True):
+                    await RunRows(self._store, live).stop("cancelled", None)
+            raise
         except Exception as error:  # whoever waits for the same run is told the same
             live.failure = error
             raise
@@ -324,6 +332,7 @@ class Runs:
         """Learn once what an earlier process left."""
         if self._taken_up:
             return
+        self._event_loop = asyncio.get_running_loop()
         # Shielded: broken off half way, the next call would take the same runs up again.
         with anyio.CancelScope(shield=True):
             async with self._taking_up:
@@ -333,6 +342,21 @@ class Runs:
                         self._enter(live)
                         live.finish()
                     self._taken_up = True
+
+    def _follow(self, changes: Sequence[Change]) -> None:
+        """End the runs of agents that were deleted; on the thread that deleted them."""
+        gone = [change.agent_id for change in changes if change.action == "agent.delete"]
+        if gone and self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self._end_runs_of, gone)
+
+    def _end_runs_of(self, gone: Sequence[str | None]) -> None:
+        for live in [live for live in self._live.values() if live.agent_id in gone]:
+            live.orphaned = True
+            if live.is_finished:  # it waits for a person
+                live.run = live.end(live.run, "cancelled")
+                self._drop(live)
+            else:
+                live.scope.cancel()
 
     def _enter(self, live: LiveRun) -> None:
         """Into the queue of its agent."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.refusals import refusal, rule_problem
 from agent.rule_kinds import ToolRule
 from memory.errors import InvalidValue
 from memory.records import Agent
@@ -135,12 +136,15 @@ def _read(stored: Mapping[str, Any]) -> tuple[AgentSettings, list[str]]:
 def _sentences(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
     lines = []
     for detail in error.errors(include_url=False, include_context=False):
-        path = ".".join(map(str, detail["loc"]))
+        name, *inside = map(str, detail["loc"])
+        if name == "tool_rules" and inside:
+            lines.append(rule_problem(int(inside[0]), inside[1:], detail))
+            continue
+        path = ".".join((name, *inside))
         if detail["type"] == "extra_forbidden":
-            inside = CompactionSettings if detail["loc"][0] == "compaction" else AgentSettings
-            known = ", ".join(inside.model_fields)
+            model = CompactionSettings if name == "compaction" else AgentSettings
+            known = ", ".join(model.model_fields)
             lines.append(f"there is no setting {path[:80]!r}; known: {known}")
         else:
-            said = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-            lines.append(f"setting {path[:80]!r} cannot be {str(detail['input'])[:80]!r}: {said}")
+            lines.append(f"setting {path[:80]!r} {refusal(detail)}")
     return list(dict.fromkeys(lines))

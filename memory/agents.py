@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from memory import archives, core_memory, documents, tool_servers, tools
-from memory.errors import NameTaken, RunInProgress, UnknownAgent
+from memory.errors import InvalidValue, NameTaken, RunInProgress, UnknownAgent
 from memory.limits import (
     MAX_DESCRIPTION_CHARS,
     check_name,
@@ -91,7 +91,10 @@ def create_agent(transaction: Transaction, new: NewAgent) -> Agent:
     )
     transaction.run("insert_agent", archive_key=archive_key, id=agent.id, **_columns(agent))
     transaction.record("agent.create", agent.id, agent.id, after=describe(agent))
-    for draft in new.blocks:
+    labels = [draft.label for draft in new.blocks]
+    for label, draft in zip(labels, new.blocks, strict=True):
+        if labels.count(label) > 1:
+            raise InvalidValue(f"two blocks are called {label!r}; an agent has one of each label")
         core_memory.create_block(transaction, agent, draft)
     return agent
 

@@ -20,6 +20,7 @@ class Inspection:
     log_bytes: of the log, which the next start folds into the file; 0 without one.
     schema_version: the file's; the next start brings it to known_version.
     embedder: the name of the one that owns the vectors, if any.
+    has_agent: whether the agent that was asked about exists, as far as the file can say.
     """
 
     file_bytes: int
@@ -28,10 +29,14 @@ class Inspection:
     known_version: int
     agents: int
     embedder: str | None
+    has_agent: bool
 
 
-def inspect_file(path: Path) -> Inspection:
+def inspect_file(path: Path, agent: str = "") -> Inspection:
     """Look at an existing file; it and its log stay as they are.
+
+    Args:
+        agent: id or name of one to look for.
 
     Raises:
         DatabaseError: it is locked by another process, damaged, too new or cannot be opened.
@@ -51,6 +56,7 @@ def inspect_file(path: Path) -> Inspection:
                 known_version=known,
                 agents=reader.value("count_agents") if version else 0,
                 embedder=stored_embedder(reader) if version else None,
+                has_agent=version < known or reader.row("find_agent", agent=agent) is not None,
             )
     except duckdb.Error as error:
         raise database_file.explain_opening(path, error) from error

@@ -109,7 +109,7 @@ def page_text(page: AgentPage) -> str:
         + (f" [{', '.join(agent.tags)}]" if agent.tags else "")
         for agent in page.agents
     ]
-    return with_cursor("\n".join(lines) or "There are no agents.", page.next_cursor)
+    return with_cursor("\n".join(lines) or "No agents found.", page.next_cursor)
 
 
 def _short_object(value: Mapping[str, Any], uri: str) -> dict[str, Any]:

@@ -65,8 +65,8 @@ def _add_create(action: argparse.ArgumentParser) -> None:
 
 def _add_update(action: argparse.ArgumentParser) -> None:
     action.add_argument("--name", dest="new_name", help="new name")
-    _add_settings(action)
-    action.add_argument("--no-tags", action="store_true", help="take all tags away")
+    tags = _add_settings(action)
+    tags.add_argument("--no-tags", action="store_true", help="take all tags away")
     action.add_argument(
         "--block",
         dest="blocks",
@@ -107,12 +107,17 @@ def _add_clone(action: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_settings(action: argparse.ArgumentParser) -> None:
-    """What can be set on an agent, new or not; --model is among the shared flags."""
+def _add_settings(action: argparse.ArgumentParser) -> Any:
+    """What can be set on an agent, new or not; --model is among the shared flags.
+
+    Returns:
+        The group of the flags about tags, of which one can be given.
+    """
     action.add_argument("--description", help="what the agent is for")
     action.add_argument("--system", help="instructions to its model")
     action.add_argument("--timezone", help="e.g. Europe/Berlin")
-    _add_tags(action, "may be repeated; in place of those it has")
+    tags = action.add_mutually_exclusive_group()
+    _add_tags(tags, "may be repeated; in place of those it has")
     action.add_argument("--metadata", metavar="JSON", help="an object; merged, null removes a key")
     action.add_argument(
         "--set",
@@ -122,9 +127,10 @@ def _add_settings(action: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a setting, such as max_steps=20 or compaction.mode=all; null resets it",
     )
+    return tags
 
 
-def _add_tags(action: argparse.ArgumentParser, help_text: str) -> None:
+def _add_tags(action: Any, help_text: str) -> None:
     action.add_argument("--tag", dest="tags", action="append", metavar="TAG", help=help_text)
 
 

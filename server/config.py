@@ -206,17 +206,37 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     Raises:
         ConfigError: naming the place, the key and what is wrong.
     """
-    given = _Layer("the command line", {k: v for k, v in flags.items() if v is not None})
-    environment = _Layer("the environment", _from_environment(environ))
-    data = given.values.get("data") or environment.values.get("data") or default_directory()
+    given, environment, data = _told(flags, environ)
     layers = [_from_file(data), environment, given]
     for layer in layers:
         _check(layer)
     merged = {key: value for layer in layers for key, value in layer.values.items()}
     if merged.get("model"):
         merged["model"] = located(merged["model"])
-    directory = data if data == IN_MEMORY else absolute(data)
-    return Settings.model_validate({**merged, "data": directory})
+    return Settings.model_validate({**merged, "data": _directory(data)})
+
+
+def locate_memory(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Settings that say where the memory is, and nothing else that is set elsewhere than in flags.
+
+    Raises:
+        ConfigError: a flag has a value that cannot be.
+    """
+    given, _, data = _told(flags, environ)
+    _check(given)
+    return Settings.model_validate({**given.values, "data": _directory(data)})
+
+
+def _told(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[_Layer, _Layer, str]:
+    """What flags and environment say, and where the memory is."""
+    given = _Layer("the command line", {k: v for k, v in flags.items() if v is not None})
+    environment = _Layer("the environment", _from_environment(environ))
+    data = given.values.get("data") or environment.values.get("data") or default_directory()
+    return given, environment, data
+
+
+def _directory(data: str) -> str:
+    return data if data == IN_MEMORY else absolute(data)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -233,11 +253,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_file(data: str) -> _Layer:
     path = expanded(Path(data)) / "config.toml"
-    if data == IN_MEMORY or not path.is_file():
+    if data == IN_MEMORY:
         return _Layer(str(path), {})
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return _Layer(str(path), {})
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     for name, why in NOT_IN_FILES.items():
         if name in values:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.command_words import for_a_person
 from server.errors import OperatorError
 
 
@@ -57,7 +58,8 @@ class Console:
             self._previewed = False
 
     def fail(self, message: str) -> None:
-        """Print what went wrong."""
+        """Print what went wrong, as a person is told it."""
+        message = for_a_person(message)
         self.end_preview()
         self.end_progress()
         if self.as_json:

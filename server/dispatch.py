@@ -49,13 +49,15 @@ def _dispatch(options: dict[str, Any], console: Console) -> int:
     with paused_collection():
         config = importlib.import_module("server.config")
         errors = importlib.import_module("server.errors")
-        command = importlib.import_module(
-            f"server.commands.{options.pop('command').replace('-', '_')}"
-        )
+        name = options.pop("command")
+        command = importlib.import_module(f"server.commands.{name.replace('-', '_')}")
     flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
     options["given"] = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = config.load_settings(flags, os.environ)
+        # What is wrong with other settings must not keep an owner from being stopped.
+        needs_all = name not in ("status", "stop")
+        load = config.load_settings if needs_all else config.locate_memory
+        settings = load(flags, os.environ)
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
         )

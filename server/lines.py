@@ -19,6 +19,7 @@ import anyio
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 from mcp_types import (
+    CONNECTION_CLOSED,
     INTERNAL_ERROR,
     INVALID_REQUEST,
     PARSE_ERROR,
@@ -124,7 +125,10 @@ def _decode(line: bytes) -> JSONRPCMessage | Refused:
 
 
 async def serve_lines(
-    server: Server[Any], lines: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]
+    server: Server[Any],
+    lines: AsyncIterator[bytes],
+    write: Callable[[bytes], Awaitable[None]],
+    asks_again: Callable[[], bool] = bool,
 ) -> None:
     """Serve one connection until the lines end; calls still in flight are then cancelled.
 
@@ -134,6 +138,8 @@ async def serve_lines(
         server: from protocol.build_server.
         lines: what the client sends, as split_lines yields it.
         write: sends bytes; called by one task at a time.
+        asks_again: whether the client takes elsewhere what it has no answer to; then calls that
+            are cancelled at the end get none. By default it does not.
 
     Raises:
         OSError: what write raises (in an exception group).
@@ -160,7 +166,7 @@ async def serve_lines(
     async def write_all() -> None:
         async with from_server:
             async for message in from_server:
-                await write(encode_message(asked.sent(message.message)))
+                await write(_line(asked.sent(message.message), asks_again))
                 open_requests.note(message.message)
         written.set()
 
@@ -171,6 +177,12 @@ async def serve_lines(
         with anyio.move_on_after(_LAST_ANSWERS_S):  # a client may have stopped reading
             await written.wait()
         tasks.cancel_scope.cancel()
+
+
+def _line(message: JSONRPCMessage, asks_again: Callable[[], bool]) -> bytes:
+    """A message as a line; nothing for the SDK's answer to a call that an end has cancelled."""
+    gives_up = isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED
+    return b"" if gives_up and asks_again() else encode_message(message)
 
 
 class _Asked:

@@ -172,7 +172,7 @@ class Owner:
         async def write(data: bytes) -> None:
             await _write(connection, data)
 
-        await serve_lines(self._server, named_lines(), write)
+        await serve_lines(self._server, named_lines(), write, self._stopping.is_set)
 
     def _note(self, connection: socket.socket, peer: Peer | None) -> None:
         self._connections[connection] = peer

@@ -67,9 +67,13 @@ class OwnerLock:
 
 
 def read_note(directory: str) -> str | None:
-    """What the owner wrote into its lock file, or None when nobody holds the lock."""
+    """What the owner wrote into its lock file, or None when nobody holds the lock.
+
+    Raises:
+        OSError: the file may not be read.
+    """
     try:
-        fd = os.open(_path(directory, LOCK_FILE), os.O_RDWR)
+        fd = _open_to_ask(_path(directory, LOCK_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return None
     if _lock(fd):
@@ -138,6 +142,14 @@ def at_socket(directory: str, act: Callable[[str], object]) -> None:
     finally:
         os.fchdir(here)
         os.close(here)
+
+
+def _open_to_ask(path: str) -> int:
+    """Open a lock file to ask for its lock; over NFS that needs the right to write."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError:  # another user's, or on a disk that is only to be read
+        return os.open(path, os.O_RDONLY)
 
 
 def _lock(fd: int) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from server import owner_files
 from server.errors import OperatorError
+from server.turns import in_turn
 
 _ANSWER_S: Final = 5.0
 _END_S: Final = 15.0  # for the last answers, the model's process and the database
@@ -12,6 +13,10 @@ _END_S: Final = 15.0  # for the last answers, the model's process and the databa
 
 class OwnerSilent(OperatorError):
     """The owner does not answer, or does not end."""
+
+
+class OwnerAway(OwnerSilent):
+    """A process holds the directory and does not listen: it begins, ends or is stuck."""
 
 
 class MemoryInUse(OperatorError):
@@ -27,11 +32,15 @@ class MemoryInUse(OperatorError):
 def ask_owner(directory: str, question: Literal["status", "stop"]) -> dict[str, Any] | None:
     """Return the owner's status, or None when nobody owns the directory.
 
-    After "stop" it returns once everything is closed.
+    One that begins or ends is waited for. After "stop" it returns once everything is closed.
 
     Raises:
         OwnerSilent: there is an owner, which does not answer or may not be asked.
     """
+    return in_turn(lambda: _ask(directory, question), OwnerAway)
+
+
+def _ask(directory: str, question: Literal["status", "stop"]) -> dict[str, Any] | None:
     try:
         connection = owner_files.connect(directory)
     except OSError as error:
@@ -95,15 +104,23 @@ def describe_sandbox(status: dict[str, Any]) -> str:
 
 def _check_unowned(directory: str) -> None:
     """Nobody listens: fine when nobody holds the lock either."""
-    if owner_files.read_note(directory) is not None:
-        raise complaint(directory)
+    if _note(directory) is not None:
+        raise OwnerAway(str(complaint(directory)))
 
 
 def complaint(directory: str) -> OwnerSilent:
     """What to say, and to do, about an owner that does not answer."""
-    note = owner_files.read_note(directory)
+    note = _note(directory)
     holder = f"process {json.loads(note)['pid']}" if note else "a process"
     return OwnerSilent(
         f"{holder} holds {directory} and does not answer: it is starting, ending or stuck; try"
         " again, see owner.log there, and if it stays so, kill that process"
     )
+
+
+def _note(directory: str) -> str | None:
+    """Who holds the directory, or None when nobody does."""
+    try:
+        return owner_files.read_note(directory)
+    except OSError as error:
+        raise OwnerSilent(f"{directory} cannot be used: {error.strerror}") from error

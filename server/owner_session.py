@@ -51,9 +51,14 @@ class OwnerSession:
         front = os.urandom(16).hex()
         try:
             session._send({"mnemon": 1, "front": front, "pid": os.getpid(), "settings": None})
-            session._lines.readline()
+            welcome = session._lines.readline()
         except TimeoutError as error:
             raise complaint(directory) from error
+        except ConnectionError:
+            welcome = b""
+        if not welcome:  # it ends
+            session.close()
+            return None
         connection.settimeout(_ANSWER_S)
         session._request("initialize", _INITIALIZE)
         session._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -65,6 +70,10 @@ class OwnerSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._lines.close()
         self._connection.close()
 

@@ -4,6 +4,7 @@
 """
 
 import argparse
+from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -18,9 +19,23 @@ _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, 
 _AGENT_HELP = "agent that is meant where a tool is told of none"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a flag where it was given, with the usage of that command and what comes close."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, which would leave what nobody knows to the parser of all commands."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            close = get_close_matches(flag, self._option_string_actions, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser, with every command and flag."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mnemon", description="Memory that lasts, for agents, over MCP.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"mnemon {version('mnemon')}")
@@ -33,27 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     mcp.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
     mcp.add_argument("--agent", help=_AGENT_HELP)
-    serve = add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
-    serve.add_argument(
-        "--http",
-        action=_HttpAddress,
-        metavar="HOST:PORT",
-        help="where to listen (127.0.0.1:7077; port 0: a free one)",
+    _add_serve(
+        add("serve", "serve MCP over HTTP on this machine, with a token, and all local hosts")
     )
-    serve.add_argument("--host", dest="http_host", help="the address alone")
-    serve.add_argument("--port", dest="http_port", type=int, help="the port alone")
-    serve.add_argument(
-        "--allow-host",
-        dest="http_allowed_hosts",
-        action="append",
-        help="name clients use; needed beyond loopback",
-    )
-    serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
-    serve.add_argument("--agent", help=_AGENT_HELP)
-    serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
-    serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
-    # What Windows always does; for tests. With --background.
-    serve.add_argument("--loopback", action="store_true", help=argparse.SUPPRESS)
     add("status", "say which process holds the memory, and which hosts use it")
     add("stop", "end the process that holds the memory, in order")
     add("doctor", "say whether everything works, and what to do if not")
@@ -79,6 +76,30 @@ def build_parser() -> argparse.ArgumentParser:
     _add_setup(add("setup", setup_help, takes_flags_of=mcp))
     _add_place(add("unsetup", "take mnemon out of a host's configuration again"), nargs=None)
     return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    """Add the flags of `mnemon serve`."""
+    serve.add_argument(
+        "--http",
+        action=_HttpAddress,
+        metavar="HOST:PORT",
+        help="where to listen (127.0.0.1:7077; port 0: a free one)",
+    )
+    serve.add_argument("--host", dest="http_host", help="the address alone")
+    serve.add_argument("--port", dest="http_port", type=int, help="the port alone")
+    serve.add_argument(
+        "--allow-host",
+        dest="http_allowed_hosts",
+        action="append",
+        help="name clients use; needed beyond loopback",
+    )
+    serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
+    serve.add_argument("--agent", help=_AGENT_HELP)
+    serve.add_argument("--idle-minutes", type=float, help=argparse.SUPPRESS)  # with --background
+    serve.add_argument("--background", type=int, metavar="LOCK_FD", help=argparse.SUPPRESS)
+    # What Windows always does; for tests. With --background.
+    serve.add_argument("--loopback", action="store_true", help=argparse.SUPPRESS)
 
 
 class _HttpAddress(argparse.Action):
@@ -129,7 +150,9 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
         "--embedder", default=absent, help="minilm, none, or sentence-transformers:NAME"
     )
     parser.add_argument(
-        "--model", default=absent, help="agents' language model: a GGUF file, or ollama:NAME etc."
+        "--model",
+        default=absent,
+        help="agents' language model: a GGUF file, or ollama:NAME etc.; empty: as configured",
     )
     parser.add_argument(
         "--context-tokens", default=absent, type=int, help="context window to use (8192)"
@@ -203,7 +226,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text, allow_abbrev=False)
         add_shared_flags(action)
         if name in ("probe", "rm"):
-            action.add_argument("model_name", metavar="NAME", help="a name of the list, or a path")
+            path = ", or a path" if name == "probe" else ""
+            action.add_argument("model_name", metavar="NAME", help=f"a name of the list{path}")
         if name == "list":
             action.add_argument("--all", action="store_true", help="also what is no language model")
             action.add_argument("--recommended", action="store_true", help="what is worth getting")

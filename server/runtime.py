@@ -23,6 +23,7 @@ from agent.models.spec import Endpoint, GgufFile, parse_spec
 from agent.models.state_files import forget_agent
 from agent.runs import Runs
 from memory.embedders.factory import load_embedder
+from memory.errors import DatabaseLocked
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
 from memory.transaction import Change
@@ -33,6 +34,7 @@ from server.models import LoadedModel
 from server.outside_tools import OutsideTools
 from server.sandboxes import chosen
 from server.tool_running import RunTool
+from server.turns import in_turn
 
 
 class Runtime:
@@ -45,10 +47,13 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         embedder = settings.embedder
-        self.store = MemoryStore(
-            settings.database,
-            None if embedder == "none" else lambda: load_embedder(embedder),
-            settings.hnsw_threshold or HNSW_THRESHOLD,
+        self.store = in_turn(
+            lambda: MemoryStore(
+                settings.database,
+                None if embedder == "none" else lambda: load_embedder(embedder),
+                settings.hnsw_threshold or HNSW_THRESHOLD,
+            ),
+            DatabaseLocked,
         )
         self.outside = OutsideTools(self.store, settings.directory, chosen(settings))
         self._model = LoadedModel(lambda path: _local_model(settings, path), self._loop_on)

@@ -6,12 +6,13 @@ So a command does what a host can do, in one way, and both are recorded alike.
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, assert_never, cast
 
 import anyio
 
 from agent.loop import AgentLoop
 from agent.runs import Runs
+from memory.errors import DatabaseLocked
 from memory.records import Agent
 from memory.store import MemoryStore
 from server.agent_tools import agent_tools
@@ -28,6 +29,7 @@ from server.owner_session import CallFailed, OwnerSession
 from server.registry import Call, Caller
 from server.run_tools import run_tools
 from server.templates import FOLDER as TEMPLATES
+from server.turns import in_turn
 
 if TYPE_CHECKING:
     from server.runtime import Runtime
@@ -49,17 +51,25 @@ def open_tools(settings: Settings, creates: bool = False) -> Iterator[ToolSessio
     Args:
         creates: whether a memory may come to be here; looking for one makes none.
     """
+    with in_turn(lambda: _open(settings, creates), DatabaseLocked) as opened:
+        match opened:
+            case OwnerSession():
+                yield opened
+            case MemoryStore():
+                yield StoredTools(opened, settings)
+            case _ as never:
+                assert_never(never)
+
+
+def _open(settings: Settings, creates: bool) -> OwnerSession | MemoryStore:
     session = OwnerSession.open(settings.data) if settings.directory else None
     if session is not None:
-        with session:
-            yield session
-        return
+        return session
     directory, path = settings.directory, settings.database
     usable = directory is None or directory.is_dir() or not directory.exists()
     if usable and path is not None and not path.exists() and not creates:
         path = None
-    with MemoryStore(path, None) as store:
-        yield StoredTools(store, settings)
+    return MemoryStore(path, None)
 
 
 class StoredTools:

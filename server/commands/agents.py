@@ -5,12 +5,14 @@ Flags are in agents_parser.py; everything is done by the tools of the same names
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from server.agent_models import AgentPage, AgentShown, AgentSummary, Create
 from server.agent_tools import DEFAULT_BLOCKS
+from server.command_words import for_a_person
 from server.config import ConfigError, Settings, expanded
 from server.consent_models import (
     AgentDeleted,
@@ -36,7 +38,7 @@ from server.tool_session import ToolSession, open_tools
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
     if "model" in options["given"]:
-        options["model"] = str(settings.model)
+        options["model"] = settings.model or ""  # empty: the configured one again
     with open_tools(settings, creates=options["action"] == "create") as tools:
         return _ACTIONS[options["action"]](tools, options, console)
 
@@ -55,7 +57,8 @@ def list_agents(tools: ToolSession, arguments: dict[str, Any]) -> list[AgentSumm
 
 def show_agent(tools: ToolSession, agent: str) -> AgentShown:
     """An agent by name or id, with all its blocks."""
-    arguments: dict[str, Any] = {"uri": settings_uri(agent)}
+    known = tools.call("agent_get", {"agent_id": agent})
+    arguments: dict[str, Any] = {"uri": settings_uri(known["id"])}
     text = ""
     while True:
         piece = tools.call("memory_read", arguments)
@@ -93,10 +96,11 @@ def _create(tools: ToolSession, options: dict[str, Any], console: Console) -> in
     if "name" not in given and template.name is None:
         raise ConfigError("an agent needs a name: give one, or a template that has one")
     wanted = fill(Create.model_validate({"name": template.name, **given}), template)
+    arguments = wanted.model_dump()
     values = {label: options[label] for label in ("persona", "human") if options[label] is not None}
     if values:
-        wanted = wanted.model_copy(update={"blocks": _blocks_with(wanted, values)})
-    created = AgentSummary.model_validate(tools.call("agent_create", wanted.model_dump()))
+        arguments["blocks"] = _blocks_with(wanted, values)
+    created = AgentSummary.model_validate(tools.call("agent_create", arguments))
     console.show(created, f"created {created.name} ({created.id})")
     return 0
 
@@ -109,9 +113,7 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
     if options["no_tags"]:
         changes["tags"] = []
     if options["blocks"]:
-        changes["blocks"] = [
-            {"label": label, "value": value} for label, value in map(_pair, options["blocks"])
-        ]
+        changes["blocks"] = _rewritten(options["blocks"])
     if not changes:
         raise ConfigError("nothing to change; `mnemon agents update --help` lists what can be")
     tools.call("agent_update", {"agent_id": options["agent_id"], **changes})
@@ -221,6 +223,15 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _rewritten(given: list[str]) -> list[dict[str, str]]:
+    """Blocks from LABEL=TEXT, each once."""
+    blocks = list(map(_pair, given))
+    twice = [label for label, count in Counter(label for label, _ in blocks).items() if count > 1]
+    if twice:
+        raise ConfigError(f"--block {twice[0]} is given twice; a block has one text")
+    return [{"label": label, "value": value} for label, value in blocks]
+
+
 def _json(text: str) -> Any:
     """The JSON in a text; what is none is a text itself."""
     try:
@@ -258,7 +269,8 @@ def _as_text(agent: AgentShown) -> str:
         f" embedder {agent.embedder or 'none yet'}",
         f"{agent.messages} messages, {agent.passages} passages in {agent.archive_id}",
     ]
-    lines += [waiting_line(**agent.waiting.model_dump())] if agent.waiting else []
+    if agent.waiting:
+        lines.append(for_a_person(waiting_line(**agent.waiting.model_dump())))
     lines += [agent.description] if agent.description else []
     lines += [f"tags {', '.join(agent.tags)}"] if agent.tags else []
     for name, value in (("settings", agent.settings), ("metadata", agent.metadata)):

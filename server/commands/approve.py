@@ -9,12 +9,11 @@ from typing import Any
 import anyio
 from mcp.shared.exceptions import MCPError
 
-from server.commands.runs import line_text, listed
+from server.commands.runs import line_text, listed, person_text, waiting_text
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.host_session import HostFailed, HostSession, innermost, open_session
 from server.run_models import WRITING, PendingCall, RunDetails, RunShown
-from server.run_views import run_text
 from server.tool_session import open_tools
 from server.typed_lines import TypedLines
 
@@ -33,7 +32,8 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         text = "\n".join(map(line_text, waiting)) or "no run waits for a person"
         console.show([line.model_dump(mode="json") for line in waiting], text)
         return 0
-    chosen = [options["run_id"]] if options["run_id"] else [line.run_id for line in waiting]
+    every = [line.run_id for line in waiting]
+    chosen = every if options["run_id"] is None else [options["run_id"]]
     decide = _Deciding(options, console, lines if asks else None)
     try:
         return anyio.run(partial(decide.run, settings, chosen))
@@ -118,7 +118,4 @@ async def _complete(session: HostSession, run_id: str, call: PendingCall) -> Non
 
 def _text(shown: RunShown) -> str:
     """A run for the person who decides."""
-    if shown.status != "waiting":
-        return run_text(shown)
-    wants = [f"- {call.tool} {call.arguments}  ({call.call_id})" for call in shown.pending]
-    return "\n".join([f"{shown.run_id} waits until {shown.pending_until} for a yes:", *wants])
+    return person_text(shown) if shown.status != "waiting" else waiting_text(shown)

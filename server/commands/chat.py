@@ -14,12 +14,12 @@ from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from server.commands.runs import person_text
 from server.config import Settings
 from server.console import Console
 from server.host_session import HostFailed, HostSession, innermost, open_session
 from server.memory_uris import message_uri
 from server.run_models import WRITING, RunShown
-from server.run_views import run_text
 from server.typed_lines import TypedLines
 
 _INTERRUPTED: Final = 130
@@ -58,8 +58,7 @@ class Chat:
         """Answer one message, or lines until they end; return the exit code."""
         shown = await session.call("agent_get", {"agent_id": agent})
         if message is not None:
-            await self._answer(session, shown["id"], message)
-            return 0
+            return await self._answer(session, shown["id"], message)
         if not self.lines.by_person:
             return await self._converse(session, shown["id"])
         self._console.note(f"talking to {shown['name']}; end with Ctrl-D or /quit")
@@ -80,25 +79,28 @@ class Chat:
         return ElicitResult(action="decline")
 
     async def _converse(self, session: HostSession, agent_id: str) -> int:
-        """Answer each line; a failed answer ends it unless a person can try again."""
+        """Answer each line; one without an answer ends it unless a person can try again."""
         person = self.lines.by_person
         while (said := await self.lines.read("> ")) is not None:
             if person and said in ("/quit", "/exit"):
                 break
+            code = 0
             try:
                 self._asking = None
                 with anyio.CancelScope() as self._answering:
                     if said:
-                        await self._answer(session, agent_id, said)
+                        code = await self._answer(session, agent_id, said)
                 # Only what was asked about here: another host's run may wait, too.
                 if self._answering.cancelled_caught and self._asking is not None:
                     await _stop_waiting(session, agent_id)
             except HostFailed as error:
                 self._console.fail(str(error))
-                if not person:
-                    return 1
+                code = 2
             finally:
                 self._answering = None
+            if code and not person:
+                self._console.note("the conversation ended there; no later line was sent")
+                return code
         return 0
 
     async def _watch_keys(self, conversation: anyio.CancelScope) -> None:
@@ -112,7 +114,8 @@ class Chat:
                         self._asking.cancel()
                     self._console.note("stopped")
 
-    async def _answer(self, session: HostSession, agent_id: str, text: str) -> None:
+    async def _answer(self, session: HostSession, agent_id: str, text: str) -> int:
+        """Say something and show the answer; return the exit code of that alone."""
         arguments = {"agent_id": agent_id, "message": text}
         try:
             turn = await session.call("agent_message", arguments, self._tell)
@@ -121,12 +124,13 @@ class Chat:
         shown = RunShown.model_validate(turn)
         if shown.cut:
             shown.reply = await _whole(session, agent_id, shown.message_id)
-        if shown.status == "waiting":
+        if shown.status == "waiting" and not self._console.as_json:
             wants = ", ".join(wanted.tool for wanted in shown.pending)
             raise HostFailed(
                 f"the agent waits for approval of {wants}: mnemon approve {shown.run_id}"
             )
-        self._console.show(shown.model_dump(mode="json", exclude={"cut"}), run_text(shown))
+        self._console.show(shown.model_dump(mode="json", exclude={"cut"}), person_text(shown))
+        return 2 if shown.status == "waiting" else 0
 
     async def _tell(self, message: str) -> None:
         """Show where the run is: the reply as it is written, where it can be written over."""

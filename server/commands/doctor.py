@@ -3,8 +3,10 @@
 Changes nothing: the database is opened to be read, as it is, without a migration or a checkpoint.
 """
 
+import os
 import platform
-from collections.abc import Generator, Iterator
+import shutil
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +34,8 @@ from server.sandbox_views import show, state_of, summary
 from server.sandboxes import ProcessSandbox, chosen
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_ENOUGH_BYTES: Final = 10_000_000
+"""Of the disk: the database and its log, which a checkpoint rewrites, begin with 4 MB."""
 
 State = Literal["ok", "note", "problem"]
 
@@ -51,15 +55,19 @@ class Finding:
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Print every finding; exit 1 when there is a problem."""
-    found = list(examine(settings))
+    found = list(examine(settings, options["given"]))
     lines = [f"{finding.state:8}{finding.what}: {finding.detail}" for finding in found]
     data = [{k: v for k, v in asdict(finding).items() if v or k != "data"} for finding in found]
     console.show(data, "\n".join(lines))
     return 1 if any(finding.state == "problem" for finding in found) else 0
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at the program, the database, the embedder, the model and the sandbox, in order."""
+def examine(settings: Settings, given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Look at the program, the database, the embedder, the model and the sandbox, in order.
+
+    Args:
+        given: the settings that the command was told, which count even where an owner has others.
+    """
     engine = describe_engine()
     yield Finding(
         "ok",
@@ -67,25 +75,69 @@ def examine(settings: Settings) -> Iterator[Finding]:
         f"mnemon {version('mnemon')}, Python {platform.python_version()},"
         f" {engine['name']} {engine['version']}",
     )
+    if settings.directory is not None:
+        yield from _directory(settings.directory)
     status = ask_owner(settings.data, "status") if settings.directory else None
     if status is None:
-        embedded_by = yield from _database(settings.database)
+        embedded_by = yield from _database(settings.database, settings.agent)
     else:
         embedded_by = None
         yield Finding("ok", "database", describe_owner(status))
-        settings = settings.model_copy(update=_in_force(status))
+        yield from _served_agent(settings)
+        yield from _others(settings, given, status)
+        in_force = {k: v for k, v in status["settings"].items() if k not in given}
+        settings = settings.model_copy(update=in_force)
     yield _vss()
     yield _embedder(settings.embedder, embedded_by)
     yield _model(settings)
     yield _sandbox(settings)
 
 
-def _in_force(status: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the owner, which are those of all its hosts, whatever was given here."""
-    return dict(status["settings"])
+def _others(
+    settings: Settings, given: Mapping[str, Any], status: dict[str, Any]
+) -> Iterator[Finding]:
+    """Where the owner, and so all its hosts, has something else than what is looked at."""
+    wanted = settings.model_dump(mode="json")
+    for name, value in status["settings"].items():
+        if name in given and wanted[name] != value:
+            yield Finding(
+                "note", name, f"{wanted[name]} is looked at; hosts have {value or 'none'}"
+            )
 
 
-def _database(path: Path | None) -> Generator[Finding, None, str | None]:
+def _directory(directory: Path) -> Iterator[Finding]:
+    """Whether anything can be kept there."""
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+        said = f"{place} cannot be written; change its rights, or choose another with --data"
+        yield Finding("problem", "directory", said)
+        return
+    free = shutil.disk_usage(place).free
+    if free < _ENOUGH_BYTES:
+        said = f"{free / 1e6:.1f} MB are free on the disk of {directory}; make room"
+        yield Finding("problem", "directory", said)
+
+
+def _agent_missing(agent: str) -> Finding:
+    said = f"no agent {agent!r}, which the setting `agent` names; create it, or name another"
+    return Finding("problem", "agent", said)
+
+
+def _served_agent(settings: Settings) -> Iterator[Finding]:
+    """Whether the agent of the connection exists, as its owner says."""
+    session = OwnerSession.open(settings.data) if settings.agent else None
+    if session is None:
+        return
+    with session:
+        try:
+            session.call("agent_get", {"agent_id": settings.agent})
+        except CallFailed:
+            yield _agent_missing(settings.agent)
+
+
+def _database(path: Path | None, agent: str) -> Generator[Finding, None, str | None]:
     """Yield a finding; return the name of the embedder that owns the vectors, if any."""
     if path is None:
         yield Finding("ok", "database", "in memory; nothing is kept")
@@ -97,7 +149,7 @@ def _database(path: Path | None) -> Generator[Finding, None, str | None]:
         yield Finding("ok", "database", f"none yet; the first use creates {path}")
         return None
     try:
-        found = inspect_file(path)
+        found = inspect_file(path, agent)
     except DatabaseLocked as error:
         holder = f"process {error.holder_pid}" if error.holder_pid else "another process"
         yield Finding("note", "database", f"{path} is in use by {holder} and was not looked at")
@@ -106,6 +158,8 @@ def _database(path: Path | None) -> Generator[Finding, None, str | None]:
         yield Finding("problem", "database", _explained(error))
         return None
     yield Finding("ok", "database", f"{path}, {_described(found)}")
+    if agent and not found.has_agent:
+        yield _agent_missing(agent)
     return found.embedder
 
 

@@ -2,14 +2,17 @@
 
 import signal
 import threading
+from functools import partial
 from typing import Any
 
 from memory.database import Database
 from memory.embedders.factory import load_embedder
+from memory.errors import DatabaseLocked
 from memory.reindex import reindex
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.owner_questions import refuse_while_owned
+from server.turns import in_turn
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -20,7 +23,7 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         raise ConfigError(f"there is no database in {settings.data}; nothing to reindex")
     refuse_while_owned(settings.data)
     embedder = load_embedder(settings.embedder)
-    database = Database(settings.database)
+    database = in_turn(partial(Database, settings.database), DatabaseLocked)
     interrupted = _watch_interrupt()
 
     def report(done: int, total: int) -> None:

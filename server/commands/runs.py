@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from server.command_words import for_a_person
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.run_models import RunDetails, RunLine, RunPage, RunShown
@@ -24,6 +25,19 @@ def line_text(run: RunLine) -> str:
     waits = f" for approval of {', '.join(run.pending)}" if run.pending else ""
     message = " ".join(run.message.split())
     return f"{run.run_id}  {run.created_at}  {run.status}{waits}, {run.steps} steps: {message}"
+
+
+def waiting_text(shown: RunShown) -> str:
+    """What a run waits with, for the person who decides."""
+    wants = [f"- {call.tool} {call.arguments}  ({call.call_id})" for call in shown.pending]
+    return "\n".join([f"{shown.run_id} waits until {shown.pending_until} for a yes:", *wants])
+
+
+def person_text(shown: RunShown) -> str:
+    """A run for people: the reply when it has one, else what to do."""
+    if shown.status == "waiting":
+        return f"{waiting_text(shown)}\ndecide it with: mnemon approve {shown.run_id}"
+    return run_text(shown) if shown.status == "completed" else for_a_person(run_text(shown))
 
 
 def listed(
@@ -61,7 +75,7 @@ def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
         )
         prompt = (found.prompt or "") + (more.prompt or "")
         found = more.model_copy(update={"prompt": prompt})
-    shown, lines = found.run, [run_text(found.run)]
+    shown, lines = found.run, [person_text(found.run)]
     if options["prompt"] is not None:
         lines = [found.prompt or ""]
     elif options["steps"]:

@@ -6,13 +6,13 @@ import anyio
 import pytest
 
 from agent.approval import Decision, Pending
-from agent.errors import NotWaiting, RunWaits
+from agent.errors import NotWaiting, RunCancelled, RunWaits
 from agent.live_run import LiveRun
 from agent.model import Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from agent.runs import Runs
 from memory import agents
-from memory.errors import RunInProgress, UnknownAgent, UnknownRun
+from memory.errors import RunInProgress, UnknownRun
 from memory.records import Agent, ToolCall
 from memory.runs import open_runs
 from memory.store import MemoryStore
@@ -151,7 +151,7 @@ async def test_an_agent_deleted_while_its_model_wants_to_ask_leaves_no_run_behin
         return remember("Tea.")
 
     async with process(store, ScriptedModel(delete)) as runs:
-        with pytest.raises(UnknownAgent):
+        with pytest.raises(RunCancelled, match="its agent was deleted"):
             await runs.message(said("I like tea."))
         assert runs.all() == []
     with store.read() as reader:
@@ -366,6 +366,8 @@ async def test_messages_are_not_forgotten_while_a_run_waits_and_a_deleted_agent_
             agents.reset_messages(transaction, careful)
         with store.write(PERSON) as transaction:
             agents.delete_agent(transaction, careful)
+        await live.change()
+        assert (live.run.status, runs.all()) == ("cancelled", [])
         with pytest.raises(UnknownRun):
             await runs.find(live.run.id)
 

@@ -8,7 +8,7 @@ from agent.live_run import LiveRun
 from agent.model import Completion, OnText, Prompt, Reply
 from agent.models.scripted import ScriptedModel
 from memory import agents, runs
-from memory.errors import InvalidValue, KeyReused, UnknownAgent, UnknownRun
+from memory.errors import InvalidValue, KeyReused, UnknownRun
 from memory.records import Agent
 from memory.store import MemoryStore
 from tests.agent import harness
@@ -153,8 +153,7 @@ async def test_a_host_that_gives_its_call_up_stops_the_run(
             tasks.cancel_scope.cancel()
         assert live.is_finished and live not in runs.all()
         assert model.broken_off == (0 if queued else 1)
-        if not queued:
-            assert stored_run(store, live.run.id).status == "cancelled"
+        assert stored_run(store, live.run.id).status == "cancelled"
         model.let_go()
         if queued:
             assert (await ended(before)).status == "completed"
@@ -296,18 +295,29 @@ async def test_a_run_is_not_there_for_whom_its_agent_is_not(
 # Agents that go meanwhile
 
 
-async def test_an_agent_may_be_deleted_while_it_thinks(store: MemoryStore, agent: Agent) -> None:
+async def test_deleting_an_agent_ends_its_runs_at_once_and_no_others(
+    store: MemoryStore, agent: Agent
+) -> None:
+    new_agent(store, "eve")
     model = HeldModel([Reply("Hello.")])
     async with process(store, model) as found:
-        live = await found.start(said("Hi"))
+        other = await found.start(said("Hi", "eve"))
         await model.thinks()
+        thinking = await found.start(said("a"))
+        await model.thinks()
+        queued = await found.start(said("b"))
         with store.write(PERSON) as transaction:
             agents.delete_agent(transaction, agent)
+        for live in (thinking, queued):
+            run = await ended(live)
+            assert (run.status, run.stop_reason) == ("cancelled", "cancelled")
+            assert str(live.failure) == f"run {run.id} was cancelled: its agent was deleted"
+            with pytest.raises(UnknownRun):
+                await found.find(run.id)
+        assert (model.begun, model.broken_off) == (2, 1)
+        assert found.all() == [other]
         model.let_go()
-        await live.finished()
-        assert isinstance(live.failure, UnknownAgent)
-        with pytest.raises(UnknownRun):
-            await found.find(live.run.id)
+        assert (await ended(other)).status == "completed"
     with store.read() as reader:
         assert runs.open_runs(reader) == []
 

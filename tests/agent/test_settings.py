@@ -51,6 +51,20 @@ def test_settings_cannot_be_changed_in_place() -> None:
         ({"compaction": {"mode": "some"}}, "'compaction.mode' cannot be 'some'"),
         ({"tools": "all"}, "'tools' cannot be 'all'"),
         ({"temperature": 3}, "less than or equal to 2"),
+        ({"tool_rules": 5}, "setting 'tool_rules' cannot be '5': it should be a list"),
+        (
+            {"tool_rules": [{"type": "exit_loop", "tool_name": "a", "foo": 1}]},
+            "'tool_rules.0': an exit_loop rule has no field 'foo'; known: tool_name, type",
+        ),
+        (
+            {"tool_rules": [{"type": "requires"}]},
+            "'tool_rules.0': a rule's type cannot be 'requires'; known: run_first, ",
+        ),
+        ({"tool_rules": [{"tool_name": "a"}]}, "'tool_rules.0': a rule needs a type; known: run_"),
+        (
+            {"tool_rules": [{"type": "exit_loop", "tool_name": 5}]},
+            "setting 'tool_rules.0.tool_name' cannot be '5': it should be a text",
+        ),
     ],
 )
 def test_what_cannot_be_set_is_refused_by_name(given: dict[str, Any], message: str) -> None:

@@ -79,6 +79,38 @@ def test_agents_are_listed_by_what_they_are_like(agents: Run) -> None:
     assert "no agent is like that" in agents("list", "--name", "x").stdout
 
 
+def test_what_the_readme_shows_is_done_without_a_word_more(agents: Run) -> None:
+    created = agents("create", "Eva", "--persona", "I am Eva.", "--human", "The user is Ada.")
+    assert (created.returncode, created.stderr) == (0, "")
+    assert [block["value"] for block in shown(agents, "Eva")["blocks"]] == [
+        "I am Eva.",
+        "The user is Ada.",
+    ]
+
+
+def test_an_empty_model_is_the_configured_one_again(agents: Run) -> None:
+    agents("create", "Eva", "--model", "openai:gpt")
+    assert shown(agents, "Eva")["model"] == "openai:gpt"
+    assert agents("update", "Eva", "--model", "").returncode == 0
+    assert not shown(agents, "Eva")["model"]
+    assert "model default" in agents("show", "Eva").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", ""], "no agent ''; agents: Eva"),
+        (["update", "Eva", "--tag", "a", "--no-tags"], "not allowed with argument"),
+        (["update", "Eva", "--block", "a=1", "--block", "a=2"], "--block a is given twice"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(agents: Run, arguments: list[str], said: str) -> None:
+    agents("create", "Eva")
+    refused = agents(*arguments)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+
+
 @pytest.mark.parametrize("suffix", [".toml", ".json", ".md"])
 def test_an_agent_made_from_its_own_template_is_like_it(
     run: Run, tmp_path: Path, suffix: str

@@ -51,7 +51,11 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["agents", "lst"], "invalid choice: 'lst'"),
         (["agents", "show", "Tom"], "no agent 'Tom'; agents: none yet"),
         (["agents", "create", " "], "name is empty"),
+        (["approve", "", "--yes"], "there is no run ''; `mnemon runs list AGENT` shows"),
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
+        (["agents", "create", "--templte", "a"], "--templte (did you mean --template?)"),
+        (["agents", "list", "--foo"], "mnemon agents list: error: unrecognized arguments: --foo"),
+        (["models", "probe", "ollama:qwen3"], "mnemon doctor --model ollama:qwen3` tries it"),
         (["serve", "--port", "99999"], "http_port cannot be 99999"),
         (["serve", "--host", "10.1.2.3"], "can be reached from other machines"),
         (["serve", "--http", "10.1.2.3:80"], "can be reached from other machines"),
@@ -142,8 +146,8 @@ def test_the_doctor_announces_a_migration_and_does_not_make_it(run: Run, tmp_pat
         transaction.run("delete_meta", name="schema_version")
         transaction.run("insert_meta", name="schema_version", value="0")
     before = path.read_bytes()
-    newest = len(load_migrations())
-    assert f"the next start brings the schema to version {newest}" in run("doctor").stdout
+    told = f"the next start brings the schema to version {len(load_migrations())}"
+    assert told in run("doctor").stdout
     assert path.read_bytes() == before
 
 
@@ -159,24 +163,28 @@ def serving(mnemon: str, data: Path) -> Iterator["subprocess.Popen[str]"]:
             assert process.wait(10) == 0
 
 
+def speak(server: "subprocess.Popen[str]") -> None:
+    """Have the owner open the memory for a host."""
+    for number, method in enumerate(("initialize", "tools/call"), start=1):
+        params = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        }
+        if method == "tools/call":
+            params = {"name": "agent_list", "arguments": {}}
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        server.stdout.readline()
+
+
 def test_commands_work_while_a_host_has_the_memory_open(
     mnemon: str, run: Run, tmp_path: Path
 ) -> None:
     with serving(mnemon, tmp_path / "data") as server:
-        for number, method in enumerate(("initialize", "tools/call"), start=1):
-            params = {
-                "protocolVersion": "2025-11-25",
-                "capabilities": {},
-                "clientInfo": {"name": "test", "version": "1"},
-            }
-            if method == "tools/call":
-                params = {"name": "agent_list", "arguments": {}}
-            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-            assert server.stdin is not None and server.stdout is not None
-            server.stdin.write(json.dumps(request) + "\n")
-            server.stdin.flush()
-            server.stdout.readline()
-
+        speak(server)
         about = ["--persona", "I am Sam. " * 450, "--description", "Helps. " * 280]
         assert run("agents", "create", "Sam", *about).returncode == 0
         served = run("agents", "show", "Sam", "--json").stdout
@@ -202,7 +210,10 @@ def test_commands_work_while_a_host_has_the_memory_open(
             assert refused.returncode == 2
             assert f"{described} with {setting[2:]}" in refused.stderr
             assert f"leave {setting} out" in refused.stderr
-        assert "model: none configured" in run("doctor", "--model", "/a.gguf").stdout
+        assert "model: none configured" in run("doctor").stdout
+        looked_at = run("doctor", "--model", "/a.gguf").stdout
+        assert "note    model: /a.gguf is looked at; hosts have none" in looked_at
+        assert "problem model: " in looked_at
         unanswered = run("chat", "Sam", "-m", "Hi")
         assert unanswered.returncode == 2
         assert "no language model is configured" in unanswered.stderr
@@ -211,6 +222,21 @@ def test_commands_work_while_a_host_has_the_memory_open(
         assert run("agents", "delete", "Sam", "--yes").returncode == 0
     assert "nobody serves" in run("status").stdout
     assert "no agents yet" in run("agents", "list").stdout
+
+
+def test_the_doctor_says_that_the_agent_of_a_setting_does_not_exist(
+    mnemon: str, run: Run, tmp_path: Path
+) -> None:
+    variables = {**os.environ, "MNEMON_DATA": str(tmp_path / "data"), "MNEMON_AGENT": "Sam"}
+    run("agents", "create", "Tom")
+    assert "problem agent: no agent 'Sam'" in run("doctor", env=variables).stdout
+    with serving(mnemon, tmp_path / "data") as server:
+        speak(server)
+        assert "problem agent: no agent 'Sam'" in run("doctor", env=variables).stdout
+        run("agents", "create", "Sam")
+        assert run("doctor", env=variables).returncode == 0
+        run("stop")
+    assert run("doctor", env=variables).returncode == 0
 
 
 def test_a_conversation_is_read_line_by_line_and_answered_in_json(
@@ -280,6 +306,16 @@ def test_a_wrong_configuration_file_is_named_with_what_is_wrong(
     assert result.returncode == 2
     assert "config.toml" in result.stderr
     assert expected in result.stderr
+
+
+def test_an_owner_is_found_and_stopped_whatever_is_wrong_with_other_settings(
+    mnemon: str, run: Run, tmp_path: Path
+) -> None:
+    with serving(mnemon, tmp_path / "data") as server:
+        speak(server)
+        (tmp_path / "data" / "config.toml").write_text("http_port = ")
+        assert "served by process" in run("status").stdout
+        assert "stopped process" in run("stop").stdout
 
 
 def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from tests.agent.models.chat_server import says
@@ -34,6 +35,14 @@ class Host:
         result = (await anyio.to_thread.run_sync(self._raw.receive_answer, id_))["result"]
         assert not result["isError"], result["content"]
         return dict(result["structuredContent"])
+
+    async def answers(self, *ids: int) -> dict[int, dict[str, Any]]:
+        found = dict[int, dict[str, Any]]()
+        while found.keys() != set(ids):
+            message = await anyio.to_thread.run_sync(self._raw.receive)
+            if message.get("id") in ids:
+                found[message["id"]] = dict(message["result"]["structuredContent"])
+        return found
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         return await self.answer(self.send(tool, **arguments))
@@ -67,6 +76,31 @@ async def test_a_run_whose_process_dies_in_the_middle_goes_on_after_its_last_ste
         assert await human(host) == "Tea."
         (run,) = (await host.call("run_list", agent_id="Sam"))["runs"]
         assert run["run_id"] == done["run_id"]
+    assert len(server.completions) == 3
+
+
+async def test_what_an_owner_that_is_stopped_did_not_answer_the_next_one_does(
+    mnemon: str, tmp_path: Path, models: Models
+) -> None:
+    held = Held("Hm")
+    server = models(held, says("One."), says("Two."))
+    with front_process(mnemon, tmp_path, 90) as raw:
+        host = Host(raw)
+        await host.begin()
+        await host.call("agent_create", name="Sam")
+        first = host.send("agent_message", agent_id="Sam", message="a")
+        await held.begun.wait()
+        second = host.send("agent_message", agent_id="Sam", message="b")
+        while len((await host.call("run_list", open=True))["runs"]) < 2:
+            pass
+        await anyio.run_process([mnemon, "stop", "--data", str(tmp_path)])
+        replies = await host.answers(first, second)  # whichever the next owner takes up first
+        assert sorted(reply["reply"] for reply in replies.values()) == ["One.", "Two."]
+        runs = (await host.call("run_list", agent_id="Sam"))["runs"]
+        assert {(run["message"], run["status"]) for run in runs} == {
+            ("a", "completed"),
+            ("b", "completed"),
+        }
     assert len(server.completions) == 3
 
 

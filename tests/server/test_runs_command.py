@@ -166,6 +166,28 @@ async def test_a_call_is_approved_or_denied_from_the_command_line(
     assert (again.returncode, "it is completed" in again.stderr) == (2, True)
 
 
+async def test_a_run_that_waits_is_shown_whole_to_a_program(
+    command: Commands, models: Models
+) -> None:
+    models(remembers("Tea."))
+    await command("agents", "create", "Sam", "--set", ASKING)
+    asked = await command("chat", "Sam", "-m", "I like tea.", "--json")
+    waiting = json.loads(asked.stdout)
+    assert (asked.returncode, waiting["status"]) == (2, "waiting")
+    assert [call["tool"] for call in waiting["pending"]] == ["core_memory_append"]
+    shown = (await command("runs", "show", waiting["run_id"])).stdout
+    assert f"\ndecide it with: mnemon approve {waiting['run_id']}\n" in shown
+    assert "run_approve" not in shown + (await command("agents", "show", "Sam")).stdout
+
+
+async def test_a_message_without_an_answer_ends_what_is_piped_and_says_so(run: Run) -> None:
+    run("agents", "create", "Sam")
+    piped = run("chat", "Sam", input="hi\nthere\n", stdin=None)
+    assert piped.returncode == 2
+    assert "no language model is configured" in piped.stderr
+    assert piped.stderr.endswith("the conversation ended there; no later line was sent\n")
+
+
 async def test_a_person_at_a_terminal_is_asked_about_what_waits(
     command: Commands, models: Models, terminals: Any
 ) -> None:

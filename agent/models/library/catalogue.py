@@ -64,6 +64,7 @@ class Catalogue:
         """The model of a name, in any of its forms, in capitals or not.
 
         Raises:
+            ModelFileInvalid: it is the name of a file that is none.
             UnknownModel: names what comes close.
             AmbiguousModel: names what it may be.
         """
@@ -77,6 +78,12 @@ class Catalogue:
                 return found[0]
             if found:
                 raise AmbiguousModel(name, [model.name for model in found])
+        for file in self.unusable:
+            if file.path.name.casefold().removesuffix(".gguf") == wanted:
+                raise ModelFileInvalid(file.path, file.problem)
+        for model in self.models:
+            if wanted in map(str.casefold, (model.name, *model.names)):
+                raise ModelFileInvalid(model.path, "is no language model")
         known = {model.name.casefold(): model.name for model in usable}
         close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
         raise UnknownModel(name, [known[match] for match in close])

@@ -8,10 +8,12 @@ ModelError
     ├── HubRefused       the hub has no such repository or file, or does not give it
     ├── NoRoom           the disk is too full
     ├── DownloadFailed   the file did not come, or is not what it should be
-    └── PullBusy         another process is fetching the same file
+    ├── PullBusy         another process is fetching the same file
+    └── ProbeNotKept     what was found out about a model cannot be written down
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent.errors import ModelError
 
@@ -58,3 +60,11 @@ class DownloadFailed(LibraryError):
 
 class PullBusy(LibraryError):
     """Another process is fetching the same file."""
+
+
+class ProbeNotKept(LibraryError):
+    """What was found out about a model cannot be written down."""
+
+    def __init__(self, path: Path, problem: str | None) -> None:
+        self.path = path
+        super().__init__(f"what was found out is not kept: {path} cannot be written: {problem}")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.errors import ModelFileInvalid
 from agent.models.library.catalogue import FoundModel, open_model
+from agent.models.library.errors import ProbeNotKept
 from agent.models.transcript import CallStyle
 
 FILE_NAME: Final = "models.json"
@@ -71,7 +72,11 @@ class ProbeStore:
         return self.all().get(fingerprint(model))
 
     def put(self, model: FoundModel, probe: Probe) -> None:
-        """Keep what was found out."""
+        """Keep what was found out.
+
+        Raises:
+            ProbeNotKept: the file cannot be written.
+        """
         stored = self._read()
         stored.probes[fingerprint(model)] = probe
         self._write(stored)
@@ -90,13 +95,15 @@ class ProbeStore:
             return _Stored()
 
     def _write(self, stored: _Stored) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_text(stored.model_dump_json(indent=1) + "\n", encoding="utf-8")
             draft.replace(self._path)  # whole or not at all
+        except OSError as error:
+            raise ProbeNotKept(self._path, error.strerror) from error
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 draft.unlink()
 
 

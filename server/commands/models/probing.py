@@ -6,8 +6,9 @@ import anyio
 
 from agent.models.library.probe import probe_model
 from agent.models.library.probes import Probe, ProbeStore
+from agent.models.spec import Endpoint, parse_spec
 from server.commands.models.tables import size
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.console import Console
 from server.model_library import resolve
 
@@ -21,15 +22,21 @@ _LIMITS = {
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Try it; exit 1 when an agent cannot think with it."""
-    model = resolve(settings, options["model_name"])
+    name = options["model_name"]
+    if isinstance(parse_spec(name), Endpoint):
+        raise ConfigError(
+            f"{name} is a server's model, which is not loaded here; `mnemon doctor --model {name}`"
+            " tries it"
+        )
+    model = resolve(settings, name)
     console.note(f"trying {model.name} ({size(model.size_bytes)}) ...")
     probe = anyio.run(
         probe_model, model, settings.context_tokens, settings.model_threads, settings.engine
     )
-    if settings.directory is not None:
-        ProbeStore(settings.directory).put(model, probe)
     value = {"name": model.name, "path": str(model.path), **probe.model_dump()}
     console.show({**value, "works": probe.works}, f"{model.name}\n" + "\n".join(_lines(probe)))
+    if settings.directory is not None:
+        ProbeStore(settings.directory).put(model, probe)
     return 0 if probe.works else 1
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import ModelFileInvalid
 from agent.models.library.catalogue import Catalogue, find_models, open_model
 from agent.models.library.errors import AmbiguousModel, UnknownModel
 from agent.models.library.memory_needs import (
@@ -218,7 +219,7 @@ def test_what_is_no_language_model_has_no_name_to_think_with(places: Places) -> 
     found = find_models(places)
     assert [model.facts.kind for model in found.models] == ["embedding", "projector"]
     assert not any(model.can_chat for model in found.models)
-    with pytest.raises(UnknownModel):
+    with pytest.raises(ModelFileInvalid, match="is no language model"):
         found.resolve("embedder")
 
 
@@ -229,6 +230,8 @@ def test_damaged_files_do_not_hide_the_others(places: Places) -> None:
     found = find_models(places)
     assert set(listed(found)) == {"good"}
     assert found.unusable[0].problem == "is cut off within its header"
+    with pytest.raises(ModelFileInvalid, match="is cut off within its header"):
+        found.resolve("cut")
 
 
 def test_names_are_as_short_as_can_be_told_apart(places: Places, home: Path) -> None:

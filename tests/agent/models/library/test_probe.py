@@ -8,6 +8,7 @@ import pytest
 
 from agent.models.context_size import DEFAULT_CONTEXT_TOKENS
 from agent.models.library.catalogue import open_model
+from agent.models.library.errors import ProbeNotKept
 from agent.models.library.memory_needs import DEFAULT_WINDOW_TOKENS
 from agent.models.library.probe import probe_model
 from agent.models.library.probes import FILE_NAME, Probe, ProbeStore, stored_mode
@@ -73,3 +74,10 @@ def test_a_file_of_probes_that_cannot_be_read_counts_as_empty(tmp_path: Path, co
     store.put(model, GOOD)
     assert store.get(model) == GOOD
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.gguf", FILE_NAME]
+
+
+def test_what_cannot_be_kept_is_said_with_where(tmp_path: Path) -> None:
+    model = open_model(write_gguf(tmp_path / "a.gguf"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ProbeNotKept, match=r"file/models\.json cannot be written: "):
+        ProbeStore(tmp_path / "file").put(model, GOOD)

@@ -1,0 +1,30 @@
+"""What mnemon says, as it is said to a person at the command line.
+
+Messages are written for the models that call tools, and name what to call next; a person types the
+command that does the same.
+"""
+
+import re
+from typing import Final
+
+_COMMANDS: Final = {
+    "run_approve or `mnemon approve`": "`mnemon approve`",
+    "run_approve run-": "mnemon approve run-",
+    "run_approve": "`mnemon approve RUN`",
+    "run_cancel": "`mnemon runs cancel RUN`",
+    "run_get": "`mnemon runs show RUN`",
+    "run_list": "`mnemon runs list AGENT`",
+    "agent_create": "`mnemon agents create NAME`",
+    "agent_get": "`mnemon agents show AGENT`",
+    "agent_list": "`mnemon agents list`",
+    "agent_update": "`mnemon agents update`",
+    "orphan_list": "`mnemon agents orphans`",
+}
+"""Where one is the beginning of another, the longer one comes first."""
+
+_TOOLS: Final = re.compile("|".join(rf"\b{re.escape(words)}" for words in _COMMANDS))
+
+
+def for_a_person(message: str) -> str:
+    """The message with commands in the place of tools."""
+    return _TOOLS.sub(lambda found: _COMMANDS[found[0]], message)

@@ -1,0 +1,19 @@
+"""Messages that name tools, as a person at the command line is told them."""
+
+import pytest
+
+from server.command_words import for_a_person
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("run_list shows an agent's runs", "`mnemon runs list AGENT` shows an agent's runs"),
+        ("until 9 to approve x: run_approve run-7.", "until 9 to approve x: mnemon approve run-7."),
+        ("with run_approve or `mnemon approve`, or", "with `mnemon approve`, or"),
+        ("create one with agent_create", "create one with `mnemon agents create NAME`"),
+        ("my_run_get is no tool", "my_run_get is no tool"),
+    ],
+)
+def test_a_command_stands_in_the_place_of_each_tool(said: str, told: str) -> None:
+    assert for_a_person(said) == told
