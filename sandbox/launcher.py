@@ -8,8 +8,9 @@ import importlib.util
 import marshal
 import platform
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.inside.program import boot_program, compiled_by
 from sandbox.interpreter import Interpreter, find_interpreter
-from sandbox.listener import take_listener
+from sandbox.listener import close, take_listener
 from sandbox.output import ERROR_BYTES, Kept
 from sandbox.refusals import why_not_started
 from sandbox.seccomp import late_filter, outer_filter
@@ -43,7 +44,6 @@ class Ground:
 
     child: Child
     interpreter: Interpreter
-    program: Path
     system: System
     boot: bytes
     machine: str
@@ -56,13 +56,10 @@ def survey(settings: SandboxSettings) -> Ground:
         SandboxUnavailable: something is missing, with how to get it.
     """
     child = find_child()
-    program = bubblewrap.find_bubblewrap()
     interpreter = find_interpreter(child, settings.python)
     machine = platform.machine()
     outer_filter(machine)  # is there a table for this machine?
-    return Ground(
-        child, interpreter, program, bubblewrap.read_system(), program_for(interpreter), machine
-    )
+    return Ground(child, interpreter, bubblewrap.read_system(), program_for(interpreter), machine)
 
 
 def program_for(interpreter: Interpreter) -> bytes:
@@ -74,8 +71,14 @@ def program_for(interpreter: Interpreter) -> bytes:
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
 
 
-async def start(ground: Ground, shape: Shape) -> Worker:
-    """Start a process of this shape, and wait until it is ready.
+@cache
+def filters(machine: str, subprocesses: bool, network: bool) -> tuple[bytes, bytes]:
+    """The outer and the late filter of a process behind bubblewrap."""
+    return outer_filter(machine, network), late_filter(machine, subprocesses, network)
+
+
+async def start(ground: Ground, program: Path, shape: Shape) -> Worker:
+    """Start a process of this shape behind bubblewrap, and wait until it is ready.
 
     Raises:
         SandboxUnavailable: it did not get as far.
@@ -84,8 +87,9 @@ async def start(ground: Ground, shape: Shape) -> Worker:
         ground.system, ground.interpreter, shape.workspace, shape.writable, shape.packages,
         memory_bytes=shape.memory_workspace_bytes,
     )  # fmt: skip
-    files = ground.boot, outer_filter(ground.machine, shape.network)
-    command = partial(bubblewrap.arguments, ground.program, mounts)
+    outer, late = filters(ground.machine, shape.subprocesses, shape.network)
+    files = ground.boot, outer
+    command = partial(bubblewrap.arguments, program, mounts)
     try:
         process = spawn(command, files, ground.child)
     except OSError as problem:
@@ -93,33 +97,43 @@ async def start(ground: Ground, shape: Shape) -> Worker:
     message = configuration(
         shape,
         inner_landlock(shape, ground.interpreter, ground.system),
-        late_filter(ground.machine, shape.subprocesses, shape.network),
+        late,
         own_count=True,
     )
     try:
-        listener = await _make_ready(process, encode(message), listens=shape.network)
+        ready = await make_ready(process, encode(message), listens=shape.network)
     except BaseException:
         await process.end()
         raise
-    return Worker(process, shape, "namespaces", listener)
+    return Worker(process, shape, "namespaces", ready.listener)
 
 
-async def _make_ready(process: Spawned, configure: bytes, *, listens: bool) -> socket.socket | None:
-    """Configure a process. Returns what it listens on for its proxy, if it does.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a process says. listener: what it listens on for its proxy. landlock_abi: 0 is none."""
+
+    listener: socket.socket | None
+    landlock_abi: int
+
+
+async def make_ready(process: Spawned, configure: bytes, *, listens: bool) -> Ready:
+    """Configure a process.
 
     Raises:
         SandboxUnavailable: it ended, or said something else than that it is ready.
     """
     channel = Channel(process.channel, READY_BYTES)
     said = "it did not answer in time"
-    with anyio.move_on_after(START_S):
+    with ExitStack() as taken, anyio.move_on_after(START_S):
         try:
             await channel.send(configure)
             listener = await take_listener(process.channel) if listens else None
+            taken.callback(close, listener)
             message = await channel.receive()
             if message is not None and message.get("t") == "ready":
                 process.find_init()
-                return listener
+                taken.pop_all()
+                return Ready(listener, int(message.get("landlock_abi", 0)))
             said = "it answered something unexpected" if message is not None else ""
         except (SandboxError, OSError) as problem:
             said = str(problem)

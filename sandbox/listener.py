@@ -39,3 +39,9 @@ def proxy_environment(listener: socket.socket | None) -> Mapping[str, str]:
     if listener is None:
         return {}
     return dict.fromkeys(_NAMES, f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
+def close(listener: socket.socket | None) -> None:
+    """Close it, if there is one."""
+    if listener is not None:
+        listener.close()

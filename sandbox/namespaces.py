@@ -5,7 +5,6 @@ only where all are held is anything run. The parts are in their own files: launc
 processes, worker.py talks to them, pool.py keeps spare ones.
 """
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,12 +13,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from sandbox.bubblewrap import find_bubblewrap
 from sandbox.errors import InvalidRun, SandboxUnavailable
 from sandbox.launcher import Ground, start, survey
 from sandbox.places import SandboxPlaces
 from sandbox.pool import Pool
-from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
-from sandbox.refusals import MACOS, WINDOWS
+from sandbox.protocol import Availability, Outcome, ToolRun
 from sandbox.self_attack import attack, got_through
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, shape_of
@@ -33,13 +32,15 @@ READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
 class NamespaceSandbox:
     """Runs each call in a process of its own, behind all that Linux has; or refuses.
 
-    Used as a context, it keeps spare processes; without, every call starts its own.
+    While open, it keeps spare processes, and a call is answered when its process was killed, a
+    little before that is gone; else every call starts its own and waits for its end.
     """
 
     def __init__(self, places: SandboxPlaces, settings: SandboxSettings) -> None:
         self.places, self._settings = places, settings
         self._finding = anyio.Lock()
         self._ground: Ground | None = None
+        self._program: Path | None = None
         self._found: Availability | None = None
         self._pool: Pool | None = None
 
@@ -71,6 +72,8 @@ class NamespaceSandbox:
 
     async def availability(self) -> Availability:
         """Whether runs are isolated here; found out once, by trying to break out."""
+        if self._found is not None:
+            return self._found
         async with self._finding:
             if self._found is None:
                 self._found = await self._find_out()
@@ -96,7 +99,7 @@ class NamespaceSandbox:
     async def _find_out(self) -> Availability:
         try:
             ground = await self._survey()
-            tried = await attack(self._isolated, ground.child)
+            tried = await attack(self._by_itself, ground.child)
         except SandboxUnavailable as refused:
             return Availability(None, refused.cause, refused.cure)
         through = got_through(tried)
@@ -111,14 +114,22 @@ class NamespaceSandbox:
         return self._ground
 
     async def _start(self, shape: Shape) -> Worker:
-        return await start(await self._survey(), shape)
+        ground = await self._survey()
+        if self._program is None:
+            self._program = await anyio.to_thread.run_sync(find_bubblewrap)
+        return await start(ground, self._program, shape)
+
+    async def _by_itself(self, run: ToolRun) -> Outcome:
+        """A run of a probe: as every other, but no process waits for the next."""
+        worker = await self._start(shape_of(run, writable=True))
+        return await worker.call(run, self._settings)
 
     async def _isolated(self, run: ToolRun) -> Outcome:
         full = await anyio.to_thread.run_sync(why_read_only, run) if run.workspace else ""
         shape = shape_of(run, writable=not full)
         pool = self._pool
         worker = await (self._start(shape) if pool is None else pool.take(shape))
-        outcome = await worker.call(run, self._settings.reach)
+        outcome = await worker.call(run, self._settings, None if pool is None else pool.later)
         if pool is not None and not full:
             pool.refill(shape)
         if full:
@@ -146,17 +157,3 @@ def why_read_only(run: ToolRun) -> str:
     policy = run.policy
     bounds = Bounds(workspace, policy.workspace_bytes, policy.workspace_entries, 0)
     return over_quota(bounds, measure(workspace, bounds))
-
-
-@asynccontextmanager
-async def open_sandbox(
-    places: SandboxPlaces, settings: SandboxSettings | None = None
-) -> AsyncIterator[Sandbox]:
-    """The sandbox of this machine, or one that refuses and says why; started when first used."""
-    if sys.platform == "darwin":
-        yield RefusingSandbox(MACOS.cause, MACOS.cure)
-    elif sys.platform == "win32":
-        yield RefusingSandbox(WINDOWS.cause, WINDOWS.cure)
-    else:
-        async with NamespaceSandbox(places, settings or SandboxSettings()).open() as sandbox:
-            yield sandbox

@@ -41,6 +41,7 @@ class Pool:
     ) -> None:  # fmt: skip
         self._start, self._tasks, self._most, self._idle_s = start, tasks, most, idle_s
         self._spares: list[Spare] = []
+        self._working, self._rested = 0, anyio.Event()
 
     async def take(self, shape: Shape) -> Worker:
         """A process that nobody used, which is the caller's to end.
@@ -71,6 +72,21 @@ class Pool:
             self._spares.append(spare)
             self._tasks.start_soon(self._keep, spare)
 
+    def later(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done in the background."""
+        self._working += 1
+        self._tasks.start_soon(self._work, work)
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await work()
+        finally:
+            self._working -= 1
+            if self._working == 0:
+                self._rested.set()
+                self._rested = anyio.Event()
+
     def pids(self) -> frozenset[int]:
         """Of all that waits."""
         waiting = [spare.worker for spare in self._spares if spare.worker is not None]
@@ -83,6 +99,8 @@ class Pool:
             spare.wanted.set()
         for spare in spares:
             await spare.gone.wait()
+        if self._working:
+            await self._rested.wait()
 
     async def _keep(self, spare: Spare) -> None:
         """Start a process and hold it until it is taken; else end it."""

@@ -39,7 +39,9 @@ _AF_UNIX, _AF_INET = 1, 2
 _SOCK_STREAM: Final = 1
 _SOCK_TYPE_BITS: Final = 0xF
 _TCP: Final = (0, 6)  # 0: the usual protocol of a stream. Not MPTCP or SCTP.
-_TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
+_TERMINAL: Final = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCSETD
+_SET_OWNER: Final = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+_SET_SOCKET_OWNER: Final = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP
 _PR_SET_SECCOMP: Final = 22
 
 _SOCKETS: Final = "socket connect bind listen accept accept4 setsockopt"
@@ -76,6 +78,12 @@ _TO_LISTEN: Final = "bind listen"
 _MORE_RULES: Final = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 """What boot needed before the late filter; afterwards it is only kernel surface."""
 
+_OF_FILES: Final = """
+    chmod fchmod fchmodat chown fchown lchown fchownat utime utimes futimesat utimensat
+    setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr inotify_add_watch
+"""
+_SIGNALS: Final = "kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo"
+
 
 def outer_filter(arch: str, network: bool = False) -> bytes:
     """The filter for everything inside, as an array of `struct sock_filter`.
@@ -91,13 +99,20 @@ def outer_filter(arch: str, network: bool = False) -> bytes:
     return assemble(_program(arch, _outer_rules(network)))
 
 
-def late_filter(arch: str, subprocesses: bool = False, network: bool = False) -> bytes:
+def late_filter(
+    arch: str, subprocesses: bool = False, network: bool = False, alone_as: int | None = None
+) -> bytes:
     """The filter for a tool's own code: the outer one, and no new processes unless granted.
 
     Threads work either way.
 
+    Args:
+        alone_as: id of a process without namespaces of its own. It may then not touch others of
+            its user, nor what Landlock leaves open of their files: modes, owners, times, watches.
+
     Raises:
-        SandboxUnavailable: there is no table for this machine.
+        SandboxUnavailable: there is no table for this machine; or a network is granted to a
+            process without a network namespace.
     """
     rules = {
         **_outer_rules(network),
@@ -108,11 +123,17 @@ def late_filter(arch: str, subprocesses: bool = False, network: bool = False) ->
     if not subprocesses:
         rules.update(dict.fromkeys(_NEW_PROCESSES.split(), _EPERM))
         rules["clone"] = _argument(0, if_any_bit(_CLONE_THREAD, _no_namespace(), _EPERM))
+    if alone_as is not None:
+        if network:
+            raise SandboxUnavailable(
+                "without a network namespace a granted host cannot be told from any other",
+                "Remove the tool's network grants, or run it where bubblewrap works",
+            )
+        rules |= _rules_beside_others(alone_as)
     return assemble(_program(arch, rules))
 
 
 def _outer_rules(network: bool) -> dict[str, Piece]:
-    terminal = (_TIOCSTI, _TIOCLINUX, _TIOCSETD)
     rules = {
         **dict.fromkeys(_DENIED.split(), _EPERM),
         **dict.fromkeys(_ABSENT.split(), _ENOSYS),
@@ -121,11 +142,24 @@ def _outer_rules(network: bool) -> dict[str, Piece]:
         "clone": _argument(0, _no_namespace()),
         # Its flags are behind a pointer, where no filter sees them. C libraries fall back to clone.
         "clone3": _ENOSYS,
-        "ioctl": _argument(1, if_one_of(terminal, _EPERM, _ALLOW)),
+        "ioctl": _argument(1, if_one_of(_TERMINAL, _EPERM, _ALLOW)),
     }
     if network:
         rules |= {"socket": _tcp(), **dict.fromkeys(_TO_REACH_A_PROXY.split(), _ALLOW)}
     return rules
+
+
+def _rules_beside_others(own_id: int) -> dict[str, Piece]:
+    itself = _argument(0, if_equal(own_id, _ALLOW, _EPERM))
+    return {
+        **dict.fromkeys(_OF_FILES.split(), _EPERM),
+        **dict.fromkeys(_SIGNALS.split(), itself),
+        "tkill": _EPERM,  # takes a thread, which nobody knows yet
+        "prlimit64": _argument(0, if_one_of((0, own_id), _ALLOW, _EPERM)),
+        # A descriptor can be told to send any signal to any process.
+        "fcntl": _argument(1, if_one_of(_SET_OWNER, _EPERM, _ALLOW)),
+        "ioctl": _argument(1, if_one_of((*_TERMINAL, *_SET_SOCKET_OWNER), _EPERM, _ALLOW)),
+    }
 
 
 def _no_namespace() -> Piece:

@@ -61,6 +61,21 @@ def attack(port, **_):
     except OSError:
         return False
 """
+# Through the proxy that a grant gives it, to the name of this machine; and past the proxy.
+_GRANTED: Final = """
+def attack(port, **_):
+    import os, socket
+    where = os.environ["http_proxy"].rpartition("/")[2].split(":")
+    with socket.create_connection((where[0], int(where[1])), 10) as link:
+        link.sendall(f"CONNECT localhost:{port} HTTP/1.1\\r\\n\\r\\n".encode())
+        if link.recv(100).startswith(b"HTTP/1.1 200"):
+            return True
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+        return True
+    except OSError:
+        return False
+"""
 _SIGNAL: Final = """
 import os
 def attack(process, **_):
@@ -117,11 +132,12 @@ def attack(**_):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One attempt. what: completes "a tool could …"."""
+    """One attempt. what: completes "a tool could …". granted: it has a grant of localhost."""
 
     source: str
     what: str
     subprocesses: bool = False
+    granted: bool = False
 
 
 PROBES: Final[Mapping[str, Probe]] = {
@@ -129,6 +145,7 @@ PROBES: Final[Mapping[str, Probe]] = {
     "open_database": Probe(_DATABASE, "open the database"),
     "write_outside": Probe(_WRITE, "write outside of its workspace"),
     "connect": Probe(_CONNECT, "connect to a port of this machine"),
+    "connect_by_grant": Probe(_GRANTED, "connect to this machine by a network grant", granted=True),
     "signal": Probe(_SIGNAL, "send a signal to another process"),
     "execute": Probe(_EXECUTE, "start a program"),
     "see_processes": Probe(_PROCESSES, "see other processes"),
@@ -145,7 +162,7 @@ class Scene:
     outside: Path
     workspace: Path
     listener: socket.socket
-    bystander: subprocess.Popen[bytes]
+    target: subprocess.Popen[bytes]
 
     def untouched(self) -> Mapping[str, bool]:
         """By probe, whether its attempt left no trace out here."""
@@ -156,8 +173,9 @@ class Scene:
             silent = True
         return {
             "connect": silent,
+            "connect_by_grant": silent,
             "write_outside": not (self.outside / "written").exists(),
-            "signal": self.bystander.poll() is None,
+            "signal": self.target.poll() is None,
             "leave_daemon": nobody_holds(self.workspace / "held"),
         }
 
@@ -172,17 +190,23 @@ def nobody_holds(path: Path) -> bool:
     return True
 
 
-async def attack(run: Run, child: Child, database: Path | None = None) -> dict[str, bool]:
+async def attack(
+    run: Run, child: Child, database: Path | None = None, *, weaker: bool = False
+) -> dict[str, bool]:
     """Try every probe; by name, whether it was held.
 
     run: of the sandbox in question. child: its user, who can reach what the probes aim at but for
-    the sandbox. database: a file that must not be opened.
+    the sandbox. database: a file that must not be opened. weaker: nothing may be granted that
+    only namespaces hold, so probes that need it go without.
     """
+    probes = {name: probe for name, probe in PROBES.items() if not (weaker and probe.granted)}
     tried: dict[str, bool] = {}
     with stage(child, database) as scene:
 
         async def attempt(name: str, probe: Probe) -> None:
-            policy = Policy(wall_s=_WALL_S, subprocesses=probe.subprocesses)
+            grants = (f"localhost:{scene.given['port']}",) if probe.granted else ()
+            starts = probe.subprocesses and not weaker
+            policy = Policy(wall_s=_WALL_S, subprocesses=starts, network=grants)
             workspace = scene.workspace if probe.subprocesses else None
             outcome = await run(
                 ToolRun(probe.source, "attack", scene.given, policy, workspace=workspace)
@@ -190,11 +214,12 @@ async def attack(run: Run, child: Child, database: Path | None = None) -> dict[s
             tried[name] = outcome.status == "ok" and outcome.result is False
 
         async with anyio.create_task_group() as attempts:
-            for name, probe in PROBES.items():
+            for name, probe in probes.items():
                 attempts.start_soon(attempt, name, probe)
         for name, held in scene.untouched().items():
-            tried[name] = tried[name] and held
-    return {name: tried[name] for name in PROBES}
+            if name in tried:
+                tried[name] = tried[name] and held
+    return {name: tried[name] for name in probes}
 
 
 @contextmanager
@@ -214,25 +239,33 @@ def stage(child: Child, database: Path | None) -> Iterator[Scene]:
         listener.listen()
         listener.setblocking(False)
         mark = secrets.token_hex(16)
-        bystander = subprocess.Popen(  # noqa: S603 - our own text, an absolute path
-            ["/bin/sh", "-c", f"read line # {mark}"], stdin=subprocess.PIPE, cwd="/", env={},
-            **child.spawn_arguments(),
-        )  # fmt: skip
-        try:
+        # Two: one of them may be killed while it is looked for.
+        with bystander(mark, child), bystander("target", child) as target:
             given = {
                 "secret": os.fspath(outside / "secret"),
                 "database": os.fspath(database or outside / "database"),
                 "outside": os.fspath(outside),
                 "port": listener.getsockname()[1],
-                "process": bystander.pid,
+                "process": target.pid,
                 "mark_start": mark[:16],
                 "mark_end": mark[16:],
             }
-            yield Scene(given, outside, workspace, listener, bystander)
-        finally:
-            bystander.kill()
-            with suppress(OSError):
-                bystander.communicate()
+            yield Scene(given, outside, workspace, listener, target)
+
+
+@contextmanager
+def bystander(mark: str, child: Child) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the child's user that waits, with a mark in its arguments."""
+    process = subprocess.Popen(  # noqa: S603 - our own text, an absolute path
+        ["/bin/sh", "-c", f"read line # {mark}"], stdin=subprocess.PIPE, cwd="/", env={},
+        **child.spawn_arguments(),
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        with suppress(OSError):
+            process.communicate()
 
 
 def got_through(tried: Mapping[str, bool]) -> str:

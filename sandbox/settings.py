@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sandbox.proxy import ProxyLimits
 from sandbox.reach import Reach
 
 
@@ -16,7 +17,7 @@ class SandboxSettings:
     run without any isolation where there is none; said in every outcome. seatbelt_beta: on macOS,
     use sandbox-exec. warm_workers: processes started ahead of calls, at most; 0: none. idle_s: one
     that nobody needed for so long is ended. reach: what granted names may lead to; public addresses
-    only, but in tests.
+    only, but in tests. proxy: bounds of the way there.
     """
 
     python: Path | None = None
@@ -26,3 +27,4 @@ class SandboxSettings:
     warm_workers: int = 8
     idle_s: float = 120.0
     reach: Reach = field(default_factory=Reach)
+    proxy: ProxyLimits = field(default_factory=ProxyLimits)

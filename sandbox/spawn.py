@@ -8,19 +8,33 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 
 from sandbox.bubblewrap import Descriptors
 from sandbox.unprivileged import Child
+from sandbox.watch import descendants
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a process starts, and its environment; bubblewrap sets its own inside."""
+
+    folder: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
 
 Command = Callable[[Descriptors], Sequence[str]]
 """The command line, once the numbers of the open files are known."""
+
+
+_PIPE_BYTES: Final = 65_536
 
 
 @dataclass(slots=True)
@@ -35,6 +49,7 @@ class Spawned:
     _exit: int
     init: int = 0
     _init_exit: int = -1
+    _struck: bool = False
 
     @property
     def pid(self) -> int:
@@ -52,18 +67,29 @@ class Spawned:
             ):
                 self.init = number
 
+    def strike(self) -> None:
+        """Send SIGKILL to all of it, once; kill waits until it is gone."""
+        if self._struck or self.popen.returncode is not None:
+            return
+        self._struck = True
+        if self.init:
+            # The kernel ends a process namespace with its first process.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+        else:
+            for process in descendants(self.pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(process, signal.SIGKILL)
+        # The group is there from the start; dying with the parent is arranged a little later.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def kill(self) -> None:
         """Kill it, and wait until nothing of it is left. Cancelling does not stop this."""
         with anyio.CancelScope(shield=True):
-            # The group is there from the start; dying with the parent is arranged a little later.
-            if self.popen.returncode is None:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
+            self.strike()
             if self.init:
-                # The kernel ends a process namespace with its first process, and that one is gone
-                # only after all others are.
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._init_exit, signal.SIGKILL)
+                # This one is gone only after all others of its namespace are.
                 await anyio.wait_readable(self._init_exit)
             await anyio.wait_readable(self._exit)
             self.popen.wait()
@@ -90,7 +116,9 @@ class Spawned:
             self.close()
 
 
-def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned:
+def spawn(
+    command: Command, files: tuple[bytes, bytes], child: Child, around: Surroundings | None = None
+) -> Spawned:
     """Start a process. files: the program that speaks to us, and the system call filter.
 
     To be called on the event loop's own thread: bubblewrap dies with the *thread* that started it.
@@ -98,6 +126,7 @@ def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned
     Raises:
         OSError: it cannot be started.
     """
+    around = around or Surroundings()
     with ExitStack() as ours, ExitStack() as theirs:
         channel, inner = socket.socketpair()
         ours.callback(channel.close)
@@ -109,8 +138,8 @@ def spawn(command: Command, files: tuple[bytes, bytes], child: Child) -> Spawned
         given = Descriptors(boot, seccomp, info_inner, inner.fileno())
         popen = subprocess.Popen(  # noqa: S603 - an absolute path, no shell
             list(command(given)), stdin=subprocess.DEVNULL, stdout=stdout_inner,
-            stderr=stderr_inner, cwd="/", env={}, close_fds=True, pass_fds=given.all(),
-            start_new_session=True, **child.spawn_arguments(),
+            stderr=stderr_inner, cwd=around.folder, env=around.environment, close_fds=True,
+            pass_fds=given.all(), start_new_session=True, **child.spawn_arguments(),
         )  # fmt: skip
         try:
             exit_descriptor = os.pidfd_open(popen.pid)
@@ -153,3 +182,17 @@ async def drain(number: int, keep: Callable[[bytes], None]) -> None:
         keep(data)
         # A writer that never rests must not keep the loop for itself.
         await anyio.lowlevel.checkpoint()
+
+
+def last_words(number: int, keep: Callable[[bytes], None]) -> None:
+    """Read what is left in a pipe whose writers were killed; no more than it can hold."""
+    left = _PIPE_BYTES
+    while left > 0:
+        try:
+            data = os.read(number, left)
+        except BlockingIOError:
+            return
+        if not data:
+            return
+        keep(data)
+        left -= len(data)

@@ -86,9 +86,10 @@ def _check_depth(data: bytes, max_depth: int) -> None:
     brackets = b"".join(parts[::2]).translate(_ONE_KIND, _NO_BRACKETS)
     # Each round takes away the innermost pairs everywhere, so well-formed depth d ends in d rounds.
     for _ in range(max_depth):
-        if not brackets:
-            return
-        brackets = brackets.replace(b"[]", b"")
+        fewer = brackets.replace(b"[]", b"")
+        if len(fewer) == len(brackets):
+            break
+        brackets = fewer
     if b"[]" in brackets or brackets.count(b"[") > max_depth:
         raise NotStrictJson(f"it is nested deeper than {max_depth} levels")
     if brackets:

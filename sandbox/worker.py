@@ -5,7 +5,7 @@ result. Not here: how it is started (launcher.py) and how frames are read (chann
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -16,14 +16,14 @@ from sandbox import bubblewrap
 from sandbox.channel import Channel
 from sandbox.errors import InvalidRun
 from sandbox.frames import FrameTooLong, encode
-from sandbox.listener import proxy_environment
+from sandbox.listener import close, proxy_environment
 from sandbox.output import Kept, bounded_error
 from sandbox.policy import MAX_METHOD_CALLS, MIB, checked_environment
 from sandbox.protocol import Method, MethodRefused, Outcome, Status, Tier, ToolRun
 from sandbox.proxy import serve_grants
-from sandbox.reach import Reach
+from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape
-from sandbox.spawn import Spawned, drain
+from sandbox.spawn import Spawned, drain, last_words
 from sandbox.strict_json import NotStrictJson, dumps
 from sandbox.watch import Bounds, watch
 
@@ -33,7 +33,7 @@ METHOD_BYTES: Final = MIB
 ENVELOPE_BYTES: Final = 16 * 1024
 # An end is seen on the channel a little before the process has its exit code.
 _EXIT_S: Final = 0.5
-_LAST_WORDS_S: Final = 1.0
+_SHORT_S: Final = 0.005
 _SIGNALLED: Final = 128
 _SIGNALS: Final = {
     4: "by an illegal instruction (SIGILL)",
@@ -47,6 +47,13 @@ _SIGNALS: Final = {
 }
 _CPU_SIGNAL: Final = 24
 _MORE: Final = "it sent more after its answer, which is none therefore"
+
+
+Streams = Sequence[tuple[int, Callable[[bytes], None]]]
+"""Pipes that are read while the call runs, and who takes what comes."""
+
+Later = Callable[[Callable[[], Awaitable[None]]], None]
+"""Has something done, at the latest before the sandbox is closed."""
 
 
 @dataclass(slots=True)
@@ -67,6 +74,7 @@ class Worker:
     ) -> None:
         self.shape, self.tier = shape, tier
         self._process, self._listener = process, listener
+        self._has_mounts = tier == "namespaces"
 
     @property
     def pid(self) -> int:
@@ -83,29 +91,34 @@ class Worker:
         try:
             await self._process.end()
         finally:
-            if self._listener is not None:
-                self._listener.close()
+            close(self._listener)
 
-    async def call(self, run: ToolRun, reach: Reach | None = None) -> Outcome:
+    async def call(
+        self, run: ToolRun, settings: SandboxSettings | None = None, later: Later | None = None
+    ) -> Outcome:
         """Run it, and end the process on every path; what a method raised is raised.
 
-        Cancelling ends the process first. reach: what granted names may lead to.
+        Cancelling ends the process first. settings: of its way to the network. later: takes over
+        the wait until a killed process is gone, which takes as long as the call did; None: this
+        waits.
         """
         started = monotonic()
         kept = Kept(run.policy.output_bytes), Kept(run.policy.output_bytes)
+        streams = (self._process.stdout, kept[0].add), (self._process.stderr, kept[1].add)
         try:
-            async with anyio.create_task_group() as draining:
-                draining.start_soon(drain, self._process.stdout, kept[0].add)
-                draining.start_soon(drain, self._process.stderr, kept[1].add)
-                try:
-                    verdict = await self._decide(run, reach or Reach())
-                finally:
-                    await self._process.kill()
-                draining.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_S
-        finally:
-            self._process.close()
-            if self._listener is not None:
-                self._listener.close()
+            verdict = await self._decide(run, settings or SandboxSettings(), streams)
+            self._process.strike()
+            if later is None or self.shape.subprocesses:
+                await self._process.kill()
+            for number, keep in streams:
+                last_words(number, keep)
+        except BaseException:
+            await self.end()
+            raise
+        if later is None:
+            await self.end()
+        else:
+            later(self.end)
         if verdict.broken is not None:
             raise verdict.broken
         return Outcome(
@@ -114,7 +127,7 @@ class Worker:
             kept[0].text(), kept[1].text(), monotonic() - started,
         )  # fmt: skip
 
-    async def _decide(self, run: ToolRun, reach: Reach) -> Verdict:
+    async def _decide(self, run: ToolRun, settings: SandboxSettings, streams: Streams) -> Verdict:
         """Wait for whichever ends the call: its answer, a limit, the time."""
         policy = run.policy
         verdict = Verdict("timeout", error=f"it did not end within {policy.wall_s:g} s")
@@ -131,9 +144,18 @@ class Worker:
                     verdict = Verdict("limit", error=passed)
                     deciding.cancel_scope.cancel()
 
-                deciding.start_soon(watched)
+                async def attended() -> None:
+                    # A short call needs none of it: what it prints fits into the pipes.
+                    await anyio.sleep(_SHORT_S)
+                    async with anyio.create_task_group() as attending:
+                        attending.start_soon(watched)
+                        for number, keep in streams:
+                            attending.start_soon(drain, number, keep)
+
+                deciding.start_soon(attended)
                 if self._listener is not None:
-                    deciding.start_soon(serve_grants, self._listener, policy.network, reach)
+                    way = policy.network, settings.reach, settings.proxy
+                    deciding.start_soon(serve_grants, self._listener, *way)
                 verdict = await self._converse(run)
                 deciding.cancel_scope.cancel()
         return verdict
@@ -143,7 +165,7 @@ class Worker:
         limit = max(run.policy.result_bytes, METHOD_BYTES) + ENVELOPE_BYTES
         channel = Channel(self._process.channel, limit)
         try:
-            await channel.send(call_message(run, self._listener))
+            await channel.send(call_message(run, self._listener, has_mounts=self._has_mounts))
             for number in range(MAX_METHOD_CALLS + 1):
                 message = await channel.receive()
                 if message is None:
@@ -193,12 +215,17 @@ async def answer_method(asked: dict[str, Any], methods: Mapping[str, Method]) ->
     return answer
 
 
-def call_message(run: ToolRun, listener: socket.socket | None = None) -> bytes:
-    """The message that gives a process its call. listener: where its proxy is.
+def call_message(
+    run: ToolRun, listener: socket.socket | None = None, *, has_mounts: bool = True
+) -> bytes:
+    """The message that gives a process its call.
+
+    listener: where its proxy is. has_mounts: folders have names of their own inside.
 
     Raises:
         InvalidRun: the arguments are not JSON, or text is no Unicode.
     """
+    packages = None if run.packages is None else str(run.packages)
     message = {
         "t": "call",
         "id": CALL_ID,
@@ -206,7 +233,7 @@ def call_message(run: ToolRun, listener: socket.socket | None = None) -> bytes:
         "function": run.function,
         "arguments": dict(run.arguments),
         "environment": {**checked_environment(run.environment), **proxy_environment(listener)},
-        "packages": None if run.packages is None else bubblewrap.PACKAGES,
+        "packages": bubblewrap.PACKAGES if run.packages and has_mounts else packages,
         "methods": sorted(run.methods),
         "limits": {"cpu_s": run.policy.cpu_s},
     }

@@ -41,11 +41,11 @@ def complaint(value: Any, path: str = "result") -> str | None:
     E.g. `result.items[3] is a set; return a list`.
     """
     trail: list[Any] = []
-    said = _first(value, trail, [])
+    said = _first(value, trail, set())
     return None if said is None else f"{path}{''.join(map(_step, trail))} {said}"
 
 
-def _first(value: Any, trail: list[Any], above: list[int]) -> str | None:
+def _first(value: Any, trail: list[Any], above: set[int]) -> str | None:
     kind = type(value)
     if kind is dict or kind is list or kind is tuple:
         return _first_within(value, trail, above)
@@ -60,13 +60,13 @@ def _first(value: Any, trail: list[Any], above: list[int]) -> str | None:
     return f"is {_named(kind)}; {_cure(kind)}"
 
 
-def _first_within(value: Any, trail: list[Any], above: list[int]) -> str | None:
+def _first_within(value: Any, trail: list[Any], above: set[int]) -> str | None:
     """Look into a dict, list or tuple. Leaves the way to what it found in the trail."""
     if id(value) in above:
         return "contains itself; return a copy without it"
     if len(above) == MAX_DEPTH:
         return f"is nested deeper than {MAX_DEPTH} levels; return something flatter"
-    above.append(id(value))
+    above.add(id(value))
     is_dict = type(value) is dict
     pairs: Iterable[tuple[Any, Any]] = value.items() if is_dict else enumerate(value)
     for key, item in pairs:
@@ -79,7 +79,7 @@ def _first_within(value: Any, trail: list[Any], above: list[int]) -> str | None:
         if said is not None:
             return said
         trail.pop()
-    above.pop()
+    above.discard(id(value))
     return None
 
 

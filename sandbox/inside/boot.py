@@ -9,6 +9,7 @@ import binascii
 import os
 import select
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.inside.channel import Channel, to_json
@@ -24,6 +25,14 @@ from sandbox.inside.methods import method_objects
 from sandbox.inside.run import TOOL_FILE, complain, run_tool
 
 _STRAY_DESCRIPTORS = 65_536
+_MODULES_OF_MOST_TOOLS = (
+    "types", "operator", "functools", "collections", "enum", "copyreg", "re", "json", "datetime",
+    "math", "typing",
+)  # fmt: skip
+"""A warm call of a tool that imports json, re and datetime takes 1 ms with them, 10 ms without.
+
+They cost 1.5 MB. In an order in which each leaves little to the next: a cold call waits 2 ms.
+"""
 
 
 def main() -> None:
@@ -34,21 +43,19 @@ def main() -> None:
     os.closerange(descriptor + 1, _STRAY_DESCRIPTORS)
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)
-    late_filter = _confine(channel, channel.receive(), descriptor)
+    _confine(channel, channel.receive(), descriptor)
     try:
         call = channel.receive()
     except EOFError:
         return
     _prepare(call)
-    if late_filter is not None:
-        filter_system_calls(late_filter)
     answer = run_tool(call, method_objects(call["methods"], channel))
     _flush()
     _answer(channel, {"t": "result", "id": call["id"], **answer}, call["limits"])
 
 
-def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> bytes | None:
-    """Give up what no tool needs, say ready, and return the filter that is for later."""
+def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -> None:
+    """Give up what no tool needs, and say ready; the filter is last, for it forbids the rest."""
     limit_resources(configuration["rlimits"])
     if configuration.get("listen"):
         hand_out_listener(descriptor)
@@ -57,13 +64,19 @@ def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -
     abi = 0 if rules is None else restrict_access(rules)
     _thread.stack_size(configuration["thread_stack"])
     channel.send({"t": "ready", "landlock_abi": abi, "pid": os.getpid()})
-    for name in configuration.get("preload", ()):
-        # While nobody waits. A call that comes in between does not wait for the rest.
-        if select.select([descriptor], [], [], 0)[0]:
-            break
-        __import__(name)
+    _load(configuration.get("preload", _MODULES_OF_MOST_TOOLS), descriptor)
     late_filter = configuration["late_filter"]
-    return None if late_filter is None else binascii.a2b_base64(late_filter)
+    if late_filter is not None:
+        # Now, not when the call is here: the kernel takes a while to compile it.
+        filter_system_calls(binascii.a2b_base64(late_filter))
+
+
+def _load(modules: Sequence[str], descriptor: int) -> None:
+    """Import modules while nobody waits: a call that comes does not wait for more than one."""
+    for name in modules:
+        if select.select([descriptor], [], [], 0)[0]:
+            return
+        __import__(name)
 
 
 def _prepare(call: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Real sandboxes for tests; where none is possible the test is skipped and says why."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -12,10 +12,13 @@ from sandbox.settings import SandboxSettings
 
 @asynccontextmanager
 async def isolated(settings: SandboxSettings) -> AsyncIterator[NamespaceSandbox]:
-    """A sandbox of this machine."""
-    with temporary_places() as places:
-        async with NamespaceSandbox(places, settings).open() as sandbox:
-            found = await sandbox.availability()
-            if found.tier is None:
-                pytest.skip(f"{found.cause}. {found.cure}")
-            yield sandbox
+    """A sandbox of this machine; without spare processes, each call waits for its end as well."""
+    async with AsyncExitStack() as stack:
+        places = stack.enter_context(temporary_places())
+        sandbox = NamespaceSandbox(places, settings)
+        if settings.warm_workers:
+            await stack.enter_async_context(sandbox.open())
+        found = await sandbox.availability()
+        if found.tier is None:
+            pytest.skip(f"{found.cause}. {found.cure}")
+        yield sandbox

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.seccomp import late_filter, outer_filter
 from sandbox.syscalls import SYSCALLS
-from tests.sandbox.boot_process import ARCH, ready
+from tests.sandbox.boot_process import ARCH, configuration, ready, started
 
 CALLS = SYSCALLS.get(ARCH, {})
 
@@ -115,6 +115,33 @@ def test_a_call_by_the_32_bit_gate_kills(tmp_path: Path) -> None:
     # Some kernels have no such gate; then it is a fault.
     assert ended.frames == []
     assert ended.status in (-signal.SIGSYS, -signal.SIGSEGV)
+
+
+ALONE = """
+import os, signal, shutil, threading
+def tool(server):
+    open('file', 'w').close()
+    refused = []
+    for attempt in (lambda: os.kill(server, 0), lambda: os.kill(-1, 0), lambda: os.kill(0, 0),
+                    lambda: os.chmod('file', 0o777), lambda: os.utime('file'),
+                    lambda: os.setxattr('file', 'user.x', b'')):
+        try: attempt()
+        except PermissionError: refused.append(True)
+    signal.signal(signal.SIGUSR1, lambda *_: refused.append('signal'))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    thread = threading.Thread(target=refused.append, args=('thread',))
+    thread.start()
+    thread.join()
+    return refused
+"""
+
+
+def test_a_process_without_namespaces_touches_no_other(tmp_path: Path) -> None:
+    with started(tmp_path) as boot:
+        boot.send(configuration(late_filter(ARCH, alone_as=boot.process.pid)))
+        assert boot.frame() is not None
+        ended = boot.run(ALONE, arguments={"server": os.getpid()})
+    assert ended.result == [True] * 6 + ["signal", "thread"]
 
 
 def test_threads_work_where_processes_do_not(tmp_path: Path) -> None:

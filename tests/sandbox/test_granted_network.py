@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from sandbox.errors import SandboxUnavailable
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.places import temporary_places
 from sandbox.policy import Policy
@@ -164,3 +165,17 @@ async def test_calls_at_once_have_each_their_own_grants() -> None:
             group.start_soon(one, "api")
             group.start_soon(one, "other")
     assert results == {"api": [True, False], "other": [False, True]}
+
+
+async def test_where_a_grant_would_lead_to_this_machine_nothing_is_run_at_all() -> None:
+    careless = SandboxSettings(reach=Reach(judge=lambda _: None), warm_workers=0)
+    with temporary_places() as places:
+        async with NamespaceSandbox(places, careless).open() as opened:
+            found = await opened.availability()
+            if not found.tried:
+                pytest.skip(f"no sandbox here: {found.cause}")
+            assert found.tier is None
+            assert "a tool could" in found.cause
+            assert "connect to this machine by a network grant" in found.cause
+            with pytest.raises(SandboxUnavailable):
+                await opened.run(ToolRun("1", None))

@@ -164,7 +164,10 @@ async def test_a_file_that_is_not_the_one_that_was_locked_is_not_installed(
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("path", ["../escaped.py", "../../escaped.py", "ABSOLUTE"])
+@pytest.mark.parametrize(
+    "path",
+    ["../escaped.py", "../../escaped.py", "ABSOLUTE", "tea-1.0.data/data/../../../escaped.py"],
+)
 async def test_a_wheel_that_writes_outside_of_its_folder_writes_nothing_there(
     tmp_path: Path, index: Path, folders: Make, path: str
 ) -> None:

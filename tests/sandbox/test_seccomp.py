@@ -55,6 +55,10 @@ TO_LISTEN: Final = "bind listen".split()
 ONLY_BEFORE_THE_TOOL: Final = """
     seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 """.split()
+OF_FILES: Final = """
+    chmod fchmod fchmodat chown fchown lchown fchownat utime utimes futimesat utimensat setxattr
+    lsetxattr fsetxattr removexattr lremovexattr fremovexattr inotify_add_watch
+""".split()
 HONEST: Final = """
     read write openat close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
     rt_sigreturn ioctl pread64 pwrite64 readv writev pipe2 dup dup3 nanosleep clock_nanosleep
@@ -110,6 +114,7 @@ def test_every_denied_name_is_one_of_a_real_call() -> None:
         *TO_LISTEN,
         *NEW_PROCESSES,
         *ONLY_BEFORE_THE_TOOL,
+        *OF_FILES,
     }
     assert named <= SYSCALLS["x86_64"].keys() | SYSCALLS["aarch64"].keys()
 
@@ -196,6 +201,36 @@ def test_only_the_outer_filters_let_further_restrictions_be_installed(arch: str)
             assert verdict(program, arch, name) == expected, which
         assert verdict(program, arch, "prctl", 22) == expected, which
         assert verdict(program, arch, "prctl", 15) == ALLOW, which
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_without_namespaces_a_process_signals_and_limits_only_itself(arch: str) -> None:
+    program = late_filter(arch, alone_as=77)
+    for name in ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
+        assert verdict(program, arch, name, 77, 9) == ALLOW
+        for other in (0, 1, 76, 78, -1, -77):
+            assert verdict(program, arch, name, other, 9) == EPERM, (name, other)
+    assert verdict(program, arch, "tkill", 77, 9) == EPERM
+    assert [verdict(program, arch, "prlimit64", pid) for pid in (0, 77, 1)] == [ALLOW, ALLOW, EPERM]
+    owners = [("fcntl", 8), ("fcntl", 10), ("fcntl", 15), ("ioctl", 0x8901), ("ioctl", 0x8902)]
+    for name, request in [*owners, ("ioctl", 0x5412)]:
+        assert verdict(program, arch, name, 5, request) == EPERM, (name, request)
+    assert verdict(program, arch, "fcntl", 5, 1) == verdict(program, arch, "ioctl", 5, 1) == ALLOW
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_without_namespaces_no_file_gets_another_mode_owner_or_time(arch: str) -> None:
+    program = late_filter(arch, alone_as=77)
+    for name in known(arch, OF_FILES):
+        assert verdict(program, arch, name) == EPERM, name
+    honest = set(HONEST) - {*OF_FILES, "kill", "tgkill"}
+    for name in honest:
+        assert verdict(program, arch, name) == ALLOW, name
+
+
+def test_without_namespaces_no_network_can_be_granted() -> None:
+    with pytest.raises(SandboxUnavailable, match="without a network namespace"):
+        late_filter("x86_64", network=True, alone_as=77)
 
 
 def test_a_machine_without_a_table_is_refused() -> None:

@@ -1,0 +1,82 @@
+"""Which sandbox a server has: the strongest that holds here, and none that was not allowed."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.namespaces import NamespaceSandbox
+from sandbox.places import SandboxPlaces
+from sandbox.plain import PlainSandbox
+from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
+from sandbox.refusals import MACOS, WINDOWS
+from sandbox.settings import SandboxSettings
+
+
+class StrongestSandbox:
+    """The first of some sandboxes that holds; tried when it is first used, in their order."""
+
+    def __init__(self, sandboxes: Sequence[Sandbox]) -> None:
+        self._sandboxes = tuple(sandboxes)
+        self._choosing = anyio.Lock()
+        self._chosen: Sandbox | None = None
+        self._found: Availability | None = None
+
+    async def run(self, run: ToolRun) -> Outcome:
+        """Run it in the one that holds.
+
+        Raises:
+            SandboxUnavailable: none does, or not with what the run asks for.
+            InvalidRun: it is not well-formed.
+        """
+        found = await self.availability()
+        if self._chosen is None:
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await self._chosen.run(run)
+
+    async def availability(self) -> Availability:
+        """What holds; where none does, why the strongest does not."""
+        if self._found is not None:
+            return self._found
+        async with self._choosing:
+            if self._found is None:
+                self._found = await self._choose()
+            return self._found
+
+    async def aclose(self) -> None:
+        """End every process."""
+        for sandbox in self._sandboxes:
+            await sandbox.aclose()
+
+    async def _choose(self) -> Availability:
+        refused: Availability | None = None
+        for sandbox in self._sandboxes:
+            found = await sandbox.availability()
+            if found.tier is not None:
+                self._chosen = sandbox
+                return found
+            refused = refused or found
+        return refused or Availability(None, "no sandbox was allowed", "See sandbox_minimum")
+
+
+@asynccontextmanager
+async def open_sandbox(
+    places: SandboxPlaces, settings: SandboxSettings | None = None
+) -> AsyncIterator[Sandbox]:
+    """The sandbox of this machine, or one that refuses and says why; started when first used."""
+    settings = settings or SandboxSettings()
+    if sys.platform == "win32":
+        yield RefusingSandbox(WINDOWS.cause, WINDOWS.cure)
+        return
+    if sys.platform != "linux":
+        yield RefusingSandbox(MACOS.cause, MACOS.cure)
+        return
+    async with NamespaceSandbox(places, settings).open() as strongest:
+        allowed: list[Sandbox] = [strongest]
+        if settings.minimum == "landlock":
+            allowed.append(PlainSandbox("landlock", settings))
+        if settings.allow_unsandboxed:
+            allowed.append(PlainSandbox("none", settings))
+        yield StrongestSandbox(allowed)

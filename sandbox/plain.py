@@ -1,0 +1,160 @@
+"""Weaker sandboxes, for who asks for them by name: a process without namespaces.
+
+"landlock": Landlock and a filter that lets it start nothing and touch no other process; it can
+still see which files exist and how large they are. "none": nothing holds it. Both are the same
+process as behind bubblewrap otherwise: unprivileged, limited, watched, used once.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import anyio
+import anyio.to_thread
+
+from sandbox.bubblewrap import ENVIRONMENT, Descriptors
+from sandbox.errors import SandboxUnavailable
+from sandbox.frames import encode
+from sandbox.launcher import Ground, make_ready, survey
+from sandbox.namespaces import check_folders
+from sandbox.protocol import Availability, Outcome, ToolRun
+from sandbox.seccomp import late_filter
+from sandbox.self_attack import attack, got_through
+from sandbox.settings import SandboxSettings
+from sandbox.shape import Shape, configuration, shape_of
+from sandbox.spawn import Spawned, Surroundings, spawn
+from sandbox.worker import Worker, call_message
+
+LEAST_ABI: Final = 4
+_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+_ENFORCED: Final = "Use a machine where bubblewrap works for tools that need this"
+
+
+class PlainSandbox:
+    """Runs each call in a process of its own that shares what this machine has."""
+
+    def __init__(self, tier: Literal["landlock", "none"], settings: SandboxSettings) -> None:
+        self._tier, self._settings = tier, settings
+        self._finding = anyio.Lock()
+        self._ground: Ground | None = None
+        self._found: Availability | None = None
+
+    async def run(self, run: ToolRun) -> Outcome:
+        """Run it to its end; cancelling this ends it.
+
+        Raises:
+            SandboxUnavailable: this tier does not hold here, or cannot hold what the run may do.
+            InvalidRun: it is not well-formed.
+        """
+        call_message(run)
+        check_folders(run)
+        found = await self.availability()
+        if found.tier is None:
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await self._started(run)
+
+    async def availability(self) -> Availability:
+        """Whether this tier holds here; "none" always does what it promises."""
+        if self._found is not None:
+            return self._found
+        async with self._finding:
+            if self._found is None:
+                self._found = await self._find_out()
+            return self._found
+
+    async def aclose(self) -> None:
+        """Each call ends its own process."""
+
+    async def _find_out(self) -> Availability:
+        try:
+            ground = await self._survey()
+            if self._tier == "none":
+                cure = "Unset allow_unsandboxed to refuse such runs"
+                return Availability("none", "nothing isolates a tool", cure)
+            tried = await attack(self._started, ground.child, weaker=True)
+        except SandboxUnavailable as refused:
+            return Availability(None, refused.cause, refused.cure)
+        through = got_through(tried)
+        if through:
+            cure = "Please report this with the output of `mnemon doctor`"
+            return Availability(None, f"trying it out, a tool could {through}", cure, tried)
+        return Availability("landlock", "tools can see which files exist", "", tried)
+
+    async def _survey(self) -> Ground:
+        if self._ground is None:
+            self._ground = await anyio.to_thread.run_sync(survey, self._settings)
+        return self._ground
+
+    async def _started(self, run: ToolRun) -> Outcome:
+        if self._tier == "landlock" and (run.policy.subprocesses or run.policy.network):
+            raise SandboxUnavailable(
+                "without namespaces a tool may not start programs or use the network", _ENFORCED
+            )
+        ground = await self._survey()
+        scratch = await anyio.to_thread.run_sync(make_scratch, ground)
+        try:
+            run = replace(run, workspace=run.workspace or scratch / "work")
+            worker = await self._start(ground, shape_of(run, writable=True), scratch / "tmp")
+            return await worker.call(run, self._settings)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    async def _start(self, ground: Ground, shape: Shape, tmp: Path) -> Worker:
+        workspace = os.fspath(shape.workspace or tmp)
+        environment = {**ENVIRONMENT, "HOME": workspace, "TMPDIR": os.fspath(tmp)}
+
+        def command(given: Descriptors) -> Sequence[str]:
+            program = f"/dev/fd/{given.boot}"
+            python = os.fspath(ground.interpreter.path)
+            return [python, "-I", "-S", "-B", program, str(given.channel)]
+
+        around = Surroundings(workspace, environment)
+        try:
+            process = spawn(command, (ground.boot, b""), ground.child, around)
+        except OSError as problem:
+            raise SandboxUnavailable(f"a process cannot start ({problem})", "Try again") from None
+        try:
+            ready = await make_ready(
+                process, encode(self._configuration(ground, shape, tmp, process)),
+                listens=shape.network,
+            )  # fmt: skip
+            if self._tier == "landlock" and ready.landlock_abi < LEAST_ABI:
+                raise SandboxUnavailable(
+                    f"this kernel's Landlock is of version {ready.landlock_abi}",
+                    "It takes version 4 (Linux 6.7), and landlock in the list of security modules",
+                )
+        except BaseException:
+            await process.end()
+            raise
+        return Worker(process, shape, self._tier, ready.listener)
+
+    def _configuration(
+        self, ground: Ground, shape: Shape, tmp: Path, process: Spawned
+    ) -> dict[str, Any]:
+        if self._tier == "none":
+            return configuration(shape, None, None, own_count=False)
+        system = ground.system
+        read = [*system.folders, *(name for name, _ in system.links), *_DEVICES]
+        read += map(str, ground.interpreter.mounts)
+        write = [os.fspath(tmp), "/dev/null"]
+        if shape.packages is not None:
+            read.append(os.fspath(shape.packages))
+        if shape.workspace is not None:
+            (write if shape.writable else read).append(os.fspath(shape.workspace))
+        rules = {"read": read, "write": write, "tcp": False}
+        late = late_filter(ground.machine, alone_as=process.pid)
+        return configuration(shape, rules, late, own_count=False)
+
+
+def make_scratch(ground: Ground) -> Path:
+    """Folders of one call: "work" and "tmp", the child's own."""
+    scratch = Path(tempfile.mkdtemp(prefix="mnemon-run-"))
+    scratch.chmod(0o711)
+    for name in ("work", "tmp"):
+        (scratch / name).mkdir(mode=0o700)
+        ground.child.give(scratch / name)
+    return scratch
