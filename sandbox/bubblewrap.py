@@ -6,7 +6,7 @@
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -153,6 +153,33 @@ def arguments(program: Path, mounts: Mounts, given: Descriptors) -> list[str]:
         "--seccomp", str(given.seccomp),
         "--",
         os.fspath(mounts.interpreter.path), "-I", "-S", "-B", BOOT, str(given.channel),
+    ]  # fmt: skip
+
+
+def program_arguments(
+    program: Path, mounts: Mounts, reads: Sequence[Path], seccomp: int
+) -> list[str]:
+    """The command line of a program that goes on (programs.py), up to the program itself.
+
+    reads: what it sees beside the system, at its own place, read-only.
+    """
+    granted = [part for path in reads for part in ("--ro-bind", *[os.fspath(path)] * 2)]
+    return [
+        os.fspath(program),
+        *_namespaces(),
+        *_system(mounts.system),
+        *_interpreter(mounts.interpreter),
+        "--proc", "/proc",
+        "--dev", "/dev",
+        "--remount-ro", "/dev",
+        "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm",  # noqa: S108
+        "--size", str(TMP_BYTES), "--tmpfs", "/tmp",  # noqa: S108
+        *_granted(mounts),
+        *granted,
+        "--remount-ro", "/",
+        "--chdir", WORKSPACE,
+        "--seccomp", str(seccomp),
+        "--",
     ]  # fmt: skip
 
 

@@ -92,6 +92,17 @@ class NamespaceSandbox:
         """
         return (await self._survey()).child
 
+    async def ground(self) -> Ground:
+        """What programs that are no tools are started from (programs.py).
+
+        Raises:
+            SandboxUnavailable: nothing is isolated here.
+        """
+        found = await self.availability()
+        if found.tier != "namespaces":
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await self._survey()
+
     def idle_pids(self) -> frozenset[int]:
         """Of all processes that wait for a call."""
         return self._pool.pids() if self._pool is not None else frozenset()

@@ -21,7 +21,7 @@ from sandbox.policy import MIB
 from sandbox.workspace_paths import file_names_of, names_of, shown_name
 from sandbox.workspace_records import Entry, FilePart, Kind, Listing, WorkspaceLimits
 from sandbox.workspace_refusals import told
-from sandbox.workspace_trees import Usage, delete_tree, used
+from sandbox.workspace_trees import Usage, delete_tree, open_closed, used
 
 MAX_READ_BYTES: Final = MIB
 PAGE_ENTRIES: Final = 200
@@ -119,8 +119,11 @@ class Workspace:
             if not stat.S_ISDIR(status.st_mode):
                 os.unlink(names[-1], dir_fd=parent)
                 return 1
-            with self._opened_at(parent, path, names[-1:], FOLDER) as folder:
+            folder = open_closed(parent, names[-1], self._walk)
+            try:
                 gone = delete_tree(folder, self._walk)
+            finally:
+                os.close(folder)
             os.rmdir(names[-1], dir_fd=parent)
             return gone + 1
 
@@ -217,7 +220,9 @@ class Workspace:
             raise WorkspaceFull(f"a file has at most {limits.file_bytes} bytes, not {file_bytes}")
         now = used(root, self._walk, limits.entries)
         if not now.complete:
-            raise WorkspaceFull("folders are nested too deep or hold too much to be counted")
+            raise WorkspaceFull(
+                "folders are nested too deep, closed, or hold too much to be counted"
+            )
         if more_bytes > 0 and now.total_bytes + more_bytes > limits.total_bytes:
             raise WorkspaceFull(
                 f"the workspace holds {now.total_bytes} of {limits.total_bytes} bytes"

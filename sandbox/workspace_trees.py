@@ -109,7 +109,7 @@ class _Deleting:
             os.rename(name, secrets.token_hex(16), src_dir_fd=folder, dst_dir_fd=self.top)
             return
         else:
-            inner = self._opened(folder, name)
+            inner = open_closed(folder, name, self.walk)
             try:
                 self.empty(inner, depth + 1)
             finally:
@@ -122,19 +122,26 @@ class _Deleting:
                 return  # filled or replaced meanwhile: its turn comes again
         self.gone += 1
 
-    def _opened(self, folder: int, name: str) -> int:
-        try:
-            return open_beneath(folder, (name,), FOLDER, self.walk)
-        except PermissionError:
-            if sys.platform != "linux":
-                raise
-        place = open_beneath(folder, (name,), FOLDER | os.O_PATH, self.walk)
-        try:
-            # A descriptor of a path, so that what is changed is what was opened.
-            Path(f"/proc/self/fd/{place}").chmod(0o700)
-        finally:
-            os.close(place)
-        return open_beneath(folder, (name,), FOLDER, self.walk)
+
+def open_closed(folder: int, name: str, walk: bool) -> int:
+    """Open a folder that is to be deleted, also one that was closed to its own user.
+
+    Raises:
+        OSError: it is none, or not ours.
+    """
+    try:
+        return open_beneath(folder, (name,), FOLDER, walk)
+    except PermissionError:
+        if sys.platform != "linux":
+            raise
+    # openat2 takes no O_NONBLOCK with O_PATH, which opens nothing that could block.
+    place = open_beneath(folder, (name,), (FOLDER & ~os.O_NONBLOCK) | os.O_PATH, walk)
+    try:
+        # A descriptor of a path, so that what is changed is what was opened.
+        Path(f"/proc/self/fd/{place}").chmod(0o700)
+    finally:
+        os.close(place)
+    return open_beneath(folder, (name,), FOLDER, walk)
 
 
 def _statuses(folder: int) -> Iterator[tuple[str, os.stat_result]]:

@@ -16,6 +16,7 @@ from agent.outside import Done, OutsideCall, ToolSource, together
 from memory.errors import InvalidValue
 from memory.store import MemoryStore
 from memory.tools import StoredTool
+from server.external.sandboxed import SandboxedCommands
 from server.external.servers import ExternalServers
 from server.external.tools import external_tools
 from server.sandboxes import ProcessSandbox
@@ -27,13 +28,14 @@ class OutsideTools:
 
     def __init__(self, store: MemoryStore, directory: Path | None) -> None:
         self.sandbox = ProcessSandbox(directory)
-        self.around = Surroundings(
-            SecretsFile(directory), self.sandbox.workspace, no_packages, redacted
-        )
+        secrets = SecretsFile(directory)
+        self.around = Surroundings(secrets, self.sandbox.workspace, no_packages, redacted)
         self.custom = CustomTools(store, self.sandbox, self.around)
         code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
-        self.servers = ExternalServers(self.around.secrets)
+        self.servers = ExternalServers(
+            secrets, SandboxedCommands(self.sandbox.ground, directory and directory.resolve())
+        )
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
             code.source, files, self.custom.source, external_tools(store, self.servers)

@@ -25,6 +25,7 @@ from sandbox.workspace import Workspace
 from sandbox.workspace_records import limits_of
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
+    from sandbox.launcher import Ground
     from sandbox.namespaces import NamespaceSandbox
     from sandbox.places import SandboxPlaces
 
@@ -80,6 +81,27 @@ class ProcessSandbox:
                 "Make the folder above it one that the server may write",
             ) from None
 
+    async def ground(self) -> "Ground":
+        """What programs that are no tools are started from.
+
+        Raises:
+            SandboxUnavailable: nothing is isolated here.
+        """
+        sandbox = await self._opened()
+        if isinstance(sandbox, RefusingSandbox):
+            found = await sandbox.availability()
+            raise SandboxUnavailable(found.cause, found.cure)
+        return await cast("NamespaceSandbox", sandbox).ground()
+
+    def forget(self, agent_id: str) -> None:
+        """Delete the workspace of an agent that is gone."""
+        places = self._places
+        if places is None and self._directory is not None and sys.platform != "win32":
+            with _places(self._directory) as places:
+                pass
+        if places is not None:
+            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
+
     async def files(self, agent_id: str) -> Workspace:
         """The files of an agent's workspace, which is made where there is none.
 
@@ -93,15 +115,6 @@ class ProcessSandbox:
         child = await cast("NamespaceSandbox", await self._opened()).child()
         owner = (child.uid, child.gid) if child.changes else None
         return Workspace(folder, limits_of(Policy()), owner)
-
-    def forget(self, agent_id: str) -> None:
-        """Delete the workspace of an agent that is gone."""
-        places = self._places
-        if places is None and self._directory is not None and sys.platform != "win32":
-            with _places(self._directory) as places:
-                pass
-        if places is not None:
-            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
 
     async def aclose(self) -> None:
         """End every process."""

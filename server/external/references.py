@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from memory.errors import InvalidValue
+from server.secrets import redacted
 
 Secrets = Callable[[Sequence[str]], Mapping[str, str]]
 """Gives the values of secrets by name; reads a file. Raises InvalidValue, naming one it lacks."""
@@ -13,8 +14,6 @@ _REFERENCE: Final = re.compile(r"\$secret:([A-Za-z_][A-Za-z0-9_]{0,63})")
 _SENSITIVE: Final = re.compile(
     r"auth|token|secret|passw|cookie|credential|session|api[-_]?key|(^|[-_])key($|[-_])", re.I
 )
-_MIN_REDACTED_CHARS: Final = 6
-"""Shorter values would be found in any text."""
 
 
 def no_secrets(names: Sequence[str]) -> Mapping[str, str]:
@@ -56,9 +55,12 @@ def filled(values: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, s
     }
 
 
-def redacted(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with the name of each secret where its value stood."""
-    for name, value in secrets.items():
-        if len(value) >= _MIN_REDACTED_CHARS:
-            text = text.replace(value, f"[secret {name}]")
-    return text
+def without(value: Any, secrets: Mapping[str, str]) -> Any:
+    """JSON without the values of secrets, which a server may send back in any text."""
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, list):
+        return [without(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {redacted(key, secrets): without(member, secrets) for key, member in value.items()}
+    return value

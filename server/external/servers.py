@@ -5,7 +5,8 @@ is not sent again. A connection that broke before is made again, once more after
 fails, and then not for a time that doubles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,10 +17,10 @@ import anyio.to_thread
 from memory.tool_server_records import Launch, SeenTool, ToolServer
 from server.external.bounded import Ending
 from server.external.connection import IDLE_S, Connection
-from server.external.errors import ServerUnreachable
+from server.external.errors import ExternalServerError, ServerUnreachable
 from server.external.http import http_transport
 from server.external.listing import seen_tools
-from server.external.references import Secrets, filled, names_in, no_secrets, redacted
+from server.external.references import Secrets, filled, names_in, no_secrets, without
 from server.external.results import result_text
 from server.external.stdio import Command, RunCommand, stdio_transport, unsandboxed
 
@@ -93,31 +94,33 @@ class ExternalServers:
             ExternalServerError: there is no answer.
             InvalidValue: a secret is missing.
         """
-        connection = await self._connected(server.name, server.id, server.launch)
-        result = await connection.call(tool, arguments, server.launch.call_timeout_s)
-        text, failed = result_text(result)
-        return Answer(redacted(text, self._places[server.id].secrets), failed)
-
-    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
-        await self.forget(key)
-        self._places.pop(key, None)  # who lists anew does not wait for what failed before
-        connection = await self._connected(server, key, launch)
-        return seen_tools(server, await connection.list_tools(launch.connect_timeout_s))
+        place = self._places.setdefault(server.id, _Place())
+        with _without_secrets(place):
+            connection = await self._connected(server.name, place, server.launch)
+            result = await connection.call(tool, arguments, server.launch.call_timeout_s)
+        text, failed = result_text(without(result, place.secrets))
+        return Answer(text, failed)
 
     async def forget(self, key: str) -> None:
         """Close the connection to a server, as when it is removed."""
-        place = self._places.get(key)
+        place = self._places.pop(key, None)
         if place is not None and place.connection is not None:
             await place.connection.aclose()
-            place.connection = None
 
     async def aclose(self) -> None:
         """Close every connection."""
         for key in list(self._places):
             await self.forget(key)
 
-    async def _connected(self, server: str, key: str, launch: Launch) -> Connection:
+    async def _listed(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
+        await self.forget(key)  # who lists anew does not wait for what failed before
         place = self._places.setdefault(key, _Place())
+        with _without_secrets(place):
+            connection = await self._connected(server, place, launch)
+            listed = await connection.list_tools(launch.connect_timeout_s)
+        return seen_tools(server, without(listed, place.secrets))
+
+    async def _connected(self, server: str, place: _Place, launch: Launch) -> Connection:
         async with place.lock:
             if place.connection is not None and place.connection.is_open:
                 return place.connection
@@ -164,3 +167,13 @@ class ExternalServers:
         connection = Connection(server, transport, ending, self._idle_s)
         await connection.open(self._tasks, timeout_s)
         return connection
+
+
+@contextmanager
+def _without_secrets(place: _Place) -> Iterator[None]:
+    """Take secrets out of errors too: they hold what a server said."""
+    try:
+        yield
+    except ExternalServerError as error:
+        error.args = (without(str(error), place.secrets),)
+        raise

@@ -68,14 +68,12 @@ class RunCommand(Protocol):
 
 
 class _Process:
-    """A program without a sandbox."""
+    """A program that runs."""
 
-    tier: Tier = "none"
-
-    def __init__(self, process: anyio.abc.Process) -> None:
+    def __init__(self, process: anyio.abc.Process, tier: Tier) -> None:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the program was started without pipes")
-        self.stdin, self.stdout = process.stdin, process.stdout
+        self.stdin, self.stdout, self.tier = process.stdin, process.stdout, tier
         self._process, self._said, self._heard = process, b"", anyio.Event()
 
     async def listen(self) -> None:
@@ -130,27 +128,34 @@ async def unsandboxed(command: Command) -> AsyncIterator[Started]:
             cwd=empty,
             start_new_session=True,
         )
-        started = _Process(process)
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(started.listen)
-                try:
-                    yield started
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await started.end()
-                    tasks.cancel_scope.cancel()
-        finally:
-            if process.returncode is None:
-                process.kill()
+        async with running(process, "none") as started:
+            yield started
+
+
+@asynccontextmanager
+async def running(process: anyio.abc.Process, tier: Tier) -> AsyncIterator[Started]:
+    """A process with pipes, in a session of its own; it is ended with all that is in its group."""
+    started = _Process(process, tier)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(started.listen)
+            try:
+                yield started
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await started.end()
+                tasks.cancel_scope.cancel()
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 @asynccontextmanager
 async def stdio_transport(
-    running: AbstractAsyncContextManager[Started], ending: Ending
+    program: AbstractAsyncContextManager[Started], ending: Ending
 ) -> AsyncIterator[TransportStreams]:
     """Messages to and from a program, one a line; too long a line ends the connection."""
-    async with running as started, anyio.create_task_group() as tasks:
+    async with program as started, anyio.create_task_group() as tasks:
         to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
         tasks.start_soon(_read, started, to_session, ending)

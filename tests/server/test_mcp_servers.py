@@ -1,5 +1,6 @@
 """MCP servers of others as a person adds them and gives their tools to agents, over MCP itself."""
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -124,11 +125,11 @@ async def test_a_person_who_says_no_has_nothing_started() -> None:
         assert (await host("list"))["servers"] == []
 
 
-async def test_without_a_sandbox_and_without_that_being_said_it_is_added_and_not_started(
+async def test_a_program_that_the_sandbox_does_not_show_is_added_and_not_started(
     host: Host,
 ) -> None:
-    added = await host("add", name="toy", command=STDIO)
-    assert "sandbox" in added["problem"]
+    added = await host("add", name="toy", command=["/opt/no-such-program"])
+    assert re.search("granted to read|isolated|namespace|bubblewrap", added["problem"])
     assert (await host("get", server="toy"))["tools"] == []
 
 

@@ -1,5 +1,7 @@
 """Connections to the toy MCP server, with every process ended at the end."""
 
+import os
+import select
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from memory.tool_server_records import Grants, Launch
 from server.external.servers import ExternalServers
+from tests.server.processes import DEADLINE_S
 
 TOY = Path(__file__).with_name("toy_mcp.py")
 
@@ -39,3 +42,14 @@ def toy() -> Callable[..., Launch]:
         )
 
     return launch
+
+
+def wait_until_ended(pid: int) -> None:
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([process], [], [], DEADLINE_S)[0], "it goes on"
+    finally:
+        os.close(process)

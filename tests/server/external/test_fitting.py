@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.models.tool_schema import sanitise_schema
 from memory.errors import InvalidValue
 from server.external.listing import MAX_OFFERED_CHARS, changes, seen_tools
-from server.external.references import check_values, filled, names_in, redacted
+from server.external.references import check_values, filled, names_in, without
 from server.external.results import result_text
 from server.external.schemas import SchemaUnusable, fit_schema
 from server.external.words import clean
@@ -133,7 +133,8 @@ def test_secrets_are_referred_to_and_filled_in_and_taken_out_again() -> None:
     assert names_in(values) == ["ONE", "TWO"]
     secrets = {"ONE": "first-secret", "TWO": "\\1$secret:ONE"}
     assert filled(values, secrets)["X-Both"] == "first-secret/\\1$secret:ONE"
-    assert redacted("it is first-secret", secrets) == "it is [secret ONE]"
+    said = {"a": ["it is first-secret", 1], "first-secret": None}
+    assert without(said, secrets) == {"a": ["it is [secret ONE]", 1], "[secret ONE]": None}
     for name in ("Authorization", "api_key", "X-Api-Key", "GITHUB_TOKEN", "PASSWORD", "Cookie"):
         with pytest.raises(InvalidValue, match="looks like a secret"):
             check_values({name: "value"}, "header")

@@ -1,7 +1,5 @@
 """Real MCP servers of others, over stdio: what is made of what they say, and of their silence."""
 
-import os
-import select
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +17,8 @@ from server.external.errors import (
     ServerUnreachable,
 )
 from server.external.servers import Answer, ExternalServers
-from tests.server.processes import DEADLINE_S, wait_for_line
+from tests.server.external.conftest import wait_until_ended
+from tests.server.processes import wait_for_line
 
 Toy = Callable[..., Launch]
 
@@ -27,17 +26,6 @@ Toy = Callable[..., Launch]
 def stored(launch: Launch) -> ToolServer:
     now = datetime.now(UTC)
     return ToolServer(1, "server-1", "toy", launch, True, (), None, now, now)
-
-
-def wait_until_ended(pid: int) -> None:
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        assert select.select([process], [], [], DEADLINE_S)[0], "it goes on"
-    finally:
-        os.close(process)
 
 
 async def act(servers: ExternalServers, launch: Launch) -> Answer:

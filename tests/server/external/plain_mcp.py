@@ -1,0 +1,71 @@
+"""An MCP server of the standard library alone, which does what it is told and says what came of it.
+
+It runs inside the sandbox, where no package of the tests can be read.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+
+def do(what: str, name: str) -> str:
+    match what:
+        case "read":
+            with open(name) as file:  # noqa: PTH123
+                return file.read()
+        case "write":
+            with open(name, "w") as file:  # noqa: PTH123
+                return str(file.write("x"))
+        case "list":
+            return " ".join(sorted(os.listdir(name)))  # noqa: PTH208
+        case "connect":
+            socket.create_connection(("127.0.0.1", int(name)), timeout=2).close()
+            return "connected"
+        case "environment":
+            return json.dumps(dict(os.environ))
+        case "run":
+            return subprocess.run(["/bin/sh", "-c", name], capture_output=True, text=True).stdout
+        case "user":
+            return f"{os.getuid()} {os.getpid()}"
+    return "what?"
+
+
+def answer(message: dict, result: dict) -> None:  # type: ignore[type-arg]
+    line = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result})
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        message = json.loads(line)
+        match message.get("method"):
+            case "initialize":
+                hello = {
+                    "protocolVersion": message["params"]["protocolVersion"],
+                    "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "plain", "version": "0"},
+                }
+                answer(message, hello)
+            case "tools/list":
+                schema = {"type": "object", "properties": {"what": {"type": "string"}}}
+                answer(message, {"tools": [{"name": "do", "inputSchema": schema}]})
+            case "tools/call":
+                given = message["params"]["arguments"]
+                try:
+                    text, failed = do(given["what"], given.get("name", "")), False
+                except Exception as error:
+                    text, failed = f"{type(error).__name__}: {error}", True
+                content = [{"type": "text", "text": text}]
+                answer(message, {"content": content, "isError": failed})
+            case str() if "id" in message:
+                problem = {"code": -32601, "message": "no such method"}
+                failure = {"jsonrpc": "2.0", "id": message["id"], "error": problem}
+                sys.stdout.write(json.dumps(failure) + "\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

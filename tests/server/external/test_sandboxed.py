@@ -1,0 +1,153 @@
+"""Servers that are programs, in the sandbox of this machine: what they can and cannot do.
+
+Real processes; skipped, with the reason, where nothing can be isolated.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from memory.tool_server_records import Grants, Launch, ToolServer
+from sandbox.errors import InvalidRun
+from sandbox.programs import checked_reads
+from server.external.errors import ServerUnreachable
+from server.external.sandboxed import SandboxedCommands
+from server.external.servers import Answer, ExternalServers
+from server.sandboxes import ProcessSandbox
+from tests.server.external.conftest import SECRETS, wait_until_ended
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user can read, with the server and a file."""
+    path = Path(tempfile.mkdtemp(prefix="mnemon-test-"))
+    path.chmod(0o755)
+    shutil.copy(Path(__file__).with_name("plain_mcp.py"), path / "server.py")
+    (path / "note").write_text("for the server")
+    for file in path.iterdir():
+        file.chmod(0o644)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+async def servers(folder: Path) -> AsyncIterator[ExternalServers]:
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            sandbox = ProcessSandbox(None)
+            sandbox.begin(tasks)
+            found = await sandbox.availability()
+            if found.tier is None:
+                await sandbox.aclose()
+                pytest.skip(f"nothing can be isolated here: {found.cause}")
+            data = folder / "data"
+            data.mkdir()
+            servers = ExternalServers(
+                lambda names: {name: SECRETS[name] for name in names},
+                SandboxedCommands(sandbox.ground, data),
+            )
+            servers.begin(tasks)
+            try:
+                yield servers
+            finally:
+                await servers.aclose()
+                await sandbox.aclose()
+
+
+def server(folder: Path, grants: Grants | None = None) -> ToolServer:
+    now = datetime.now(UTC)
+    launch = Launch(
+        "stdio",
+        command=("/usr/bin/python3", str(folder / "server.py")),
+        environment={"MY_TOKEN": "$secret:files"},
+        grants=grants or Grants(paths=(str(folder / "server.py"),)),
+    )
+    return ToolServer(1, "server-1", "plain", launch, True, (), None, now, now)
+
+
+@pytest.fixture
+def is_python_there() -> None:
+    if not Path("/usr/bin/python3").exists():
+        pytest.skip("there is no /usr/bin/python3 for the server to run on")
+
+
+pytestmark = pytest.mark.usefixtures("is_python_there")
+
+
+async def test_a_server_works_in_the_sandbox_and_gets_no_further(
+    servers: ExternalServers, folder: Path
+) -> None:
+    plain = server(folder)
+
+    async def do(what: str, name: str = "") -> Answer:
+        return await servers.call(plain, "do", {"what": what, "name": name})
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connected = await do("connect", str(listening.getsockname()[1]))
+    assert connected.failed
+    assert (await do("read", str(folder / "note"))).failed
+    assert (await do("read", "/etc/passwd")).failed
+    assert (await do("write", str(folder / "server.py"))).failed
+    assert (await do("write", "/usr/x")).failed
+    assert (await do("write", "/workspace/x")) == Answer("1", False)
+    assert (await do("list", "/workspace")) == Answer("x", False)
+    environment = (await do("environment")).text
+    assert "[secret files]" in environment
+    assert os.environ["HOME"] not in environment or os.environ["HOME"] == "/workspace"
+    assert len([n for n in (await do("list", "/proc")).text.split() if n.isdigit()]) <= 3
+    uid, _ = (await do("user")).text.split()
+    assert uid == "65534"
+    assert (await do("run", "echo started")).text == "started\n"
+
+
+async def test_a_server_reads_what_it_was_granted(servers: ExternalServers, folder: Path) -> None:
+    plain = server(folder, Grants(paths=(str(folder / "server.py"), str(folder / "note"))))
+    read = await servers.call(plain, "do", {"what": "read", "name": str(folder / "note")})
+    assert read == Answer("for the server", False)
+
+
+async def test_what_a_server_started_ends_with_it(servers: ExternalServers, folder: Path) -> None:
+    plain = server(folder)
+    mark = f"{os.getpid()}.5"
+    await servers.call(plain, "do", {"what": "run", "name": f"setsid sleep {mark} >&- 2>&- &"})
+    (left,) = (pid for pid, line in command_lines().items() if line.startswith(f"sleep\0{mark}"))
+    await servers.forget(plain.id)
+    await anyio.to_thread.run_sync(wait_until_ended, left)
+
+
+async def test_a_grant_that_cannot_be_refuses_the_start(
+    servers: ExternalServers, folder: Path
+) -> None:
+    for grants, why in (
+        (Grants(network=("example.com:443",)), "cannot reach the network yet"),
+        (Grants(paths=(str(folder),)), "mnemon itself"),
+        (Grants(paths=("/proc",)), "the system's"),
+    ):
+        plain = server(folder, grants)
+        with pytest.raises(ServerUnreachable, match=why):
+            await servers.call(plain, "do", {"what": "user"})
+        await servers.forget(plain.id)
+
+
+@pytest.mark.parametrize("path", ["/", "relative", "/proc/self", "/etc", "/a/../etc", "/dev"])
+def test_paths_of_the_system_are_not_granted(path: str) -> None:
+    with pytest.raises(InvalidRun):
+        checked_reads([path], [])
+
+
+def command_lines() -> dict[int, str]:
+    lines = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                lines[int(entry.name)] = (entry / "cmdline").read_text()
+    return lines
