@@ -26,7 +26,7 @@ from memory.embedders.factory import load_embedder
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
 from memory.transaction import Change
-from server.config import Settings
+from server.config import Settings, installer_variables
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
@@ -49,7 +49,7 @@ class Runtime:
             None if embedder == "none" else lambda: load_embedder(embedder),
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
-        self.outside = OutsideTools(self.store, settings.directory)
+        self.outside = OutsideTools(self.store, settings.directory, installer_variables())
         self._model = LoadedModel(lambda path: _local_model(settings, path), self._loop_on)
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(

@@ -93,14 +93,33 @@ class ProcessSandbox:
             raise SandboxUnavailable(found.cause, found.cure)
         return await cast("NamespaceSandbox", sandbox).ground()
 
+    async def packages(self) -> tuple[Path, Path]:
+        """Where installed packages lie, made where it is not, and the Python that they are for.
+
+        Raises:
+            SandboxUnavailable: nothing is isolated here, so nothing is installed either.
+        """
+        python = (await self.ground()).interpreter.path
+        places = cast("SandboxPlaces", self._places)
+        return await anyio.to_thread.run_sync(places.make_packages), python
+
+    def packages_root(self) -> Path | None:
+        """Where installed packages would lie; None: nowhere that is kept, or nowhere yet."""
+        places = self._known_places()
+        return None if places is None else places.packages
+
     def forget(self, agent_id: str) -> None:
         """Delete the workspace of an agent that is gone."""
+        places = self._known_places()
+        if places is not None:
+            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
+
+    def _known_places(self) -> "SandboxPlaces | None":
         places = self._places
         if places is None and self._directory is not None and sys.platform != "win32":
             with _places(self._directory) as places:
                 pass
-        if places is not None:
-            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
+        return places
 
     async def files(self, agent_id: str) -> Workspace:
         """The files of an agent's workspace, which is made where there is none.
@@ -144,7 +163,8 @@ class ProcessSandbox:
                 return
             namespaces = importlib.import_module("sandbox.namespaces")
             with _places(self._directory) as self._places:
-                async with namespaces.open_sandbox(self._places) as sandbox:
+                settings = importlib.import_module("sandbox.settings").SandboxSettings()
+                async with namespaces.NamespaceSandbox(self._places, settings).open() as sandbox:
                     task_status.started(sandbox)
                     is_open = True
                     await self._closing.wait()
