@@ -170,6 +170,7 @@ class PackageConsent:
 
     async def _installed(self, call: Call, lock: Lock) -> None:
         packages = await self._packages()
+        packages.forget(lock)
         await with_progress(call.progress, lambda tell: packages.build(lock, tell))
         packages.tidy()
 

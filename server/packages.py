@@ -132,9 +132,10 @@ class Packages:
                 del self._resolved[oldest]
         return lock
 
-    def forget(self, requirements: Sequence[str]) -> None:
-        """Resolve a list anew the next time: its answer was used."""
-        self._resolved.pop(tuple(requirements), None)
+    def forget(self, lock: Lock) -> None:
+        """Resolve anew the next time: a person has answered."""
+        for wanted in [w for w, (_, found) in self._resolved.items() if found == lock]:
+            del self._resolved[wanted]
 
     async def build(self, lock: Lock, progress: Progress = lambda _: None) -> Path:
         """Install a lock, unless it is there, and return its folder.

@@ -15,6 +15,7 @@ from agent.model import Reply
 from agent.models.scripted import ScriptedModel
 from agent.runs import Runs
 from memory import events
+from memory.locks import agree
 from memory.records import Origin
 from memory.tools import NewTool, create_tool, find_tool, update_tool
 from sandbox.places import remove_tree
@@ -242,7 +243,7 @@ async def test_an_agent_is_never_given_packages_that_nobody_agreed_to(
         store = runtime.store
         schema = {"type": "object", "properties": {}}
         new = NewTool("brew", "d", USE, schema, requirements=("tea",))
-        with store.write(Origin("host:old")) as transaction:  # as an older version has kept it
+        with store.write(Origin("host:old", "test")) as transaction:  # as an older version has kept it
             create_tool(transaction, new)
         await host.call("tool_attach", agent_id="Sam", tool_id="brew")
         model = ScriptedModel([calls(call("brew")), Reply("Hm.")])
@@ -262,7 +263,7 @@ async def test_a_host_that_runs_such_a_tool_is_asked_first(index: Path, data: Pa
     async with hosting(data, person) as host:
         await host.call("tool_create", source=USE)
         store = (await host.app.runtime()).store
-        with store.write(Origin("host:old")) as transaction:
+        with store.write(Origin("host:old", "test")) as transaction:
             tool = find_tool(transaction, "brew")
             update_tool(transaction, tool, {"requirements": ("tea",)})
         assert await brew(host) == BREWED
@@ -277,9 +278,7 @@ async def test_a_lock_for_another_python_is_not_used_and_asked_about_anew(
         store = (await host.app.runtime()).store
         await host.call("tool_create", source=USE)
         from_old = {"requirements": ("tea",), "package_lock": "0" * 64}
-        with store.write(Origin("host:old")) as transaction:
-            from memory.locks import agree
-
+        with store.write(Origin("host:old", "test")) as transaction:
             agree(transaction, "0" * 64, f"tea==1.0 --hash=sha256:{'0' * 64}\n", "cpython-27 2.7 x")
             update_tool(transaction, find_tool(transaction, "brew"), from_old)
         await host.call("agent_create", name="Sam")
