@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from sandbox.errors import SandboxUnavailable
+from sandbox.launcher import Ground
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.places import SandboxPlaces
 from sandbox.plain import PlainSandbox
@@ -23,6 +24,7 @@ class StrongestSandbox:
         self._choosing = anyio.Lock()
         self._chosen: Sandbox | None = None
         self._found: Availability | None = None
+        self._strongest: Availability | None = None
 
     async def run(self, run: ToolRun) -> Outcome:
         """Run it in the one that holds.
@@ -45,20 +47,40 @@ class StrongestSandbox:
                 self._found = await self._choose()
             return self._found
 
+    async def ground(self) -> Ground:
+        """What programs that are no tools are started from (programs.py): namespaces, or none.
+
+        Raises:
+            SandboxUnavailable: there are none here.
+        """
+        found = await self.availability()
+        if isinstance(self._chosen, NamespaceSandbox):
+            return await self._chosen.ground()
+        strongest = self._strongest or found
+        raise SandboxUnavailable(strongest.cause, strongest.cure)
+
+    def found(self) -> Availability | None:
+        """What holds, if it was found out already."""
+        return self._found
+
+    def waiting(self) -> int:
+        """How many processes wait for a call."""
+        return self._chosen.waiting() if isinstance(self._chosen, NamespaceSandbox) else 0
+
     async def aclose(self) -> None:
         """End every process."""
         for sandbox in self._sandboxes:
             await sandbox.aclose()
 
     async def _choose(self) -> Availability:
-        refused: Availability | None = None
         for sandbox in self._sandboxes:
             found = await sandbox.availability()
+            self._strongest = self._strongest or found
             if found.tier is not None:
                 self._chosen = sandbox
                 return found
-            refused = refused or found
-        return refused or Availability(None, "no sandbox was allowed", "See sandbox_minimum")
+        nothing = Availability(None, "no sandbox was allowed", "See sandbox_minimum")
+        return self._strongest or nothing
 
 
 @asynccontextmanager

@@ -103,6 +103,10 @@ class NamespaceSandbox:
             raise SandboxUnavailable(found.cause, found.cure)
         return await self._survey()
 
+    def waiting(self) -> int:
+        """How many processes wait for a call."""
+        return self._pool.waiting() if self._pool is not None else 0
+
     def idle_pids(self) -> frozenset[int]:
         """Of all processes that wait for a call."""
         return self._pool.pids() if self._pool is not None else frozenset()

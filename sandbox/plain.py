@@ -73,8 +73,8 @@ class PlainSandbox:
         try:
             ground = await self._survey()
             if self._tier == "none":
-                cure = "Unset allow_unsandboxed to refuse such runs"
-                return Availability("none", "nothing isolates a tool", cure)
+                cause = "MNEMON_ALLOW_UNSANDBOXED_TOOLS is set, so nothing isolates a tool"
+                return Availability("none", cause, "Unset it, and such runs are refused")
             tried = await attack(self._started, ground.child, weaker=True)
         except SandboxUnavailable as refused:
             return Availability(None, refused.cause, refused.cure)

@@ -87,6 +87,10 @@ class Pool:
                 self._rested.set()
                 self._rested = anyio.Event()
 
+    def waiting(self) -> int:
+        """How many are ready."""
+        return sum(spare.worker is not None for spare in self._spares)
+
     def pids(self) -> frozenset[int]:
         """Of all that waits."""
         waiting = [spare.worker for spare in self._spares if spare.worker is not None]

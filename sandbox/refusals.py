@@ -72,8 +72,9 @@ def why_not_started(printed: str) -> SandboxUnavailable:
 
 MACOS: Final = SandboxUnavailable(
     "macOS has only sandbox-exec, which we have not proved to hold",
-    "Set sandbox_seatbelt_beta=true to use it all the same, or run the server in a Linux machine",
+    "Run the server in a Linux machine, such as a virtual one; memory works here all the same",
 )
 WINDOWS: Final = SandboxUnavailable(
-    "Windows has no isolation that we use", "Run the server in WSL2, where it is that of Linux"
+    "Windows has no isolation that we use",
+    "Run the server in WSL2, where it is that of Linux; memory works here all the same",
 )

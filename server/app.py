@@ -21,6 +21,7 @@ import anyio.to_thread
 from memory.errors import MemoryStoreError
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
+from server.code_tools import code_tools
 from server.config import Settings
 from server.consent import Consent
 from server.context_tools import context_tool
@@ -91,6 +92,13 @@ class App:
         waiting = [live.is_finished for live in self._runtime.runs.all()]
         return {"in_work": waiting.count(False), "waiting": waiting.count(True)}
 
+    def sandbox_found(self) -> dict[str, str | None] | None:
+        """What isolates tools, if it was found out already; asking starts nothing."""
+        found = self._runtime.outside.sandbox.found() if self._runtime is not None else None
+        if found is None:
+            return None
+        return {"tier": found.tier, "cause": found.cause, "cure": found.cure}
+
     async def aclose(self) -> None:
         """Close what was opened."""
         with anyio.CancelScope(shield=True):
@@ -119,6 +127,7 @@ class App:
                 *run_tools(access),
                 context_tool(access),
                 *custom_tools(access, Consent(access, self._approvals)),
+                *code_tools(access),
                 *workspace_tools(access),
                 *mcp_server_tools(Consent(access, self._approvals)),
             ),

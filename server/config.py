@@ -32,11 +32,21 @@ OWN_SETTINGS = (
     "model_threads",
     "kv_cache_mb",
     "hnsw_threshold",
+    "sandbox_minimum",
+    "sandbox_python",
+    "allow_unsandboxed_tools",
 )
 """Settings that an owner has for all its hosts, and tells."""
 
 SECRETS = ("model_key",)
 """Settings of an owner that nobody is told."""
+
+NOT_IN_FILES = {
+    "data": "it cannot stand in the directory it would name; remove it",
+    "allow_unsandboxed_tools": "a file may be copied to where nobody decided it; for one process"
+    " set MNEMON_ALLOW_UNSANDBOXED_TOOLS=1 in its environment, and remove it here",
+}
+"""Settings that config.toml may not have, and why."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 OTHERS_VARIABLES = (
@@ -113,6 +123,15 @@ class Settings(BaseModel):
     agent: str = Field(
         "", max_length=200, description="Agent that is meant where a tool is told of none."
     )
+    sandbox_minimum: Literal["namespaces", "landlock"] = Field(
+        "namespaces", description="Weakest isolation in which code of tools is run."
+    )
+    sandbox_python: str | None = Field(
+        None, description="Python that runs tools, an absolute path; default: one is found."
+    )
+    allow_unsandboxed_tools: bool = Field(
+        False, description="Run tools without isolation where there is none; by environment only."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What goes to stderr."
     )
@@ -123,6 +142,13 @@ class Settings(BaseModel):
         if spec in ("minilm", "none") or _HUB.fullmatch(spec):
             return spec
         raise ValueError(f"it can be {EMBEDDERS}")
+
+    @field_validator("sandbox_python")
+    @classmethod
+    def _check_sandbox_python(cls, path: str | None) -> str | None:
+        if path and not Path(path).is_absolute():
+            raise ValueError("it takes an absolute path, such as '/usr/bin/python3'")
+        return path or None
 
     @field_validator("model", mode="before")
     @classmethod
@@ -224,8 +250,9 @@ def _from_file(data: str) -> _Layer:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    if "data" in values:
-        raise ConfigError(f"{path}: 'data' cannot stand in the directory it would name; remove it")
+    for name, why in NOT_IN_FILES.items():
+        if name in values:
+            raise ConfigError(f"{path}: {name!r} is no setting of this file: {why}")
     model = values.get("model")
     if isinstance(model, str) and model:
         values["model"] = _beside(path, model)

@@ -15,6 +15,7 @@ from agent.custom.workspace_tools import workspace_source
 from agent.outside import Done, OutsideCall, ToolSource, together
 from memory.store import MemoryStore
 from memory.tools import StoredTool
+from sandbox.settings import SandboxSettings
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import ExternalServers
 from server.external.tools import external_tools
@@ -33,21 +34,22 @@ class OutsideTools:
         self,
         store: MemoryStore,
         directory: Path | None,
+        settings: SandboxSettings | None = None,
         installer: Mapping[str, str] | None = None,
     ) -> None:
-        self.sandbox = ProcessSandbox(directory)
+        self.sandbox = ProcessSandbox(directory, settings)
         secrets = SecretsFile(directory)
         self.packages = Packages(store, self.sandbox, installer or {})
         self.around = Surroundings(secrets, self.sandbox.workspace, self.packages.folder, redacted)
         self.custom = CustomTools(store, self.sandbox, self.around)
-        code = CodeRunner(self.sandbox, self.around)
+        self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
         self.servers = ExternalServers(
             secrets, SandboxedCommands(self.sandbox.ground, directory and directory.resolve())
         )
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
-            code.source, files, self.custom.source, external_tools(store, self.servers)
+            self.code.source, files, self.custom.source, external_tools(store, self.servers)
         )
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:

@@ -55,6 +55,7 @@ class Owner:
         background: bool = False,
     ) -> None:
         self._count_runs: Callable[[], dict[str, int] | None] = lambda: None
+        self._sandbox_found: Callable[[], dict[str, str | None] | None] = lambda: None
         self._settings, self._server, self._idle_s = settings, server, idle_s
         self._listen, self._background = listen, background
         self._url: str | None = None
@@ -76,6 +77,10 @@ class Owner:
     def note_runs(self, count: Callable[[], dict[str, int] | None]) -> None:
         """Note who knows how many runs are in work or wait, for who asks for the status."""
         self._count_runs = count
+
+    def note_sandbox(self, found: Callable[[], dict[str, str | None] | None]) -> None:
+        """Note who knows what isolates tools, once it was found out."""
+        self._sandbox_found = found
 
     async def serve(self, on_end: Callable[[], None]) -> None:
         """Serve until stop() is called and the last answers are given.
@@ -109,6 +114,7 @@ class Owner:
             "background": self._background,
             "url": self._url,
             "runs": self._count_runs(),
+            "sandbox": self._sandbox_found(),
             "settings": self._settings.model_dump(mode="json", include=set(OWN_SETTINGS)),
             "hosts": [{"name": p.host, "front_pid": p.pid, "since": p.since} for p in peers],
         }

@@ -83,6 +83,16 @@ def describe_owner(status: dict[str, Any]) -> str:
     return f"{since} for {using}{over_http}{thinking}"
 
 
+def describe_sandbox(status: dict[str, Any]) -> str:
+    """A line where tools are off, or less isolated than they should be; empty: nothing is wrong."""
+    found = status.get("sandbox")  # unknown until a tool was run; an older owner never tells
+    if found is None or found["tier"] == "namespaces":
+        return ""
+    if found["tier"] is None:
+        return f"no code of tools is run: {found['cause']}. {found['cure']}"
+    return f"tools run with sandbox {found['tier']}: {found['cause']}"
+
+
 def _check_unowned(directory: str) -> None:
     """Nobody listens: fine when nobody holds the lock either."""
     if owner_files.read_note(directory) is not None:

@@ -31,6 +31,7 @@ from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
 from server.outside_tools import OutsideTools
+from server.sandboxes import chosen
 from server.tool_running import RunTool
 
 
@@ -49,7 +50,9 @@ class Runtime:
             None if embedder == "none" else lambda: load_embedder(embedder),
             settings.hnsw_threshold or HNSW_THRESHOLD,
         )
-        self.outside = OutsideTools(self.store, settings.directory, installer_variables())
+        self.outside = OutsideTools(
+            self.store, settings.directory, chosen(settings), installer_variables()
+        )
         self._model = LoadedModel(lambda path: _local_model(settings, path), self._loop_on)
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,15 +22,42 @@ from sandbox.errors import SandboxUnavailable
 from sandbox.policy import Policy
 from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
 from sandbox.refusals import WINDOWS
+from sandbox.settings import SandboxSettings
 from sandbox.workspace import Workspace
 from sandbox.workspace_records import limits_of
+from server.config import Settings
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
+    from sandbox.choose import StrongestSandbox
+    from sandbox.equipment import Equipment
     from sandbox.launcher import Ground
-    from sandbox.namespaces import NamespaceSandbox
     from sandbox.places import SandboxPlaces
+    from sandbox.unprivileged import Child
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxState:
+    """What isolates runs here, with what, and how it stands.
+
+    equipment: None where there is no sandbox of ours at all. waiting: processes that are ready for
+    a call. folder: of workspaces and packages; None: a temporary one.
+    """
+
+    availability: Availability
+    equipment: "Equipment | None"
+    waiting: int
+    folder: Path | None
+
+
+def chosen(settings: Settings) -> SandboxSettings:
+    """What the person decided about the sandbox."""
+    return SandboxSettings(
+        python=Path(settings.sandbox_python) if settings.sandbox_python else None,
+        minimum=settings.sandbox_minimum,
+        allow_unsandboxed=settings.allow_unsandboxed_tools,
+    )
 
 
 class ProcessSandbox:
@@ -39,12 +67,15 @@ class ProcessSandbox:
     with the process.
     """
 
-    def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None, settings: SandboxSettings | None = None) -> None:
+        self._directory, self._settings = directory, settings or SandboxSettings()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._opening = anyio.Lock()
         self._sandbox: Sandbox | None = None
         self._places: SandboxPlaces | None = None
+        self._child: Child | None = None
+        self._python: Path | None = None
+        self._forgotten = set[Path]()
         self._closing, self._closed = anyio.Event(), anyio.Event()
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -57,11 +88,32 @@ class ProcessSandbox:
         Raises:
             SandboxError: it cannot be isolated as it must be, or is not well-formed.
         """
-        return await (await self._opened()).run(run)
+        try:
+            return await (await self._opened()).run(run)
+        finally:
+            if run.workspace in self._forgotten:  # it went on writing while its folder was deleted
+                importlib.import_module("sandbox.places").remove_tree(run.workspace)
 
     async def availability(self) -> Availability:
         """What isolates runs here, by trying to break out."""
         return await (await self._opened()).availability()
+
+    def found(self) -> Availability | None:
+        """What isolates runs, if that was found out already; asking starts nothing."""
+        return None if self._strongest is None else self._strongest.found()
+
+    async def state(self) -> SandboxState:
+        """How the sandbox stands; tries to break out where nobody needed it before."""
+        found = await self.availability()
+        if sys.platform != "linux":
+            return SandboxState(found, None, 0, None)
+        equipment = await anyio.to_thread.run_sync(
+            importlib.import_module("sandbox.equipment").read_equipment, self._settings
+        )
+        waiting = 0 if self._strongest is None else self._strongest.waiting()
+        lasts = self._directory is not None and self._places is not None
+        folder = self._places.root if lasts and self._places else None
+        return SandboxState(found, equipment, waiting, folder)
 
     async def workspace(self, agent_id: str) -> Path | None:
         """The folder of an agent, made where there is none; None: nothing is run here.
@@ -72,7 +124,7 @@ class ProcessSandbox:
         sandbox = await self._opened()
         if self._places is None or isinstance(sandbox, RefusingSandbox):
             return None
-        child = await cast("NamespaceSandbox", sandbox).child()
+        child = await self._user()
         try:
             return await anyio.to_thread.run_sync(self._places.make_workspace, agent_id, child)
         except OSError as error:
@@ -88,10 +140,10 @@ class ProcessSandbox:
             SandboxUnavailable: nothing is isolated here.
         """
         sandbox = await self._opened()
-        if isinstance(sandbox, RefusingSandbox):
+        if self._strongest is None:
             found = await sandbox.availability()
             raise SandboxUnavailable(found.cause, found.cure)
-        return await cast("NamespaceSandbox", sandbox).ground()
+        return await self._strongest.ground()
 
     async def packages(self) -> tuple[Path, Path]:
         """Where installed packages lie, made where it is not, and the Python that they are for.
@@ -99,9 +151,15 @@ class ProcessSandbox:
         Raises:
             SandboxUnavailable: nothing is isolated here, so nothing is installed either.
         """
-        python = (await self.ground()).interpreter.path
+        found = await self.availability()
+        if found.tier is None:
+            raise SandboxUnavailable(found.cause, found.cure)
+        if self._python is None:
+            find = importlib.import_module("sandbox.interpreter").find_interpreter
+            child, wanted = await self._user(), self._settings.python
+            self._python = (await anyio.to_thread.run_sync(find, child, wanted)).path
         places = cast("SandboxPlaces", self._places)
-        return await anyio.to_thread.run_sync(places.make_packages), python
+        return await anyio.to_thread.run_sync(places.make_packages), cast("Path", self._python)
 
     def packages_root(self) -> Path | None:
         """Where installed packages would lie; None: nowhere that is kept, or nowhere yet."""
@@ -112,7 +170,9 @@ class ProcessSandbox:
         """Delete the workspace of an agent that is gone."""
         places = self._known_places()
         if places is not None:
-            importlib.import_module("sandbox.places").remove_tree(places.workspace(agent_id))
+            folder = places.workspace(agent_id)
+            self._forgotten.add(folder)
+            importlib.import_module("sandbox.places").remove_tree(folder)
 
     def _known_places(self) -> "SandboxPlaces | None":
         places = self._places
@@ -131,7 +191,7 @@ class ProcessSandbox:
         if folder is None:
             found = await self.availability()
             raise SandboxUnavailable(found.cause, found.cure)
-        child = await cast("NamespaceSandbox", await self._opened()).child()
+        child = await self._user()
         owner = (child.uid, child.gid) if child.changes else None
         return Workspace(folder, limits_of(Policy()), owner)
 
@@ -140,6 +200,24 @@ class ProcessSandbox:
         if self._sandbox is not None:
             self._closing.set()
             await self._closed.wait()
+
+    @property
+    def _strongest(self) -> "StrongestSandbox | None":
+        sandbox = self._sandbox
+        if sandbox is None or isinstance(sandbox, RefusingSandbox):
+            return None
+        return cast("StrongestSandbox", sandbox)
+
+    async def _user(self) -> "Child":
+        """Whose workspaces are.
+
+        Raises:
+            SandboxUnavailable: there is no user for them.
+        """
+        if self._child is None:
+            unprivileged = importlib.import_module("sandbox.unprivileged")
+            self._child = await anyio.to_thread.run_sync(unprivileged.find_child)
+        return cast("Child", self._child)
 
     async def _opened(self) -> Sandbox:
         async with self._opening:
@@ -161,10 +239,9 @@ class ProcessSandbox:
                 task_status.started(RefusingSandbox(WINDOWS.cause, WINDOWS.cure))
                 await self._closing.wait()
                 return
-            namespaces = importlib.import_module("sandbox.namespaces")
+            choose = importlib.import_module("sandbox.choose")
             with _places(self._directory) as self._places:
-                settings = importlib.import_module("sandbox.settings").SandboxSettings()
-                async with namespaces.NamespaceSandbox(self._places, settings).open() as sandbox:
+                async with choose.open_sandbox(self._places, self._settings) as sandbox:
                     task_status.started(sandbox)
                     is_open = True
                     await self._closing.wait()

@@ -67,7 +67,7 @@ class StoredTools:
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
-        self.outside = OutsideTools(store, settings.directory, installer_variables())
+        self.outside = OutsideTools(store, settings.directory, installer=installer_variables())
         self.run_tool = self.outside.run_tool
 
         async def runtime() -> "Runtime":

@@ -10,7 +10,7 @@ from agent.outside import Done, OutsideCall, OutsideTool
 from agent.settings import settings_of
 from memory.records import AgentState
 from sandbox.policy import Policy
-from sandbox.protocol import Sandbox, ToolRun
+from sandbox.protocol import Outcome, Sandbox, ToolRun
 
 RUN_CODE: Final = "run_code"
 MAX_RESULT_CHARS: Final = 20_000
@@ -55,6 +55,14 @@ class CodeRunner:
             SandboxError: it cannot be run here.
         """
         arguments = checked_arguments(RUN_CODE, SCHEMA, call.arguments)
-        workspace = await self._around.workspace(call.agent.id)
-        run = ToolRun(str(arguments["code"]), None, policy=Policy(), workspace=workspace)
-        return told(await self._sandbox.run(run), str, MAX_RESULT_CHARS, printed=True)
+        outcome = await self.outcome(call.agent.id, str(arguments["code"]), Policy())
+        return told(outcome, str, MAX_RESULT_CHARS, printed=True)
+
+    async def outcome(self, agent_id: str, code: str, policy: Policy) -> Outcome:
+        """Run code in the workspace of an agent.
+
+        Raises:
+            SandboxError: it cannot be run here.
+        """
+        workspace = await self._around.workspace(agent_id)
+        return await self._sandbox.run(ToolRun(code, None, policy=policy, workspace=workspace))

@@ -5,7 +5,7 @@ Changes nothing: the database is opened to be read, as it is, without a migratio
 
 import platform
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,11 +21,15 @@ from memory.database import Database, describe_engine
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
 from memory.inspection import Inspection, inspect_file
+from server.code_models import SandboxShown
 from server.config import Settings
 from server.console import Console
 from server.errors import describe_operator_error
 from server.model_library import file_of
 from server.owner_questions import ask_owner, describe_owner
+from server.owner_session import CallFailed, OwnerSession
+from server.sandbox_views import show, state_of, summary
+from server.sandboxes import ProcessSandbox, chosen
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -34,23 +38,28 @@ State = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. A note is worth knowing, a problem needs doing something."""
+    """One thing that was looked at. A note is worth knowing, a problem needs doing something.
+
+    data: the same and more, for programs.
+    """
 
     state: State
     what: str
     detail: str
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Print every finding; exit 1 when there is a problem."""
     found = list(examine(settings))
     lines = [f"{finding.state:8}{finding.what}: {finding.detail}" for finding in found]
-    console.show([asdict(finding) for finding in found], "\n".join(lines))
+    data = [{k: v for k, v in asdict(finding).items() if v or k != "data"} for finding in found]
+    console.show(data, "\n".join(lines))
     return 1 if any(finding.state == "problem" for finding in found) else 0
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at the program, the database, the embedder and the model, in this order."""
+    """Look at the program, the database, the embedder, the model and the sandbox, in order."""
     engine = describe_engine()
     yield Finding(
         "ok",
@@ -68,6 +77,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _vss()
     yield _embedder(settings.embedder, embedded_by)
     yield _model(settings)
+    yield _sandbox(settings)
 
 
 def _in_force(status: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +186,37 @@ def _model_file(settings: Settings, path: Path) -> Finding:
     except Exception as error:
         return Finding("problem", "model", _explained(error))
     return Finding("ok", "model", f"{path} (engine {engine})")
+
+
+def _sandbox(settings: Settings) -> Finding:
+    """What isolates tools: in the process that runs them, or where there is none, in this one."""
+    try:
+        shown = _owners_sandbox(settings) or anyio.run(_own_sandbox, settings)
+    except Exception as error:
+        return Finding("problem", "sandbox", _explained(error))
+    return Finding(state_of(shown), "sandbox", summary(shown), shown.model_dump(mode="json"))
+
+
+def _owners_sandbox(settings: Settings) -> SandboxShown | None:
+    session = OwnerSession.open(settings.data) if settings.directory else None
+    if session is None:
+        return None
+    with session:
+        try:
+            return SandboxShown.model_validate(session.call("sandbox_status", {}))
+        except CallFailed:  # an older owner has no such tool
+            return None
+
+
+async def _own_sandbox(settings: Settings) -> SandboxShown:
+    sandbox = ProcessSandbox(settings.directory, chosen(settings))
+    async with anyio.create_task_group() as tasks:
+        sandbox.begin(tasks)
+        try:
+            state = await sandbox.state()
+        finally:
+            await sandbox.aclose()
+    return show(state)
 
 
 def _explained(error: Exception) -> str:

@@ -59,6 +59,7 @@ async def _serve_background(
     async with open_app(settings) as app:
         owner = Owner(settings, app.server(), idle_s, listen, background=True)
         owner.note_runs(app.count_runs)
+        owner.note_sandbox(app.sandbox_found)
 
         async def watch_signals() -> None:
             owner.stop(await wait_for_stop_signal())
@@ -76,6 +77,7 @@ async def _serve_both(settings: Settings, lock: owner_files.OwnerLock, console: 
         server = app.server()
         owner = Owner(settings, server)
         owner.note_runs(app.count_runs)
+        owner.note_sandbox(app.sandbox_found)
 
         async def serve_web() -> None:
             try:

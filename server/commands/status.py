@@ -4,7 +4,7 @@ from typing import Any
 
 from server.config import ConfigError, Settings
 from server.console import Console
-from server.owner_questions import ask_owner, describe_owner
+from server.owner_questions import ask_owner, describe_owner, describe_sandbox
 
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
@@ -15,5 +15,6 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     if status is None:
         console.show({"owner": None}, f"nobody serves {settings.data}")
     else:
-        console.show({"owner": status}, f"{settings.data} is {describe_owner(status)}")
+        lines = [f"{settings.data} is {describe_owner(status)}", describe_sandbox(status)]
+        console.show({"owner": status}, "\n".join(filter(None, lines)))
     return 0

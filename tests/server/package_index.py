@@ -12,6 +12,7 @@ from mcp import Client
 from sandbox.places import places_beside, remove_tree
 from server.app import open_app
 from server.config import Settings
+from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.test_approvals import Person
 from tests.server.test_custom_tools import Host
 
@@ -67,6 +68,5 @@ async def hosting(data: Path | str, person: Person | None = None) -> AsyncIterat
             Client(app.server(), elicitation_callback=person) as client,
         ):
             found = await (await app.runtime()).outside.sandbox.availability()
-            if found.tier != "namespaces":
-                pytest.skip(f"nothing can be isolated here: {found.cause}")
+            skip_where_impossible(found)
             yield Host(app, client)

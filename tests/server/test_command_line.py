@@ -265,9 +265,11 @@ def test_settings_of_the_file_yield_to_the_environment_and_that_to_flags(
         ("embeder = 'none'", "there is no setting 'embeder'; known: data, embedder"),
         ("http_port = 'high'", "http_port cannot be 'high'"),
         ("http_port = ", "cannot be read"),
-        ("data = '/tmp'", "'data' cannot stand in the directory"),
+        ("data = '/tmp'", "cannot stand in the directory"),
+        ("allow_unsandboxed_tools = true", "set MNEMON_ALLOW_UNSANDBOXED_TOOLS=1"),
+        ("sandbox_python = 'python3'", "sandbox_python cannot be 'python3': it takes an abs"),
     ],
-    ids=["unknown key", "wrong type", "broken", "data"],
+    ids=["unknown key", "wrong type", "broken", "data", "unsandboxed", "python"],
 )
 def test_a_wrong_configuration_file_is_named_with_what_is_wrong(
     run: Run, tmp_path: Path, content: str, expected: str

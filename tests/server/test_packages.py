@@ -34,6 +34,7 @@ from tests.server.package_index import (
 from tests.server.test_approvals import Person, text_of
 from tests.server.test_custom_tools import Host
 
+OLD = Origin("host:old", "kept by a version that asked nobody")
 TEA: dict[str, Any] = {"source": USE, "requirements": ["tea<2"]}
 
 
@@ -243,7 +244,7 @@ async def test_an_agent_is_never_given_packages_that_nobody_agreed_to(
         store = runtime.store
         schema = {"type": "object", "properties": {}}
         new = NewTool("brew", "d", USE, schema, requirements=("tea",))
-        with store.write(Origin("host:old", "test")) as transaction:  # as an older version has kept it
+        with store.write(OLD) as transaction:
             create_tool(transaction, new)
         await host.call("tool_attach", agent_id="Sam", tool_id="brew")
         model = ScriptedModel([calls(call("brew")), Reply("Hm.")])
@@ -263,7 +264,7 @@ async def test_a_host_that_runs_such_a_tool_is_asked_first(index: Path, data: Pa
     async with hosting(data, person) as host:
         await host.call("tool_create", source=USE)
         store = (await host.app.runtime()).store
-        with store.write(Origin("host:old", "test")) as transaction:
+        with store.write(OLD) as transaction:
             tool = find_tool(transaction, "brew")
             update_tool(transaction, tool, {"requirements": ("tea",)})
         assert await brew(host) == BREWED
@@ -278,7 +279,7 @@ async def test_a_lock_for_another_python_is_not_used_and_asked_about_anew(
         store = (await host.app.runtime()).store
         await host.call("tool_create", source=USE)
         from_old = {"requirements": ("tea",), "package_lock": "0" * 64}
-        with store.write(Origin("host:old", "test")) as transaction:
+        with store.write(OLD) as transaction:
             agree(transaction, "0" * 64, f"tea==1.0 --hash=sha256:{'0' * 64}\n", "cpython-27 2.7 x")
             update_tool(transaction, find_tool(transaction, "brew"), from_old)
         await host.call("agent_create", name="Sam")
