@@ -44,7 +44,8 @@ class NewTool:
     """What a new tool is made of; whoever creates it is its author.
 
     schema: JSON Schema of its arguments. policy: JSON that agent/custom/tool_policy.py reads.
-    requirements: packages as pip names them.
+    requirements: packages as pip names them. package_lock: what they come to, by its name (see
+    locks.py); None: nobody was asked yet.
     """
 
     name: str
@@ -56,6 +57,7 @@ class NewTool:
     requirements: tuple[str, ...] = ()
     return_limit_chars: int = DEFAULT_RETURN_CHARS
     requires_approval: bool = False
+    package_lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class StoredTool:
     version: int
     created_at: datetime
     updated_at: datetime
+    package_lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def create_tool(transaction: Transaction, new: NewTool) -> StoredTool:
         ToolNameTaken: names are unique, without regard to case.
         InvalidValue: some value cannot be stored.
     """
-    tool = _checked(
+    tool = checked(
         StoredTool(
             key=transaction.value("next_key"),
             id=f"tool-{uuid4()}",
@@ -118,9 +121,10 @@ def create_tool(transaction: Transaction, new: NewTool) -> StoredTool:
             version=1,
             created_at=transaction.now,
             updated_at=transaction.now,
+            package_lock=new.package_lock,
         )
     )
-    _refuse_taken_name(transaction, tool)
+    refuse_taken_name(transaction, tool.name)
     transaction.run("insert_tool", id=tool.id, **_columns(tool))
     transaction.record("tool.create", tool.id, None, after=describe(tool))
     return tool
@@ -154,7 +158,8 @@ def at_version(reader: Reader, tool: StoredTool, version: int) -> StoredTool:
     happened_at, after = row
     columns = json.loads(after)
     lists = {name: tuple(columns[name]) for name in ("tags", "requirements")}
-    return with_changes(tool, **{**columns, **lists, "updated_at": happened_at.replace(tzinfo=UTC)})
+    then = {**columns, **lists, "updated_at": happened_at.replace(tzinfo=UTC)}
+    return with_changes(tool, **{"package_lock": None, **then})  # older events do not name it
 
 
 def list_tools(
@@ -184,6 +189,8 @@ def update_tool(
 ) -> StoredTool:
     """Change fields of NewTool; what changes nothing makes no version.
 
+    With other requirements it has no lock of packages any more, unless one comes with them.
+
     Args:
         expected_version: the version that whoever decided had seen; None: any.
 
@@ -194,11 +201,13 @@ def update_tool(
     """
     if expected_version is not None and tool.version != expected_version:
         raise VersionMoved(f"tool {tool.name!r}", expected_version, tool.version)
-    changed = _checked(with_changes(tool, **changes))
+    changed = checked(with_changes(tool, **changes))
+    if changed.requirements != tool.requirements and "package_lock" not in changes:
+        changed = with_changes(changed, package_lock=None)
     if changed == tool:
         return tool
     if changed.name != tool.name:
-        _refuse_taken_name(transaction, changed)
+        refuse_taken_name(transaction, changed.name, changed.key)
     changed = with_changes(changed, updated_at=transaction.now)
     version = transaction.value("update_tool", version=tool.version, **_columns(changed))
     if version is None:  # the caller read it in another transaction
@@ -271,6 +280,17 @@ def users_of_tool(reader: Reader, tool: StoredTool) -> list[tuple[str, str]]:
     return [(id_, name) for id_, name in rows]
 
 
+def refuse_taken_name(reader: Reader, name: str, key: int | None = None) -> None:
+    """Refuse a name that another tool has than the one with this key.
+
+    Raises:
+        ToolNameTaken: one has.
+    """
+    row = reader.row("find_tool", tool=name, visible=None)
+    if row is not None and row[0] != key:
+        raise ToolNameTaken(name, "another tool")
+
+
 def describe(tool: StoredTool) -> dict[str, Any]:
     """A tool as events keep it: all but its id and when it was made."""
     return {
@@ -283,18 +303,18 @@ def describe(tool: StoredTool) -> dict[str, Any]:
         "requirements": list(tool.requirements),
         "return_limit_chars": tool.return_limit_chars,
         "requires_approval": tool.requires_approval,
+        "package_lock": tool.package_lock,
         "author": tool.author,
         "version": tool.version,
     }
 
 
-def _refuse_taken_name(transaction: Transaction, tool: StoredTool) -> None:
-    row = transaction.row("find_tool", tool=tool.name, visible=None)
-    if row is not None and row[0] != tool.key:
-        raise ToolNameTaken(tool.name, "another tool")
+def checked(tool: StoredTool) -> StoredTool:
+    """A tool as it is to be stored.
 
-
-def _checked(tool: StoredTool) -> StoredTool:
+    Raises:
+        InvalidValue: some value cannot be.
+    """
     check_tool_name(tool.name)
     check_text(tool.description, "description", MAX_DESCRIPTION_CHARS)
     check_source(tool.source)

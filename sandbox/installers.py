@@ -69,7 +69,8 @@ class Uv:
 
     def resolve_command(self, python: Path, work: Path) -> list[str]:
         """Resolve WANTED of the work folder; install nothing."""
-        asks = ["--generate-hashes", "--no-header", "--no-annotate", "--output-file"]
+        asks = ["--generate-hashes", "--no-header", "--no-annotate", "--emit-index-annotation"]
+        asks.append("--output-file")
         return [*self._pip("compile", python), *asks, str(work / _ANSWER), str(work / WANTED)]
 
     def install_command(self, python: Path, work: Path, target: Path) -> list[str]:

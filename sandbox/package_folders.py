@@ -84,7 +84,7 @@ class PackageFolders:
             PackagesUnavailable: it cannot be resolved; the message says why.
         """
         wanted = parse_requirements(requirements)
-        identity = await self._python_identity()
+        identity = await self.python()
         if not wanted:
             return Lock((), identity)
         async with self._temporary(_WORK) as work:
@@ -100,7 +100,7 @@ class PackageFolders:
         Raises:
             PackagesUnavailable: it cannot be installed, or is for another interpreter.
         """
-        if lock.python != await self._python_identity():
+        if lock.python != await self.python():
             raise PackagesUnavailable(
                 f"the packages were resolved for {lock.python}, and tools are now run by "
                 f"{self._identity}; resolve them again"
@@ -117,49 +117,14 @@ class PackageFolders:
 
     def touch(self, lock: Lock) -> None:
         """Note that a folder is used now; the note beside it is its lock, to be read by people."""
-        self._note(lock.key).write_text(lock.text, "utf-8")
+        _note(self._root, lock.key).write_text(lock.text, "utf-8")
 
-    def collect(self, used: Collection[str], unused_s: float = 30 * 24 * 3600.0) -> list[str]:
-        """Delete what nobody needs, and what was left behind half done. Blocks.
+    async def python(self) -> str:
+        """The interpreter that locks are for, as they name it.
 
-        Args:
-            used: keys of locks that tools have; their folders stay.
-            unused_s: a folder that was used more recently stays too.
-
-        Returns:
-            The keys whose folders were deleted.
+        Raises:
+            PackagesUnavailable: it does not run.
         """
-        deleted, now = [], time.time()
-        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if folder.name.startswith((_BUILDING, _WORK, _REMOVING)):
-                if now - folder.lstat().st_mtime > _LEFT_BEHIND_S:
-                    remove_tree(folder)
-            elif _KEY.fullmatch(folder.name) and folder.name not in used:
-                note = self._note(folder.name)
-                stamp = note if note.exists() else folder
-                if now - stamp.stat().st_mtime >= unused_s:
-                    doomed = self._root / f"{_REMOVING}{folder.name}"
-                    folder.rename(doomed)
-                    remove_tree(doomed)
-                    note.unlink(missing_ok=True)
-                    deleted.append(folder.name)
-        return deleted
-
-    def _note(self, key: str) -> Path:
-        return self._root / f"{key}.lock"
-
-    @asynccontextmanager
-    async def _temporary(self, prefix: str) -> AsyncIterator[Path]:
-        """A folder beside the finished ones, so that a rename makes it one; gone at the end."""
-        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._root))
-        try:
-            yield folder
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(remove_tree, folder)
-
-    async def _python_identity(self) -> str:
         if not self._identity:
             command = [str(self._python), "-I", "-S", "-c", _IDENTITY]
             ask = partial(
@@ -172,6 +137,17 @@ class PackageFolders:
                 raise PackagesUnavailable(f"{self._python} does not run: {error}") from error
             self._identity = " ".join(json.loads(answer.stdout))
         return self._identity
+
+    @asynccontextmanager
+    async def _temporary(self, prefix: str) -> AsyncIterator[Path]:
+        """A folder beside the finished ones, so that a rename makes it one; gone at the end."""
+        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._root))
+        try:
+            yield folder
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(remove_tree, folder)
 
     async def _install(self, work: Path, target: Path, progress: Progress) -> None:
         command = self._installer.install_command(self._python, work, target)
@@ -193,6 +169,46 @@ class PackageFolders:
         code, lines = await install(installation, bounds, progress)
         if code != 0:
             raise PackagesUnavailable(explain_failure(what, lines, self._installer))
+
+
+def collect(root: Path, used: Collection[str], unused_s: float) -> list[str]:
+    """Delete what nobody needs, and what was left behind half done. Blocks.
+
+    Args:
+        root: of the folders; it need not exist.
+        used: keys of locks that tools have; their folders stay.
+        unused_s: a folder that was used more recently stays too.
+
+    Returns:
+        The keys whose folders were deleted.
+    """
+    deleted, now = [], time.time()
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if folder.name.startswith((_BUILDING, _WORK, _REMOVING)):
+            if now - folder.lstat().st_mtime > _LEFT_BEHIND_S:
+                remove_tree(folder)
+        elif _KEY.fullmatch(folder.name) and folder.name not in used:
+            note = _note(root, folder.name)
+            stamp = note if note.exists() else folder
+            if now - stamp.stat().st_mtime >= unused_s:
+                doomed = root / f"{_REMOVING}{folder.name}"
+                folder.rename(doomed)
+                remove_tree(doomed)
+                note.unlink(missing_ok=True)
+                deleted.append(folder.name)
+    return deleted
+
+
+def size_of(root: Path, key: str) -> int | None:
+    """Bytes that an installed lock takes; None: it is not installed. Blocks."""
+    folder = root / key
+    if not folder.is_dir():
+        return None
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _note(root: Path, key: str) -> Path:
+    return root / f"{key}.lock"
 
 
 def publish(built: Path, folder: Path) -> None:

@@ -8,8 +8,9 @@ installs and throws away.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from sandbox.errors import InvalidRequirements
 
@@ -26,6 +27,7 @@ _REQUIREMENT: Final = re.compile(
     re.ASCII,
 )
 _PINNED: Final = re.compile(rf"({_NAME})==({_VERSION})", re.ASCII)
+_FROM: Final = re.compile(r"# from (\S+)")
 _HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # Installers take such a name for a file of the current directory.
 _ARCHIVES: Final = (".whl", ".zip", ".tar", ".gz", ".bz2", ".xz", ".tgz", ".egg", ".txt", ".toml")
@@ -36,11 +38,13 @@ class Lock:
     """Exactly these packages, for one interpreter.
 
     pins: `name==version` and the hashes that its file may have, sorted. python: the interpreter
-    that they are for, e.g. "cpython-312-x86_64-linux-gnu 3.12.3 linux-x86_64".
+    that they are for, e.g. "cpython-312-x86_64-linux-gnu 3.12.3 linux-x86_64". sources: where the
+    installer found them, by the names of hosts, to show to a person; no part of what they are.
     """
 
     pins: tuple[tuple[str, tuple[str, ...]], ...]
     python: str
+    sources: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -88,8 +92,12 @@ def canonical_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def make_lock(found: Iterable[tuple[str, str, Iterable[str]]], python: str) -> Lock:
+def make_lock(
+    found: Iterable[tuple[str, str, Iterable[str]]], python: str, urls: Iterable[str] = ()
+) -> Lock:
     """The lock of what an installer resolved: name, version, hashes (`sha256:…`).
+
+    urls: where it found them.
 
     Raises:
         InvalidRequirements: one is without a hash, or there are too many.
@@ -103,7 +111,15 @@ def make_lock(found: Iterable[tuple[str, str, Iterable[str]]], python: str) -> L
         pins[pin] = listed
     if len(pins) > MAX_PACKAGES:
         raise InvalidRequirements(f"{len(pins)} packages are more than {MAX_PACKAGES}")
-    return Lock(tuple(sorted(pins.items())), python)
+    return Lock(tuple(sorted(pins.items())), python, tuple(sorted(set(map(_source, urls)))))
+
+
+def _source(url: str) -> str:
+    """The host of a URL, without what it may hold of names and keys."""
+    try:
+        return urlsplit(url).hostname or "this machine"
+    except ValueError:
+        return "an unreadable address"
 
 
 def parse_lock(text: str, python: str) -> Lock:
@@ -112,8 +128,10 @@ def parse_lock(text: str, python: str) -> Lock:
     Raises:
         InvalidRequirements: it is none.
     """
-    found = []
+    found, urls = [], []
     for line in text.replace("\\\n", " ").splitlines():
+        if from_ := _FROM.search(line):
+            urls.append(from_[1])
         pin, *options = line.split("#")[0].split() or [""]
         if not pin:
             continue
@@ -121,7 +139,7 @@ def parse_lock(text: str, python: str) -> Lock:
         if pinned is None or not all(option.startswith("--hash=") for option in options):
             raise InvalidRequirements(f"{line[:80]!a} is no line of a lock")
         found.append((pinned[1], pinned[2], [o.removeprefix("--hash=") for o in options]))
-    return make_lock(found, python)
+    return make_lock(found, python, urls)
 
 
 def parse_report(report: Mapping[str, object], python: str) -> Lock:
@@ -130,7 +148,7 @@ def parse_report(report: Mapping[str, object], python: str) -> Lock:
     Raises:
         InvalidRequirements: it holds what is no wheel of an index, or it is none.
     """
-    found = []
+    found, urls = [], []
     try:
         for item in _list(report["install"]):
             name, version = str(item["metadata"]["name"]), str(item["metadata"]["version"])
@@ -139,9 +157,10 @@ def parse_report(report: Mapping[str, object], python: str) -> Lock:
                 raise InvalidRequirements(f"{name} {version} is not a wheel of the index")
             digest = info["archive_info"]["hashes"]["sha256"]
             found.append((name, version, [f"sha256:{digest}"]))
+            urls.append(str(info["url"]))
     except (KeyError, TypeError) as error:
         raise InvalidRequirements(f"pip's report is not as expected: {error}") from error
-    return make_lock(found, python)
+    return make_lock(found, python, urls)
 
 
 def _list(value: object) -> list[dict[str, dict[str, dict[str, dict[str, str]]]]]:

@@ -126,7 +126,7 @@ class App:
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
                 *run_tools(access),
                 context_tool(access),
-                *custom_tools(access),
+                *custom_tools(access, Consent(access, self._approvals)),
                 *code_tools(access),
                 *workspace_tools(access),
                 *mcp_server_tools(Consent(access, self._approvals)),

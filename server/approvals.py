@@ -6,9 +6,9 @@ age, did nothing; the call is made again.
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -41,14 +41,19 @@ class Declined(InvalidValue):
         super().__init__("declined by the person; nothing was changed")
 
 
+Then = Callable[[Call, Any], Awaitable[BaseModel]]
+"""Is told the result of what was done, and returns what is to be told of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something that waits for a yes; `act` does it."""
+    """Something that waits for a yes; `act` does it, and `then` what is left when it is stored."""
 
     id: str
     principal: str
     act: Callable[[Transaction], BaseModel]
     until_s: float
+    then: Then | None = None
 
 
 class Approvals:
@@ -62,14 +67,16 @@ class Approvals:
         self._now = now
         self._waiting: dict[str, Waiting] = {}
 
-    def keep(self, caller: Caller, act: Callable[[Transaction], BaseModel]) -> str:
+    def keep(
+        self, caller: Caller, act: Callable[[Transaction], BaseModel], then: Then | None = None
+    ) -> str:
         """Let something wait; return its id."""
         self._forget_old()
         own = [w.id for w in self._waiting.values() if w.principal == caller.principal]
         for old in own[: max(len(own) + 1 - MAX_WAITING, 0)]:
             del self._waiting[old]
         id_ = f"approval-{secrets.token_hex(8)}"
-        self._waiting[id_] = Waiting(id_, caller.principal, act, self._now() + WAIT_S)
+        self._waiting[id_] = Waiting(id_, caller.principal, act, self._now() + WAIT_S, then)
         return id_
 
     def take(self, caller: Caller, approval_id: str) -> Waiting:

@@ -61,6 +61,17 @@ OTHERS_VARIABLES = (
 )
 """Variables of Hugging Face's and Ollama's programs; agent/models/library says what they mean."""
 
+INSTALLER_VARIABLES = re.compile(
+    r"PATH|HOME|XDG_CONFIG_(HOME|DIRS)|APPDATA|PROGRAMDATA|USERPROFILE|SYSTEMROOT|NETRC"
+    r"|(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
+    r"|PIP_(INDEX_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|CONFIG_FILE|CERT|CLIENT_CERT|PROXY"
+    r"|TRUSTED_HOST|(DEFAULT_)?TIMEOUT)"
+    r"|UV_((DEFAULT_|EXTRA_)?INDEX(_URL)?|INDEX_\w+|NO_INDEX|FIND_LINKS|(NO_)?CONFIG(_FILE)?|OFFLINE"
+    r"|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|HTTP_(TIMEOUT|CONNECT_TIMEOUT|RETRIES)|EXCLUDE_NEWER)"
+)
+"""Variables that say where uv and pip find packages, and how they get there. Others of theirs say
+what is done with them, which is not theirs to say here."""
+
 _HUB = re.compile(r"sentence-transformers:.+")
 EMBEDDERS = "'minilm', 'none', or 'sentence-transformers:NAME_OR_PATH'"
 
@@ -299,6 +310,11 @@ def _beside(config: Path, spec: str) -> str:
 def variables_of_others() -> dict[str, str]:
     """Variables of other programs that mnemon follows: where they keep models, where the hub is."""
     return {name: os.environ[name] for name in OTHERS_VARIABLES if os.environ.get(name)}
+
+
+def installer_variables() -> dict[str, str]:
+    """The environment of uv and pip, when they install packages for tools."""
+    return {k: v for k, v in os.environ.items() if INSTALLER_VARIABLES.fullmatch(k)}
 
 
 def expanded(path: Path) -> Path:

@@ -4,9 +4,11 @@ Whoever asks says what would be lost (an Awaited) and how it is done; here it is
 approval_decide brings the answer (approvals.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel
 
 from memory.requests import keep_result
 from memory.transaction import Reader, Transaction
@@ -28,14 +30,16 @@ A = TypeVar("A", bound=Awaited)
 class Act(Generic[A]):
     """What needs a yes.
 
-    would: what would be lost; its status is "waiting". do: does it, to what `would` named: by ids,
-    since names may be another's by then.
+    would: what would be lost; its status is "waiting", or "done" where nobody need be asked. do:
+    does it, to what `would` named: by ids, since names may be another's by then. then: what is left
+    to do once it is stored, which may take long; it makes what is told.
     """
 
     tool: str
     result: type[A]
     would: Callable[[Reader], A]
     do: Callable[[Transaction, A], A]
+    then: Callable[[Call, A], Awaitable[A]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,11 @@ class Consent:
                 keep_result(transaction, request, done.model_dump_json())
             return done
 
-        if await ask_person(call, lost.question()):
-            return await access.write(call, tool, arguments, result, lambda _, t: run(t))
-        return lost.model_copy(update={"approval_id": self.approvals.keep(call.caller, run)})
+        if lost.status == "done" or await ask_person(call, lost.question()):
+            done = await access.write(call, tool, arguments, result, lambda _, t: run(t))
+            return done if act.then is None else await act.then(call, done)
+        waits = self.approvals.keep(call.caller, run, act.then)
+        return lost.model_copy(update={"approval_id": waits})
 
     async def decide(self, call: Call, a: Decide) -> Decided:
         """approval_decide."""
@@ -75,15 +81,24 @@ class Consent:
         if before is not None:
             return before
         waiting = self.approvals.take(call.caller, a.approval_id)
+        results = list[BaseModel]()
 
         def work(_: "MemoryStore", transaction: Transaction) -> Decided:
             if not a.approve:
                 return Decided(approved=False, text="Declined; nothing was changed.")
             done = waiting.act(transaction)
-            text = done.said() if isinstance(done, Awaited) else "Done."
-            return Decided(approved=True, text=text)
+            results.append(done)
+            return Decided(approved=True, text=_text(done))
 
-        return await self.access.write(call, name, a, Decided, work)
+        decided = await self.access.write(call, name, a, Decided, work)
+        if results and waiting.then is not None:
+            done = await waiting.then(call, results[0])
+            return decided.model_copy(update={"text": _text(done)})
+        return decided
+
+
+def _text(done: BaseModel) -> str:
+    return done.said() if isinstance(done, Awaited) else "Done."
 
 
 def approval_tool(consent: Consent) -> Tool:

@@ -57,6 +57,13 @@ class Console:
             sys.stderr.flush()
             self._previewed = False
 
+    def line(self, text: str) -> None:
+        """Show what is being done: in one line at a terminal, else in a line of its own."""
+        if sys.stderr.isatty():
+            self.preview(text)
+        else:
+            self.note(text)
+
     def fail(self, message: str) -> None:
         """Print what went wrong, as a person is told it."""
         message = for_a_person(message)

@@ -6,6 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, Result
 from server.agent_models import JsonObject
+from server.consent_models import Awaited
 from server.memory_tools import ChangesAgent
 from server.once import Once
 
@@ -109,9 +110,11 @@ class ToolPage(Result):
     next_cursor: str | None = None
 
 
-class ToolShown(Result):
+class ToolShown(Awaited):
     """A tool at a version, with a piece of its source, or of its settings as JSON.
 
+    It may be one that waits for a person's yes to its packages: asks is what they are asked.
+    packages: what its requirements come to, as agreed to. problem: why they are not installed.
     agents: names of those that have it now. cut: something beside the text is not whole; the part
     "settings" is.
     """
@@ -123,6 +126,7 @@ class ToolShown(Result):
     policy: JsonObject
     tags: list[str]
     requirements: list[str]
+    packages: list[str]
     return_limit_chars: int
     requires_approval: bool
     author: str
@@ -133,6 +137,17 @@ class ToolShown(Result):
     cut: bool = False
     text: str = ""
     next_cursor: str | None = None
+    asks: str = ""
+    problem: str = ""
+
+    def question(self) -> str:
+        """What the person is asked."""
+        return self.asks
+
+    def done(self) -> str:
+        """What is kept now."""
+        failed = f" Its packages are not installed yet: {self.problem}" if self.problem else ""
+        return f"Tool {self.name} ({self.id}) is kept, version {self.version}.{failed}"
 
 
 class ToolDeleted(Result):

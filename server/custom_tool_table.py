@@ -1,5 +1,6 @@
 """The table of tools about tools, as hosts are told of them; custom_tools.py does what they do."""
 
+from server.consent import Consent
 from server.custom_tool_models import (
     AttachTool,
     CreateTool,
@@ -24,13 +25,16 @@ from server.custom_tool_views import (
 from server.custom_tools import CustomTools
 from server.memory_access import MemoryAccess
 from server.memory_tools import DELEGATING, FULL_ONLY
+from server.package_consent import PackageConsent, packages_text
+from server.package_models import AskPackages, PackagesShown
 from server.registry import Tool
 
 
-def custom_tools(access: MemoryAccess) -> tuple[Tool, ...]:
+def custom_tools(access: MemoryAccess, consent: Consent) -> tuple[Tool, ...]:
     """These tools, in the order hosts list them."""
-    do = CustomTools(access)
-    return (*_looking(do), *_writing(do), *_giving(do))
+    packages = PackageConsent(consent)
+    do = CustomTools(access, packages)
+    return (*_looking(do), *_writing(do), *_giving(do), _packages(packages))
 
 
 def _looking(do: CustomTools) -> tuple[Tool, ...]:
@@ -98,6 +102,22 @@ def _writing(do: CustomTools) -> tuple[Tool, ...]:
             toolsets=FULL_ONLY,
             for_all=True,
         ),
+    )
+
+
+def _packages(packages: PackageConsent) -> Tool:
+    return Tool(
+        name="tool_packages",
+        title="Packages of custom tools",
+        description="The packages that custom tools import; for one tool a person is asked, if"
+        " nobody has agreed to them yet.",
+        arguments=AskPackages,
+        result=PackagesShown,
+        run=packages.show,
+        text=packages_text,
+        idempotent=True,
+        toolsets=FULL_ONLY,
+        for_all=True,
     )
 
 

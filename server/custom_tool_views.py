@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from memory.locks import find_lock
 from memory.tools import StoredTool, describe, users_of_tool
 from memory.transaction import Reader, to_json
 from server.custom_tool_models import (
@@ -21,7 +22,7 @@ from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shorten
 _DESCRIPTION_BYTES: Final = 800
 _OBJECT_BYTES: Final = 1_000
 _NAMES_BYTES: Final = 300
-_TEXT_BYTES: Final = PAGE_BYTES - _DESCRIPTION_BYTES - 2 * _OBJECT_BYTES - 3 * _NAMES_BYTES
+_TEXT_BYTES: Final = PAGE_BYTES - _DESCRIPTION_BYTES - 2 * _OBJECT_BYTES - 4 * _NAMES_BYTES
 _LINE_BYTES: Final = 300
 
 
@@ -52,6 +53,7 @@ def page_of(found: Sequence[StoredTool], limit: int) -> ToolPage:
 def show_tool(reader: Reader, tool: StoredTool) -> ToolShown:
     """A tool without its source."""
     agents = [name for _, name in users_of_tool(reader, tool)]
+    lock = find_lock(reader, tool.package_lock or "")
     shown = {
         "description": shortened(tool.description, _DESCRIPTION_BYTES, "part settings"),
         "json_schema": _short_object(tool.schema),
@@ -64,6 +66,7 @@ def show_tool(reader: Reader, tool: StoredTool) -> ToolShown:
         id=tool.id,
         name=tool.name,
         **shown,
+        packages=[] if lock is None else first_of(lock.packages, _NAMES_BYTES),
         return_limit_chars=tool.return_limit_chars,
         requires_approval=tool.requires_approval,
         author=tool.author,
@@ -88,6 +91,8 @@ def show_part(shown: ToolShown, tool: StoredTool, part: str, cursor: str | None)
 
 def shown_text(shown: ToolShown) -> str:
     """A tool as a model reads it."""
+    if shown.status == "waiting":
+        return shown.said()
     asks = "; a person is asked at each call" if shown.requires_approval else ""
     lines = [
         f"Tool {shown.name} ({shown.id}), version {shown.version} of {shown.updated_at}, by"
@@ -97,6 +102,8 @@ def shown_text(shown: ToolShown) -> str:
     ]
     lines += [f"Policy: {to_json(shown.policy)}"] if shown.policy else []
     lines += [f"Requirements: {', '.join(shown.requirements)}"] if shown.requirements else []
+    lines += [f"Packages: {', '.join(shown.packages)}"] if shown.packages else []
+    lines += [f"Not installed yet: {shown.problem}"] if shown.problem else []
     lines += [f"Tags: {', '.join(shown.tags)}"] if shown.tags else []
     lines.append(f"Agents: {', '.join(shown.agents) or 'none'}")
     if shown.text:

@@ -5,12 +5,11 @@ agents exist see the tools of these and may run them; they change none.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from agent.custom.revising import ToolDraft, new_tool, revised
+from agent.custom.revising import new_tool
 from agent.memory_tools import Scope
 from agent.outside import Done, OutsideCall
-from agent.settings import merged, settings_of
 from memory import agents, tools
 from memory.errors import InvalidValue
 from memory.limits import MAX_DESCRIPTION_CHARS, check_object, check_tags, check_text
@@ -42,15 +41,24 @@ from server.custom_tool_views import (
 )
 from server.errors import NotAllowed
 from server.memory_access import MemoryAccess
+from server.package_consent import Keeping, PackageConsent
 from server.registry import Call
 from server.reply_size import shortened
+from server.tool_changes import (
+    asks_for_new_packages,
+    changes_of,
+    draft_of,
+    planned,
+    planned_change,
+    refuse_in_rules,
+    users_of,
+)
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import MemoryStore
 
 _LISTED: Final = 50
 _ASKED_BYTES: Final = 2_000
-_OTHERS: Final = ("policy", "return_limit_chars", "requires_approval")
 
 
 class NotAgreed(InvalidValue):
@@ -68,14 +76,22 @@ class CustomTools:
     """What the tools do."""
 
     access: MemoryAccess
+    packages: PackageConsent
 
     async def create(self, call: Call, a: CreateTool) -> ToolShown:
         """tool_create."""
         _for_all(call, "create tools")
 
+        def create(transaction: Transaction, lock: str | None) -> StoredTool:
+            new = replace(new_tool(draft_of(a, a.policy)), package_lock=lock)
+            return tools.create_tool(transaction, new)
+
+        if a.requirements:
+            keeping = Keeping("tool_create", lambda r: planned(r, call.caller, a), create)
+            return await self.packages.keep(call, a, keeping)
+
         def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
-            tool = tools.create_tool(transaction, new_tool(_draft(a, a.policy)))
-            return show_tool(transaction, tool)
+            return show_tool(transaction, create(transaction, None))
 
         return await self.access.write(call, "tool_create", a, ToolShown, work)
 
@@ -110,18 +126,27 @@ class CustomTools:
         """tool_update."""
         _for_all(call, "change tools")
 
-        def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
-            tool = tools.find_tool(transaction, a.tool_id)
-            patch = None if a.policy is None else check_object(a.policy, "policy")
-            policy = None if patch is None else merged(tool.policy, patch)
-            changes = revised(tool, _draft(a, policy))
-            if "name" in changes:
-                for user in _users(transaction, tool):
-                    _refuse_in_rules(user, tool)
-            tool = tools.update_tool(transaction, tool, changes, a.expected_version)
-            return show_tool(transaction, tool)
+        def update(transaction: Transaction, lock: str | None) -> StoredTool:
+            tool, changes = changes_of(transaction, a)
+            changes |= {} if lock is None else {"package_lock": lock}
+            return tools.update_tool(transaction, tool, changes, a.expected_version)
 
-        return await self.access.write(call, "tool_update", a, ToolShown, work)
+        if await self._asks_for_packages(call, a):
+            keeping = Keeping("tool_update", lambda r: planned_change(r, a), update)
+            return await self.packages.keep(call, a, keeping)
+
+        def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
+            return show_tool(transaction, update(transaction, None))
+
+        done = await self.access.write(call, "tool_update", a, ToolShown, work)
+        if a.requirements is not None:
+            await self.packages.tidy()
+        return done
+
+    async def _asks_for_packages(self, call: Call, a: UpdateTool) -> bool:
+        return bool(a.requirements) and await self.access.read(
+            call.caller, lambda _, reader: asks_for_new_packages(reader, a)
+        )
 
     async def delete(self, call: Call, a: DeleteTool) -> ToolDeleted:
         """tool_delete."""
@@ -129,12 +154,14 @@ class CustomTools:
 
         def work(_: "MemoryStore", transaction: Transaction) -> ToolDeleted:
             tool = tools.find_tool(transaction, a.tool_id)
-            for user in _users(transaction, tool):
-                _refuse_in_rules(user, tool)
+            for user in users_of(transaction, tool):
+                refuse_in_rules(user, tool)
             names = tools.delete_tool(transaction, tool)
             return ToolDeleted(id=tool.id, name=tool.name, agents=first_agents(names))
 
-        return await self.access.write(call, "tool_delete", a, ToolDeleted, work)
+        done = await self.access.write(call, "tool_delete", a, ToolDeleted, work)
+        await self.packages.tidy()
+        return done
 
     async def attach(self, call: Call, a: AttachTool) -> ToolAttached:
         """tool_attach."""
@@ -154,7 +181,7 @@ class CustomTools:
             agent = agents.find_agent(transaction, a.agent_id)
             _for_all(call, "detach tools")
             tool = tools.find_tool(transaction, a.tool_id)
-            _refuse_in_rules(agent, tool)
+            refuse_in_rules(agent, tool)
             return _attached(agent, tool, False, tools.detach_tool(transaction, agent, tool))
 
         return await self.access.write(call, "tool_detach", a, ToolAttached, work)
@@ -166,6 +193,7 @@ class CustomTools:
             return before
         agent, tool = await self.access.read(call.caller, lambda _, r: _to_run(r, a))
         check_object(a.arguments, "arguments", "put files into the workspace")
+        tool = await self.packages.for_run(call, tool)
         if tool.requires_approval and not a.approved:
             shown = shortened(to_json(a.arguments), _ASKED_BYTES, "the arguments of the call")
             if not await ask_person(call, f"May tool {tool.name} run for {agent.name}?\n{shown}"):
@@ -194,17 +222,6 @@ def _for_all(call: Call, what: str) -> None:
         raise NotAllowed(what)
 
 
-def _draft(a: CreateTool | UpdateTool, policy: dict[str, Any] | None) -> ToolDraft:
-    """A tool as a host wrote it."""
-    given = {name: getattr(a, name) for name in _OTHERS} | {"policy": policy}
-    given |= {
-        "tags": None if a.tags is None else tuple(a.tags),
-        "requirements": None if a.requirements is None else tuple(a.requirements),
-    }
-    others = {name: value for name, value in given.items() if value is not None}
-    return ToolDraft(a.source, a.name, a.description, a.json_schema, others)
-
-
 def _to_run(reader: Reader, a: RunStoredTool) -> tuple[Agent, StoredTool]:
     """The agent and the tool; to whom only some agents exist, only a tool that this one has."""
     agent = agents.find_agent(reader, a.agent_id)
@@ -222,19 +239,6 @@ def _commit(
         return
     with transaction.acting(replace(transaction.origin, actor=f"tool:{tool.name}")):
         done.commit(Scope(store, transaction, agents.find_agent(transaction, agent.id)))
-
-
-def _users(reader: Reader, tool: StoredTool) -> list[Agent]:
-    return [agents.find_agent(reader, id_) for id_, _ in tools.users_of_tool(reader, tool)]
-
-
-def _refuse_in_rules(agent: Agent, tool: StoredTool) -> None:
-    """Refuse to take a tool from under a rule, which could not be kept without it."""
-    if any(tool.name in rule.named for rule in settings_of(agent).tool_rules):
-        raise InvalidValue(
-            f"agent {agent.name!r} has a tool rule that names {tool.name!r}; take the rule out"
-            " first (agent_update, settings.tool_rules)"
-        )
 
 
 def _attached(agent: Agent, tool: StoredTool, attached: bool, changed: bool) -> ToolAttached:

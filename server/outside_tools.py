@@ -3,7 +3,7 @@
 What they are is agent/custom's; here they get what is around them in this process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio.abc
@@ -13,26 +13,34 @@ from agent.custom.run_code import CodeRunner
 from agent.custom.surroundings import Surroundings
 from agent.custom.workspace_tools import workspace_source
 from agent.outside import Done, OutsideCall, ToolSource, together
-from memory.errors import InvalidValue
 from memory.store import MemoryStore
 from memory.tools import StoredTool
 from sandbox.settings import SandboxSettings
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import ExternalServers
 from server.external.tools import external_tools
+from server.packages import Packages
 from server.sandboxes import ProcessSandbox
 from server.secrets import SecretsFile, redacted
 
 
 class OutsideTools:
-    """All of them. source: those of an agent, as the loop and the rules want them."""
+    """All of them. source: those of an agent, as the loop and the rules want them.
+
+    installer: the environment of what installs packages.
+    """
 
     def __init__(
-        self, store: MemoryStore, directory: Path | None, settings: SandboxSettings | None = None
+        self,
+        store: MemoryStore,
+        directory: Path | None,
+        settings: SandboxSettings | None = None,
+        installer: Mapping[str, str] | None = None,
     ) -> None:
         self.sandbox = ProcessSandbox(directory, settings)
         secrets = SecretsFile(directory)
-        self.around = Surroundings(secrets, self.sandbox.workspace, no_packages, redacted)
+        self.packages = Packages(store, self.sandbox, installer or {})
+        self.around = Surroundings(secrets, self.sandbox.workspace, self.packages.folder, redacted)
         self.custom = CustomTools(store, self.sandbox, self.around)
         self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
@@ -47,6 +55,7 @@ class OutsideTools:
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
         """Say where background work lives; comes before the first call."""
         self.sandbox.begin(tasks)
+        self.packages.begin(tasks)
         self.servers.begin(tasks)
 
     async def run_tool(self, tool: StoredTool, call: OutsideCall) -> Done:
@@ -66,14 +75,3 @@ class OutsideTools:
         """End every process."""
         await self.servers.aclose()
         await self.sandbox.aclose()
-
-
-async def no_packages(requirements: Sequence[str]) -> Path | None:
-    """Nothing is installed yet.
-
-    Raises:
-        InvalidValue: something is asked for.
-    """
-    if requirements:
-        raise InvalidValue(f"{requirements[0]} cannot be installed: this version installs nothing")
-    return None

@@ -27,7 +27,7 @@ from memory.errors import DatabaseLocked
 from memory.records import Agent
 from memory.store import HNSW_THRESHOLD, MemoryStore
 from memory.transaction import Change
-from server.config import Settings
+from server.config import Settings, installer_variables
 from server.endpoint_models import EndpointModels
 from server.model_library import file_of
 from server.models import LoadedModel
@@ -55,7 +55,9 @@ class Runtime:
             ),
             DatabaseLocked,
         )
-        self.outside = OutsideTools(self.store, settings.directory, chosen(settings))
+        self.outside = OutsideTools(
+            self.store, settings.directory, chosen(settings), installer_variables()
+        )
         self._model = LoadedModel(lambda path: _local_model(settings, path), self._loop_on)
         self._endpoints = EndpointModels(
             lambda endpoint: EndpointModel(

@@ -74,6 +74,7 @@ class ProcessSandbox:
         self._sandbox: Sandbox | None = None
         self._places: SandboxPlaces | None = None
         self._child: Child | None = None
+        self._python: Path | None = None
         self._forgotten = set[Path]()
         self._closing, self._closed = anyio.Event(), anyio.Event()
 
@@ -144,16 +145,41 @@ class ProcessSandbox:
             raise SandboxUnavailable(found.cause, found.cure)
         return await self._strongest.ground()
 
+    async def packages(self) -> tuple[Path, Path]:
+        """Where installed packages lie, made where it is not, and the Python that they are for.
+
+        Raises:
+            SandboxUnavailable: nothing is isolated here, so nothing is installed either.
+        """
+        found = await self.availability()
+        if found.tier is None:
+            raise SandboxUnavailable(found.cause, found.cure)
+        if self._python is None:
+            find = importlib.import_module("sandbox.interpreter").find_interpreter
+            child, wanted = await self._user(), self._settings.python
+            self._python = (await anyio.to_thread.run_sync(find, child, wanted)).path
+        places = cast("SandboxPlaces", self._places)
+        return await anyio.to_thread.run_sync(places.make_packages), cast("Path", self._python)
+
+    def packages_root(self) -> Path | None:
+        """Where installed packages would lie; None: nowhere that is kept, or nowhere yet."""
+        places = self._known_places()
+        return None if places is None else places.packages
+
     def forget(self, agent_id: str) -> None:
         """Delete the workspace of an agent that is gone."""
-        places = self._places
-        if places is None and self._directory is not None and sys.platform != "win32":
-            with _places(self._directory) as places:
-                pass
+        places = self._known_places()
         if places is not None:
             folder = places.workspace(agent_id)
             self._forgotten.add(folder)
             importlib.import_module("sandbox.places").remove_tree(folder)
+
+    def _known_places(self) -> "SandboxPlaces | None":
+        places = self._places
+        if places is None and self._directory is not None and sys.platform != "win32":
+            with _places(self._directory) as places:
+                pass
+        return places
 
     async def files(self, agent_id: str) -> Workspace:
         """The files of an agent's workspace, which is made where there is none.

@@ -18,7 +18,7 @@ from memory.store import MemoryStore
 from server.agent_tools import agent_tools
 from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
-from server.config import Settings
+from server.config import Settings, installer_variables
 from server.consent import Consent
 from server.custom_tool_table import custom_tools
 from server.mcp_server_table import mcp_server_tools
@@ -77,7 +77,7 @@ class StoredTools:
 
     def __init__(self, store: MemoryStore, settings: Settings) -> None:
         self.store, self.runs = store, Runs(store, _no_thinking)
-        self.outside = OutsideTools(store, settings.directory)
+        self.outside = OutsideTools(store, settings.directory, installer=installer_variables())
         self.run_tool = self.outside.run_tool
 
         async def runtime() -> "Runtime":
@@ -91,7 +91,7 @@ class StoredTools:
             *memory_tools(access),
             *agent_tools(access, approvals, templates),
             *run_tools(access),
-            *custom_tools(access),
+            *custom_tools(access, Consent(access, approvals)),
             *mcp_server_tools(Consent(access, approvals)),
         )
         self._tools = {tool.name: tool for tool in known}

@@ -14,6 +14,7 @@ _TOOLS = {
     "rm": "delete a tool and take it from its agents",
     "attach": "give a tool to an agent",
     "detach": "take a tool from an agent; it stays",
+    "packages": "what is installed for tools; for one, agree to what it imports",
     "run": "run a tool in the sandbox, as an agent would",
 }
 _SECRETS = {
@@ -40,6 +41,11 @@ def add_tools(parser: argparse.ArgumentParser, add_shared_flags: AddFlags) -> No
     )
     for name in ("add", "update"):
         _add_settings(added[name])
+        added[name].add_argument("-y", "--yes", action="store_true", help="agree to its packages")
+    packages = added["packages"]
+    packages.add_argument("tool_id", metavar="tool", nargs="?", help="name or id (all tools)")
+    packages.add_argument("--upgrade", action="store_true", help="look for newer versions")
+    packages.add_argument("-y", "--yes", action="store_true", help="agree to them")
     run = added["run"]
     run.add_argument("--agent", dest="agent_id", required=True, help="for whom: name or id")
     run.add_argument("--args", default="{}", metavar="JSON", help="its arguments, an object")

@@ -60,7 +60,7 @@ class CustomTools:
         policy = read_policy(stored.policy)
         secrets = await anyio.to_thread.run_sync(self._around.secrets, policy.secrets)
         workspace = await self._around.workspace(call.agent.id)
-        packages = await self._around.packages(stored.requirements)
+        packages = await self._around.packages(stored)
         methods = MemoryMethods(self._store, call.agent, call.run_id)
         run = ToolRun(
             source=stored.source,

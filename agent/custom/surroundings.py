@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from memory.tools import StoredTool
+
 Secrets = Callable[[Sequence[str]], Mapping[str, str]]
 """The values of secrets by name; raises InvalidValue naming one that is missing."""
 
-Packages = Callable[[Sequence[str]], Awaitable[Path | None]]
-"""The folder with these requirements installed, which may take minutes; None where none are."""
+Packages = Callable[[StoredTool], Awaitable[Path | None]]
+"""The folder of a tool's packages, which may have to be installed again, for minutes; None: it has
+none. Raises InvalidValue where nobody agreed to them."""
 
 Workspace = Callable[[str], Awaitable[Path | None]]
 """The folder of the agent with this id, made where there is none; None: agents have none."""

@@ -2,14 +2,14 @@
 INSERT INTO tools VALUES (
     $key, $id, $name, $description, $source, $schema, $policy, from_json($tags, '["VARCHAR"]'),
     from_json($requirements, '["VARCHAR"]'), $return_limit_chars, $requires_approval, $author,
-    1, $now, $now);
+    1, $now, $now, $package_lock);
 
 -- name: update_tool
 UPDATE tools SET name = $name, description = $description, source = $source, schema = $schema,
     policy = $policy, tags = from_json($tags, '["VARCHAR"]'),
     requirements = from_json($requirements, '["VARCHAR"]'),
     return_limit_chars = $return_limit_chars, requires_approval = $requires_approval,
-    author = $author, version = version + 1, updated_at = $now
+    author = $author, package_lock = $package_lock, version = version + 1, updated_at = $now
 WHERE key = $key AND version = $version RETURNING version;
 
 -- name: delete_tool
@@ -19,7 +19,8 @@ DELETE FROM tools WHERE key = $key;
 -- An id wins over a name; names are compared without case. A tool that no visible agent has is
 -- absent to who may not see all.
 SELECT t.key, t.id, t.name, t.description, t.source, t.schema, t.policy, t.tags, t.requirements,
-       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at
+       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at,
+       t.package_lock
 FROM tools t WHERE (t.id = $tool OR lower(t.name) = lower($tool))
   AND ($visible IS NULL OR EXISTS (
     SELECT 1 FROM agent_tools a JOIN agents g ON g.key = a.agent_key
@@ -28,7 +29,8 @@ ORDER BY (t.id = $tool) DESC LIMIT 1;
 
 -- name: list_tools
 SELECT t.key, t.id, t.name, t.description, t.source, t.schema, t.policy, t.tags, t.requirements,
-       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at
+       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at,
+       t.package_lock
 FROM tools t WHERE t.key > $after
   AND ($visible IS NULL OR EXISTS (
     SELECT 1 FROM agent_tools a JOIN agents g ON g.key = a.agent_key
@@ -51,7 +53,8 @@ ORDER BY t.key LIMIT $limit;
 
 -- name: tools_of_agent
 SELECT t.key, t.id, t.name, t.description, t.source, t.schema, t.policy, t.tags, t.requirements,
-       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at
+       t.return_limit_chars, t.requires_approval, t.author, t.version, t.created_at, t.updated_at,
+       t.package_lock
 FROM agent_tools a JOIN tools t ON t.key = a.tool_key
 WHERE a.agent_key = $agent_key ORDER BY a.position;
 

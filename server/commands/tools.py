@@ -14,6 +14,7 @@ import anyio
 from mcp.shared.exceptions import MCPError
 
 from agent.custom.derive import derive_tool
+from server.asked_session import NotAgreed, open_asked
 from server.commands.agents import answer
 from server.config import ConfigError, Settings, expanded
 from server.console import Console
@@ -27,6 +28,8 @@ from server.custom_tool_models import (
 )
 from server.custom_tool_views import attached_text, deleted_text, ran_text, shown_text
 from server.host_session import HostFailed, innermost, open_session
+from server.package_consent import packages_text
+from server.package_models import PackagesShown
 from server.tool_session import ToolSession, open_tools
 
 _POLICY: Final = (
@@ -48,8 +51,25 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
     if options["action"] == "run":
         return _run(settings, options, console)
-    with open_tools(settings, creates=options["action"] == "add") as tools:
-        return _ACTIONS[options["action"]](tools, options, console)
+    act = _ACTIONS[options["action"]]
+    if not _may_ask(options):
+        with open_tools(settings, creates=options["action"] == "add") as tools:
+            return act(tools, options, console)
+    try:
+        with open_asked(settings, options["given"], console, options["yes"]) as asked:
+            return act(asked, options, console)
+    except NotAgreed as refused:
+        if not refused.by_person:
+            raise
+        console.note("nothing was changed")
+        return 1
+
+
+def _may_ask(options: dict[str, Any]) -> bool:
+    """Whether packages may have to be installed, which the process that hosts share does."""
+    if options["action"] == "packages":
+        return options["tool_id"] is not None
+    return bool(options.get("requirements"))
 
 
 def listed(tools: ToolSession, which: dict[str, Any]) -> list[ToolLine]:
@@ -113,18 +133,14 @@ def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     texts = given.get("description"), given.get("json_schema")
     name = derive_tool(source, options["name"], *texts).name
     if not any(tool.name == name for tool in listed(tools, {"name": name})):
-        made = tools.call("tool_create", {"source": source, **given})
-        _print(shown_whole(tools, made["id"]), console)
-        return 0
+        return _kept(tools, tools.call("tool_create", {"source": source, **given}), console)
     before = shown_whole(tools, name)
     if before.text != source:
         raise ConfigError(
             f"there is a tool {name!r} already, with another source; to change it: mnemon"
             f" tools update {name} --file {options['file']}"
         )
-    tools.call("tool_update", {"tool_id": before.id, **given})
-    _print(shown_whole(tools, before.id), console)
-    return 0
+    return _kept(tools, tools.call("tool_update", {"tool_id": before.id, **given}), console)
 
 
 def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -134,8 +150,31 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
     if not changes.keys() - {"expected_version"}:
         raise ConfigError("nothing to change; `mnemon tools update --help` lists what can be")
     changed = tools.call("tool_update", {"tool_id": options["tool_id"], **changes})
-    _print(shown_whole(tools, changed["id"]), console)
-    return 0
+    return _kept(tools, changed, console)
+
+
+def _kept(tools: ToolSession, kept: dict[str, Any], console: Console) -> int:
+    """Show a tool as it is now; 1 where its packages could not be installed."""
+    _print(shown_whole(tools, kept["id"]), console)
+    return _told(kept["problem"], console)
+
+
+def _told(problem: str, console: Console) -> int:
+    if problem:
+        console.fail(f"agreed to, but not installed yet: {problem}")
+    return int(bool(problem))
+
+
+def _packages(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    arguments = {"tool_id": options["tool_id"], "upgrade": options["upgrade"]}
+    shown = PackagesShown.model_validate(tools.call("tool_packages", arguments))
+    while shown.next_cursor is not None:
+        more = tools.call("tool_packages", {**arguments, "cursor": shown.next_cursor})
+        page = PackagesShown.model_validate(more)
+        shown = page.model_copy(update={"locks": shown.locks + page.locks})
+    problem, shown = shown.problem, shown.model_copy(update={"problem": ""})
+    console.show(shown, packages_text(shown))
+    return _told(problem, console)
 
 
 def _remove(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -228,6 +267,7 @@ _ACTIONS: dict[str, Callable[[ToolSession, dict[str, Any], Console], int]] = {
     "add": _add,
     "update": _update,
     "rm": _remove,
+    "packages": _packages,
     "attach": _attach,
     "detach": _attach,
 }

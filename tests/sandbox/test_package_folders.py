@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.errors import InvalidRequirements, PackagesUnavailable
 from sandbox.installers import Installer, find_installer
-from sandbox.package_folders import PackageFolders, PackageLimits
+from sandbox.package_folders import PackageFolders, PackageLimits, collect
 from sandbox.requirements import make_lock
 from tests.sandbox.wheels import source_distribution, wheel
 
@@ -245,9 +245,10 @@ async def test_folders_that_nobody_needs_are_deleted_and_used_ones_stay(
     left_behind.mkdir()
     long_ago = time.time() - 2 * 24 * 3600
     os.utime(left_behind, (long_ago, long_ago))
-    assert folders().collect({tea.key, cup.key}, unused_s=0) == []
-    assert folders().collect({tea.key}, unused_s=3600) == []
-    assert folders().collect({tea.key}, unused_s=0) == [cup.key]
+    root = tmp_path / "packages"
+    assert collect(root, {tea.key, cup.key}, unused_s=0) == []
+    assert collect(root, {tea.key}, unused_s=3600) == []
+    assert collect(root, {tea.key}, unused_s=0) == [cup.key]
     assert left(tmp_path) == [tea.key]
     assert not (tmp_path / "packages" / f"{cup.key}.lock").exists()
 

@@ -47,8 +47,8 @@ def secrets(names: Sequence[str]) -> Mapping[str, str]:
     return {name: VALUES[name] for name in names}
 
 
-async def packages(requirements: Sequence[str]) -> Path | None:
-    return Path("/packages") / "-".join(requirements) if requirements else None
+async def packages(tool: StoredTool) -> Path | None:
+    return Path("/packages") / "-".join(tool.requirements) if tool.requirements else None
 
 
 def redact(text: str, values: Mapping[str, str]) -> str:
