@@ -26,13 +26,15 @@ from statistics import median, quantiles
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
-from sandbox.namespaces import NamespaceSandbox
-from sandbox.places import temporary_places
-from sandbox.protocol import ToolRun
-from sandbox.settings import SandboxSettings
-from sandbox.watch import descendants
+# Started by its path, Python would take this file for the package of the same name.
+sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).parent]
+
+from sandbox.namespaces import NamespaceSandbox  # noqa: E402
+from sandbox.places import temporary_places  # noqa: E402
+from sandbox.protocol import ToolRun  # noqa: E402
+from sandbox.settings import SandboxSettings  # noqa: E402
+from sandbox.watch import descendants  # noqa: E402
 
 TOOL = ToolRun("def add(a, b):\n    return a + b\n", "add", {"a": 2, "b": 3})
 CALLERS = 20

@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.places import temporary_places
+from sandbox.protocol import Availability
 from sandbox.settings import SandboxSettings
 
 
@@ -19,6 +20,13 @@ async def isolated(settings: SandboxSettings) -> AsyncIterator[NamespaceSandbox]
         if settings.warm_workers:
             await stack.enter_async_context(sandbox.open())
         found = await sandbox.availability()
-        if found.tier is None:
-            pytest.skip(f"{found.cause}. {found.cure}")
+        skip_where_impossible(found)
         yield sandbox
+
+
+def skip_where_impossible(found: Availability) -> None:
+    """Skip where this machine cannot isolate; where an attempt to break out got through, fail."""
+    if found.tier is None and found.tried:
+        pytest.fail(f"{found.cause}: {found.tried}")
+    if found.tier is None:
+        pytest.skip(f"nothing can be isolated here: {found.cause}. {found.cure}")

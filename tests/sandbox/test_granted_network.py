@@ -16,6 +16,7 @@ from sandbox.protocol import Outcome, ToolRun
 from sandbox.reach import Reach
 from sandbox.settings import SandboxSettings
 from tests.sandbox.proxied import HERE, Recorder, echo, names, server
+from tests.sandbox.sandboxes import skip_where_impossible
 
 FETCH = """
 import urllib.request
@@ -38,8 +39,7 @@ async def sandbox(reach: Reach = HERE) -> AsyncIterator[NamespaceSandbox]:
     with temporary_places() as places:
         async with NamespaceSandbox(places, settings).open() as opened:
             found = await opened.availability()
-            if found.tier is None:
-                pytest.skip(f"no sandbox here: {found.cause}")
+            skip_where_impossible(found)
             yield opened
 
 

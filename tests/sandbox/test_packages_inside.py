@@ -12,6 +12,7 @@ from sandbox.package_folders import PackageFolders
 from sandbox.places import temporary_places
 from sandbox.protocol import ToolRun
 from sandbox.settings import SandboxSettings
+from tests.sandbox.sandboxes import skip_where_impossible
 from tests.sandbox.wheels import wheel
 
 USE = """
@@ -42,8 +43,7 @@ async def test_a_tool_imports_its_packages_and_changes_nothing_of_them(tmp_path:
     with temporary_places() as places:
         async with NamespaceSandbox(places, SandboxSettings(warm_workers=0)).open() as sandbox:
             found = await sandbox.availability()
-            if found.tier is None:
-                pytest.skip(f"no sandbox here: {found.cause}")
+            skip_where_impossible(found)
             python = find_interpreter(await sandbox.child()).path
             environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PATH": ""}
             installer = find_installer(environment)

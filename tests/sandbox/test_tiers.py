@@ -13,7 +13,7 @@ from sandbox.protocol import RefusingSandbox, ToolRun
 from sandbox.self_attack import PROBES, attack, got_through
 from sandbox.settings import SandboxSettings
 from sandbox.unprivileged import find_child
-from tests.sandbox.sandboxes import isolated
+from tests.sandbox.sandboxes import isolated, skip_where_impossible
 
 HELLO = ToolRun("def f(name):\n    return 'hello ' + name\n", "f", {"name": "Ada"})
 NO_NAMESPACES = RefusingSandbox("no namespaces", "get some")
@@ -23,8 +23,7 @@ NO_NAMESPACES = RefusingSandbox("no namespaces", "get some")
 async def landlock() -> AsyncIterator[PlainSandbox]:
     sandbox = PlainSandbox("landlock", SandboxSettings())
     found = await sandbox.availability()
-    if found.tier is None:
-        pytest.skip(f"{found.cause}. {found.cure}")
+    skip_where_impossible(found)
     yield sandbox
 
 
@@ -85,7 +84,6 @@ async def test_opening_a_sandbox_starts_nothing_until_it_is_used() -> None:
     with temporary_places() as places:
         async with open_sandbox(places) as sandbox:
             found = await sandbox.availability()
-            if found.tier is None:
-                pytest.skip(f"{found.cause}. {found.cure}")
+            skip_where_impossible(found)
             assert (await sandbox.run(HELLO)).tier == "namespaces"
             await sandbox.aclose()

@@ -26,6 +26,7 @@ from server.outside_tools import OutsideTools
 from tests.agent.harness import PERSON, block_value, call, calls, new_agent, stored_messages
 from tests.agent.outside_words import answering, tool
 from tests.agent.run_words import set_to
+from tests.sandbox.sandboxes import skip_where_impossible
 
 SOURCE = '''
 def note(city: str) -> dict:
@@ -48,9 +49,7 @@ async def running(store: MemoryStore) -> AsyncIterator[OutsideTools]:
         async with anyio.create_task_group() as tasks:
             outside.begin(tasks)
             found = await outside.sandbox.availability()
-            if found.tier is None:
-                await outside.aclose()
-                pytest.skip(f"nothing can be isolated here: {found.cause}")
+            skip_where_impossible(found)
             try:
                 yield outside
             finally:

@@ -13,6 +13,7 @@ from agent.outside import OutsideCall
 from server.app import App, open_app
 from server.config import Settings
 from server.reply_size import MAX_REPLY_BYTES, json_bytes
+from tests.sandbox.sandboxes import skip_where_impossible
 
 
 class Host:
@@ -46,8 +47,7 @@ async def host() -> AsyncIterator[Host]:
     async with open_app(settings) as app, Client(app.server()) as client:
         await client.call_tool("agent_create", {"name": "Ada"})
         found = await (await app.runtime()).outside.sandbox.availability()
-        if found.tier is None:
-            pytest.skip(f"nothing can be isolated here: {found.cause}")
+        skip_where_impossible(found)
         yield Host(app, client)
 
 

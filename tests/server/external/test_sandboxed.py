@@ -23,6 +23,7 @@ from server.external.errors import ServerUnreachable
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import Answer, ExternalServers
 from server.sandboxes import ProcessSandbox
+from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.external.conftest import SECRETS, wait_until_ended
 
 
@@ -46,9 +47,7 @@ async def servers(folder: Path) -> AsyncIterator[ExternalServers]:
             sandbox = ProcessSandbox(None)
             sandbox.begin(tasks)
             found = await sandbox.availability()
-            if found.tier is None:
-                await sandbox.aclose()
-                pytest.skip(f"nothing can be isolated here: {found.cause}")
+            skip_where_impossible(found)
             data = folder / "data"
             data.mkdir()
             servers = ExternalServers(
