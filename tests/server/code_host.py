@@ -11,12 +11,12 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import pytest
 from mcp import Client
 
 from memory import agents, core_memory
 from server.app import App, open_app
 from server.config import Settings
+from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.test_approvals import text_of
 
 
@@ -70,8 +70,7 @@ async def code_host(data: str = ":memory:") -> AsyncIterator[CodeHost]:
                 blocks = [{"label": "human", "value": f"Of {name}."}]
                 await host.call("agent_create", name=name, blocks=blocks)
             found = await (await app.runtime()).outside.sandbox.availability()
-            if found.tier is None:
-                pytest.skip(f"nothing can be isolated here: {found.cause}")
+            skip_where_impossible(found)
             yield host
 
 
