@@ -12,7 +12,7 @@ from server.agents_parser import add_agents
 from server.hosts.hosts import HOSTS
 from server.mcp_servers_parser import add_mcp_servers
 from server.runs_parser import add_approve, add_runs
-from server.tools_parser import add_secrets, add_tools
+from server.tools_parser import add_run_code, add_secrets, add_tools
 
 _TOOLSETS = ["memory", "agents", "full"]
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
@@ -65,10 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_runs(add("runs", "list an agent's runs, show or stop one"), add_shared_flags)
     add_approve(add("approve", "show what waits for a person's approval, and decide it"))
     add_tools(add("tools", "list, add, change or run custom tools"), add_shared_flags)
-    code = add("run-code", "run Python in the sandbox, in the workspace of an agent")
-    code.add_argument("agent_id", metavar="agent", help="name or id")
-    code.add_argument("file", nargs="?", default="-", metavar="FILE", help="'-', or none: stdin")
-    code.add_argument("--wall-s", type=float, help="seconds that it may take (30)")
+    add_run_code(add("run-code", "run Python in the sandbox, in the workspace of an agent"))
     add_secrets(add("secrets", "set values that custom tools may be granted"), add_shared_flags)
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")

@@ -1,4 +1,4 @@
-"""The flags of `mnemon tools` and `mnemon secrets`."""
+"""The flags of `mnemon tools`, `mnemon run-code` and `mnemon secrets`."""
 
 import argparse
 from collections.abc import Callable
@@ -57,6 +57,13 @@ def add_secrets(parser: argparse.ArgumentParser, add_shared_flags: AddFlags) -> 
     added = _actions(parser, add_shared_flags, _SECRETS)
     for name in ("set", "rm"):
         added[name].add_argument("name", help="as tools find it in their environment")
+
+
+def add_run_code(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mnemon run-code`."""
+    parser.add_argument("agent_id", metavar="agent", help="name or id")
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="'-', or none: stdin")
+    parser.add_argument("--wall-s", type=float, help="seconds that it may take (30)")
 
 
 def _actions(

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from sandbox.places import places_beside, remove_tree
+
 # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,12 +33,19 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_owner_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End the owners that a test's hosts started in its directory, and wait until they are gone."""
+    """End the owners that a test's hosts started, and remove what they keep elsewhere."""
     used = "tmp_path" in request.fixturenames
     directory: Path | None = request.getfixturevalue("tmp_path") if used else None
     yield
     for lock in directory.rglob("owner.lock") if directory else ():
         end_owner(lock)
+    for database in directory.rglob("mnemon.duckdb") if directory and is_root() else ():
+        remove_tree(places_beside(database.parent, is_root=True).root)
+
+
+def is_root() -> bool:
+    """Whether workspaces lie outside of the data directories, where nobody else removes them."""
+    return os.geteuid() == 0
 
 
 def end_owner(lock: Path) -> None:

@@ -95,6 +95,8 @@ def test_the_doctor_finds_everything_in_order_and_creates_nothing(
 ) -> None:
     result = run("doctor", "--model", str(model_file), "--json")
     found = {finding["what"]: finding["state"] for finding in json.loads(result.stdout)}
+    if found.pop("sandbox") != "ok":
+        pytest.skip(f"nothing can be isolated here: {result.stdout}")
     assert found == dict.fromkeys(("program", "database", "vss", "embedder", "model"), "ok")
     assert result.returncode == 0
     assert not (tmp_path / "data").exists()

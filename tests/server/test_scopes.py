@@ -129,6 +129,7 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "agent_context": {},
     "run_list": {},
     "tool_run": {"tool_id": "roll"},
+    "run_code": {"code": "1"},
     "workspace_list": {},
     "workspace_read": {"path": "a"},
     "workspace_write": {"path": "a", "content": "x"},
