@@ -2,12 +2,14 @@
 
 import importlib
 import sys
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sandbox.policy import MIB, Policy
 from sandbox.protocol import Availability
 from server.code_models import Attempt, SandboxLimits, SandboxShown
-from server.sandboxes import SandboxState
+
+if TYPE_CHECKING:  # hosts list the tools before the sandbox is imported
+    from server.sandboxes import SandboxState
 
 WEAKER: Final = {
     "landlock": "weaker than it should be: tools can see which files exist",
@@ -15,7 +17,7 @@ WEAKER: Final = {
 }
 
 
-def show(state: SandboxState) -> SandboxShown:
+def show(state: "SandboxState") -> SandboxShown:
     """Everything about it."""
     found, policy = state.availability, Policy()
     has = state.equipment

@@ -65,6 +65,24 @@ def test_the_readme_s_setup_of_a_host_works_and_names_them_all(home: dict[str, s
     assert "added mnemon to" in run.stdout, run.stderr
 
 
+def test_the_readme_s_tool_is_kept_given_to_an_agent_and_run(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    (script,) = [block for block in blocks("sh") if "mnemon tools add" in block]
+    made = "mnemon agents create Eva >made\n"
+    run = subprocess.run(
+        ["bash", "-ec", made + script],
+        env={**home, "MNEMON_IDLE_MINUTES": "0.1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if "no tool code is run" in run.stdout + run.stderr:
+        pytest.skip(run.stdout + run.stderr)
+    assert run.stdout.splitlines()[-2:] == ["Hello Ada", "45"], run.stderr
+
+
 def test_every_host_is_in_the_pages_on_hosts() -> None:
     page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
     for host in HOSTS.values():
