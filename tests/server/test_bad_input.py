@@ -77,7 +77,11 @@ BAD_CALLS: list[tuple[str, dict[str, Any], str]] = [
     ("agent_create", {"name": "sam"}, "exists already"),
     ("agent_create", {"name": ""}, "name is empty"),
     ("agent_create", {"name": "T", "timezone": "Mars/Base"}, "is no time zone"),
-    ("agent_create", {"name": "T", "blocks": [{"label": "a"}, {"label": "a"}]}, "already"),
+    (
+        "agent_create",
+        {"name": "T", "blocks": [{"label": "a"}, {"label": "a"}]},
+        "two blocks are called",
+    ),
     ("agent_create", {"name": "T", "blocks": [{"label": "a", "limit": 1}]}, "limit"),
     ("agent_list", {"cursor": "x"}, "no cursor"),
     (
