@@ -83,9 +83,11 @@ def find_place(options: dict[str, Any]) -> Place:
     path = locate(host.id, os.environ).file
     if options["config"] is not None:
         path = expanded(Path(options["config"])).absolute()
-        if not options["config"] or not path.parent.is_dir():
+        # A project may have no .cursor or .vscode yet; more than that is a slip of the pen.
+        if not options["config"] or not path.parent.parent.is_dir():
             raise ConfigError(
-                f"--config cannot be {options['config']!r}: name a file in a folder that exists"
+                f"--config cannot be {options['config']!r}: name a file in a folder that exists,"
+                " or in a new one there"
             )
     return Place(path, host.section, name)
 

@@ -55,7 +55,7 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["agents", "list", "--data", ""], "the command line: data is empty"),
         (["mcp", "--data", ""], "the command line: data is empty"),
         (["setup", "cursor", "--config", ""], "--config cannot be ''"),
-        (["setup", "cursor", "--config", "/nowhere/a.json"], "a folder that exists"),
+        (["setup", "cursor", "--config", "/nowhere/b/a.json"], "a folder that exists"),
         (["approve", "", "--yes"], "there is no run ''; `mnemon runs list AGENT` shows"),
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
         (["agents", "create", "--templte", "a"], "--templte (did you mean --template?)"),
@@ -264,6 +264,7 @@ def test_a_token_is_made_for_agents_shown_once_listed_and_revoked(run: Run) -> N
     run("agents", "create", "Sam")
     made = run("tokens", "create", "laptop", "--agent", "Sam", "--toolset", "agents", "--json")
     token = json.loads(made.stdout)
+    assert run("tokens", "list").stdout.endswith("  Sam\n")
     (listed,) = json.loads(run("tokens", "list", "--json").stdout)
     assert listed == {key: value for key, value in token.items() if key != "token"}
     assert listed["toolset"] == "agents"
