@@ -139,6 +139,8 @@ class AgentLoop:
         )
         live.tools_used = at.book.names
         at.first_doc, at.new = first_doc, ()
+        if decisions and not any(decision.approve for decision in decisions.values()):
+            live.doing = f"denied: {live.doing}"
         rows.committed()
         if live.run.status == "completed":
             live.reply = calls.text

@@ -154,8 +154,9 @@ class RunRows:
 
     def _add_failed(self, transaction: Transaction, agent: Agent, run: Run, costs: Costs) -> None:
         now, sent = datetime.now(UTC), None if costs.prompt is None else _sent(costs.prompt)
+        number, outcome = run.steps + 1, "cancelled" if run.status == "cancelled" else "failed"
         step = StepTaken(
-            run.steps + 1, "failed", self._model, costs.usage, self._began, now, run.error, sent
+            number, outcome, self._model, costs.usage, self._began, now, run.error, sent
         )
         add_step(transaction, agent, run.id, step)
 

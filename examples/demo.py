@@ -150,6 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="directory to play in, which is kept")
     keep = parser.parse_args(arguments).keep
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        parser.error(f"{keep} is not empty; the session begins without a memory: name a new one")
     code = 0
     try:
         with tempfile.TemporaryDirectory(prefix="mnemon-demo-") as temporary:

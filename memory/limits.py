@@ -39,9 +39,10 @@ def check_text(text: str, field: str, max_chars: int = MAX_TEXT_CHARS) -> str:
         InvalidValue: it is too long, holds a NUL, or a lone surrogate (no character at all).
     """
     if len(text) > max_chars:
+        instead = "store it in parts" if max_chars == MAX_TEXT_CHARS else "make it shorter"
         raise InvalidValue(
             f"{field} has {len(text)} characters, {len(text) - max_chars} over the limit of"
-            f" {max_chars}; store it in parts"
+            f" {max_chars}; {instead}"
         )
     position = text.find("\0")
     if position >= 0:

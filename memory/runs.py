@@ -90,8 +90,8 @@ class Run:
 class StepTaken:
     """One step of a run.
 
-    outcome: "reply", the tools that were called, or "failed". prompt: exactly what was sent, as
-    JSON; None once it is forgotten.
+    outcome: "reply", the tools that were called, "failed" or "cancelled". prompt: exactly what was
+    sent, as JSON; None once it is forgotten.
     """
 
     number: int

@@ -7,6 +7,7 @@ from memory import core_memory
 from memory.records import Agent, Block
 from memory.transaction import Reader, to_json
 from server.agent_models import AgentPage, AgentShown, AgentSummary, BlockShown
+from server.counted import counted
 from server.memory_tools import with_cursor
 from server.memory_uris import agent_record, agent_uri, block_uri, settings_uri, waiting_line
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
@@ -84,7 +85,7 @@ def agent_text(shown: AgentShown) -> str:
     if shown.waiting is not None:
         lines.append(waiting_line(**shown.waiting.model_dump()))
     if shown.runs_in_work:
-        lines.append(f"{shown.runs_in_work} runs in work.")
+        lines.append(f"{counted(shown.runs_in_work, 'run')} in work.")
     lines += [f"Labels: {', '.join(shown.tags)}."] if shown.tags else []
     lines += [f"Description: {shown.description}"] if shown.description else []
     lines += [f"Instructions to its model: {shown.system}"] if shown.system else []

@@ -99,6 +99,7 @@ def _problem(detail: ErrorDetails, names: Sequence[str]) -> str:
         return f"{path!r} is missing"
     said = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     said = said.replace("Input should be", "must be").replace("Input should", "must")
+    said = said.replace("List should", "must").removesuffix(" after validation")
     return f"{path!r} {_printable(said)}" if path else _printable(said)
 
 

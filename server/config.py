@@ -242,6 +242,8 @@ def _told(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[_Layer,
     """What flags and environment say, and where the memory is."""
     given = _Layer("the command line", {k: v for k, v in flags.items() if v is not None})
     environment = _Layer("the environment", _from_environment(environ))
+    if given.values.get("data") == "":
+        raise ConfigError(f"{given.place}: data is empty; name a directory, or leave it out")
     data = given.values.get("data") or environment.values.get("data") or default_directory()
     return given, environment, data
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, Result
+from server.counted import counted
 from server.memory_tools import ChangesAgent
 from server.once import Once
 
@@ -81,12 +82,15 @@ class AgentDeleted(Awaited):
         return f"Deleted {self._what('.')}"
 
     def _what(self, end: str = "?") -> str:
-        own = f"{self.passages} passages and the blocks {', '.join(self.blocks) or '(none)'}"
+        passages = [counted(self.passages, "passage")] if self.passages else []
+        blocks = [f"the blocks {', '.join(self.blocks)}"] if self.blocks else []
+        own = " and ".join(passages + blocks)
         kept = bool(self.orphans)
-        gone = "" if kept else f", {own}" if self.passages or self.blocks else ""
-        text = f"agent {self.name} ({self.id}) with {self.messages} messages{gone}{end}"
+        gone = "" if kept or not own else f", {own}"
+        messages = counted(self.messages, "message")
+        text = f"agent {self.name} ({self.id}) with {messages}{gone}{end}"
         if kept:
-            text += f" Its {own} stay without an agent: {', '.join(self.orphans)}."
+            text += f" What it alone has stays without an agent ({own}): {', '.join(self.orphans)}."
         if self.shared_blocks:
             text += f" Other agents keep the shared blocks {', '.join(self.shared_blocks)}."
         return text
@@ -102,13 +106,13 @@ class MessagesReset(Awaited):
     def question(self) -> str:
         """What the person is asked."""
         return (
-            f"Forget all {self.messages} messages of agent {self.name} ({self.id})? Blocks and"
-            " archive stay. This cannot be undone."
+            f"Forget {counted(self.messages, 'message')} of agent {self.name} ({self.id})?"
+            " Blocks and archive stay. This cannot be undone."
         )
 
     def done(self) -> str:
         """What was forgotten."""
-        return f"Forgot {self.messages} messages of agent {self.name} ({self.id})."
+        return f"Forgot {counted(self.messages, 'message')} of agent {self.name} ({self.id})."
 
 
 class OrphanShown(Result):
@@ -146,5 +150,5 @@ class OrphansDeleted(Awaited):
 
 def orphan_line(orphan: OrphanShown) -> str:
     """An orphan as a model reads it."""
-    held = "characters" if orphan.kind == "block" else "passages"
-    return f"{orphan.kind} {orphan.name} ({orphan.id}, {orphan.size} {held})"
+    held = counted(orphan.size, "character" if orphan.kind == "block" else "passage")
+    return f"{orphan.kind} {orphan.name} ({orphan.id}, {held})"

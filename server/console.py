@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,6 +22,8 @@ class Console:
     """Writes to stdout, and errors and progress to stderr."""
 
     def __init__(self, as_json: bool) -> None:
+        if sys.stderr is None:  # closed by whoever started this: nobody wants to hear
+            sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
                 stream.reconfigure(errors="backslashreplace")
@@ -33,6 +37,8 @@ class Console:
             if isinstance(value, BaseModel):
                 value = value.model_dump()
             text = json.dumps(value, ensure_ascii=False)
+        if sys.stdout is None:
+            raise OutputFailed("the output cannot be written: it is closed")
         try:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
@@ -69,7 +75,7 @@ class Console:
         message = for_a_person(message)
         self.end_preview()
         self.end_progress()
-        if self.as_json:
+        if self.as_json and sys.stdout is not None:
             sys.stdout.write(json.dumps({"error": message}, ensure_ascii=False) + "\n")
         else:
             sys.stderr.write(f"mnemon: {message}\n")

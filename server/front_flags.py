@@ -54,6 +54,8 @@ def _is_plain(name: str, value: str) -> bool:
     """Whether a value is surely none that a parser would complain of."""
     if name in _CHOICES:
         return value in _CHOICES[name]
+    if name == "data":
+        return value != ""
     if name == "embedder":
         return value in ("minilm", "none") or value.startswith("sentence-transformers:")
     digits = value.replace(".", "", 1) if name == "idle-minutes" else value

@@ -48,7 +48,8 @@ class UnknownUri(NotFound):
 
     def __init__(self, uri: str) -> None:
         known = ", ".join(template.uri_template for template in TEMPLATES)
-        super().__init__(f"{uri[:200]!a} names no text of memory; known are {known}")
+        signs = "; in a name # is written %23, ? %3F and / %2F" if {"#", "?"} & set(uri) else ""
+        super().__init__(f"{uri[:200]!a} names no text of memory; known are {known}{signs}")
 
 
 @dataclass(frozen=True, slots=True)

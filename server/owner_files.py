@@ -54,12 +54,15 @@ class OwnerLock:
         return None
 
     def note_holder(self, pid: int) -> None:
-        """Write down which process holds the lock, since now."""
+        """Write down which process holds the lock, since now; a full disk keeps no owner away."""
         since = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
         note = f'{{"pid": {pid}, "since": "{since}"}}\n'
-        os.ftruncate(self.fd, 0)
-        os.lseek(self.fd, 0, os.SEEK_SET)
-        os.write(self.fd, note.encode())
+        try:
+            os.ftruncate(self.fd, 0)
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            os.write(self.fd, note.encode())
+        except OSError:
+            pass
 
     def release(self) -> None:
         """Give the lock up here; a process that inherited it keeps it."""

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final, Literal
 
 from server import owner_files
+from server.counted import counted
 from server.errors import OperatorError
 from server.turns import in_turn
 
@@ -85,9 +86,10 @@ def describe_owner(status: dict[str, Any]) -> str:
     using = ", ".join(hosts) if hosts else "no host"
     over_http = f", and at {status['url']}" if status["url"] else ""
     runs = status.get("runs") or {"in_work": 0, "waiting": 0}  # an older owner tells of none
-    thinking = f"; {runs['in_work']} runs in work" if runs["in_work"] else ""
+    thinking = f"; {counted(runs['in_work'], 'run')} in work" if runs["in_work"] else ""
     if runs["waiting"]:
-        thinking += f"; {runs['waiting']} runs wait for a person: mnemon approve"
+        waits = "waits" if runs["waiting"] == 1 else "wait"
+        thinking += f"; {counted(runs['waiting'], 'run')} {waits} for a person: mnemon approve"
     since = f"served by process {status['pid']} since {status['since']}"
     return f"{since} for {using}{over_http}{thinking}"
 

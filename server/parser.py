@@ -89,6 +89,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         "--allow-host",
         dest="http_allowed_hosts",
         action="append",
+        metavar="NAME",
         help="name clients use; needed beyond loopback",
     )
     serve.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)
@@ -207,6 +208,7 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
                 dest="agents",
                 action="append",
                 default=[],
+                metavar="AGENT",
                 help="an agent it is for, by name or id; may be repeated",
             )
             action.add_argument("--toolset", choices=_TOOLSETS, help=_TOOLSET_HELP)

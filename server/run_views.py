@@ -111,7 +111,8 @@ def run_text(shown: RunShown) -> str:
             return f"Run {shown.run_id} is running, {shown.steps} steps done.{said}"
         case _:
             why = shown.error or shown.stop_reason
-            return f"Run {shown.run_id} {shown.status}: {why}"
+            said = f"Run {shown.run_id} {shown.status}"
+            return said if why == shown.status else f"{said}: {why}"
 
 
 def step_line(step: StepShown) -> str:

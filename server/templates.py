@@ -179,6 +179,8 @@ def _said(error: Exception) -> str:
     lines = []
     for detail in error.errors(include_url=False, include_input=False)[:3]:
         path = ".".join(map(str, detail["loc"]))[:80]
+        if not path:
+            return f"it is no object with fields ({known})"
         extra = detail["type"] == "extra_forbidden"
         lines.append(f"{path!r} is no field of it" if extra else f"{path!r}: {detail['msg']}")
     return "; ".join(lines) + f" (fields: {known})"

@@ -5,13 +5,15 @@ Flags are in agents_parser.py; everything is done by the tools of the same names
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent.errors import ModelError
+from agent.models.model_file import check_model_file
+from agent.models.spec import GgufFile, parse_spec
+from server.agent_flags import blocks_with, given_of, objects_of, rewritten
 from server.agent_models import AgentPage, AgentShown, AgentSummary, Create
-from server.agent_tools import DEFAULT_BLOCKS
 from server.command_words import for_a_person
 from server.config import ConfigError, Settings, expanded
 from server.consent_models import (
@@ -23,7 +25,9 @@ from server.consent_models import (
     orphan_line,
 )
 from server.console import Console
+from server.counted import counted
 from server.memory_uris import settings_uri, waiting_line
+from server.model_library import file_of
 from server.templates import (
     AgentTemplate,
     BadTemplate,
@@ -40,7 +44,20 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     if "model" in options["given"]:
         options["model"] = settings.model or ""  # empty: the configured one again
     with open_tools(settings, creates=options["action"] == "create") as tools:
-        return _ACTIONS[options["action"]](tools, options, console)
+        code = _ACTIONS[options["action"]](tools, options, console)
+    if options["action"] in ("create", "update") and options.get("model"):
+        _advise(settings, options["model"], console)
+    return code
+
+
+def _advise(settings: Settings, model: str, console: Console) -> None:
+    """Tell of a model's file that is none, or none yet: it is loaded at the first message."""
+    spec = parse_spec(model)
+    if isinstance(spec, GgufFile):
+        try:
+            check_model_file(file_of(settings, spec.path))
+        except ModelError as error:
+            console.note(f"note: {error}")
 
 
 def list_agents(tools: ToolSession, arguments: dict[str, Any]) -> list[AgentSummary]:
@@ -69,16 +86,21 @@ def show_agent(tools: ToolSession, agent: str) -> AgentShown:
 
 
 def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
-    arguments = _given(options, "name", "tags", "query")
+    arguments = given_of(options, "name", "tags", "query")
     arguments |= {"tag_match_mode": "all" if options["all_tags"] else "any"}
     found = list_agents(tools, arguments)
-    lines = [f"{a.name}  {a.id}  {a.description}".rstrip() for a in found]
+    lines = [_line(agent) for agent in found]
     if not lines:
-        chosen = _given(options, "name", "tags", "query")
+        chosen = given_of(options, "name", "tags", "query")
         none = "no agents yet; create one with: mnemon agents create NAME"
         lines = ["no agent is like that" if chosen else none]
     console.show([agent.model_dump() for agent in found], "\n".join(lines))
     return 0
+
+
+def _line(agent: AgentSummary) -> str:
+    tags = f"  [{', '.join(agent.tags)}]" if agent.tags else ""
+    return f"{agent.name}  {agent.id}{tags}  {agent.description}".rstrip()
 
 
 def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -89,17 +111,19 @@ def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
 
 def _create(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     template = AgentTemplate()
+    if options["template"] == "":
+        raise ConfigError("--template is empty; name a file, or leave it out")
     if options["template"] is not None:
         template = read_template(expanded(Path(options["template"])))
-    given = _given(options, "name", "description", "system", "timezone", "tags", "model")
-    given |= _objects(options)
+    given = given_of(options, "name", "description", "system", "timezone", "tags", "model")
+    given |= objects_of(options)
     if "name" not in given and template.name is None:
         raise ConfigError("an agent needs a name: give one, or a template that has one")
     wanted = fill(Create.model_validate({"name": template.name, **given}), template)
     arguments = wanted.model_dump()
     values = {label: options[label] for label in ("persona", "human") if options[label] is not None}
     if values:
-        arguments["blocks"] = _blocks_with(wanted, values)
+        arguments["blocks"] = blocks_with(wanted, values)
     created = AgentSummary.model_validate(tools.call("agent_create", arguments))
     console.show(created, f"created {created.name} ({created.id})")
     return 0
@@ -107,13 +131,13 @@ def _create(tools: ToolSession, options: dict[str, Any], console: Console) -> in
 
 def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     names = ("description", "system", "timezone", "tags", "model", "archive_id")
-    changes = _given(options, *names, "attach_blocks", "detach_blocks") | _objects(options)
+    changes = given_of(options, *names, "attach_blocks", "detach_blocks") | objects_of(options)
     if options["new_name"] is not None:
         changes["name"] = options["new_name"]
     if options["no_tags"]:
         changes["tags"] = []
     if options["blocks"]:
-        changes["blocks"] = _rewritten(options["blocks"])
+        changes["blocks"] = rewritten(options["blocks"])
     if not changes:
         raise ConfigError("nothing to change; `mnemon agents update --help` lists what can be")
     tools.call("agent_update", {"agent_id": options["agent_id"], **changes})
@@ -123,18 +147,18 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
 
 
 def _clone(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
-    arguments = _given(options, "agent_id", "name", "include", "share_blocks")
+    arguments = given_of(options, "agent_id", "name", "include", "share_blocks")
     created = AgentSummary.model_validate(tools.call("agent_clone", arguments))
     console.show(created, f"created {created.name} ({created.id})")
     return 0
 
 
 def _reset(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
-    return _agreed(tools, "agent_reset_messages", _given(options, "agent_id"), options, console)
+    return _agreed(tools, "agent_reset_messages", given_of(options, "agent_id"), options, console)
 
 
 def _delete(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
-    arguments = {**_given(options, "agent_id"), "delete_orphans": not options["keep_orphans"]}
+    arguments = {**given_of(options, "agent_id"), "delete_orphans": not options["keep_orphans"]}
     return _agreed(tools, "agent_delete", arguments, options, console)
 
 
@@ -193,66 +217,6 @@ def _agreed(
     return 0
 
 
-def _given(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Those of the arguments of a tool that were given as flags."""
-    return {name: options[name] for name in names if options.get(name) not in (None, [], False)}
-
-
-def _objects(options: dict[str, Any]) -> dict[str, Any]:
-    """Metadata and settings from flags: one JSON object; KEY=VALUE with dots in KEY."""
-    found: dict[str, Any] = {}
-    if options["metadata"] is not None:
-        found["metadata"] = _json(options["metadata"])
-        if not isinstance(found["metadata"], dict):
-            raise ConfigError(f"--metadata takes a JSON object, not {options['metadata'][:80]!r}")
-    for key, value in map(_pair, options["settings"]):
-        *path, last = key.split(".")
-        inside = found.setdefault("settings", {})
-        for name in path:
-            inside = inside.setdefault(name, {})
-            if not isinstance(inside, dict):
-                raise ConfigError(f"--set {key}: {name} was set to a plain value before")
-        inside[last] = _json(value)
-    return found
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise ConfigError(f"{text[:80]!r} is not KEY=VALUE")
-    return key, value
-
-
-def _rewritten(given: list[str]) -> list[dict[str, str]]:
-    """Blocks from LABEL=TEXT, each once."""
-    blocks = list(map(_pair, given))
-    twice = [label for label, count in Counter(label for label, _ in blocks).items() if count > 1]
-    if twice:
-        raise ConfigError(f"--block {twice[0]} is given twice; a block has one text")
-    return [{"label": label, "value": value} for label, value in blocks]
-
-
-def _json(text: str) -> Any:
-    """The JSON in a text; what is none is a text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _blocks_with(wanted: Create, values: dict[str, str]) -> list[dict[str, Any]]:
-    """The blocks of a new agent, with the values given for some."""
-    if wanted.blocks is None:
-        blocks = [{"label": b.label, "description": b.description} for b in DEFAULT_BLOCKS]
-    else:
-        blocks = [block.model_dump() for block in wanted.blocks]
-    labels = [block["label"] for block in blocks]
-    blocks += [{"label": label} for label in values if label not in labels]
-    return [
-        {**block, "value": values.get(block["label"], block.get("value", ""))} for block in blocks
-    ]
-
-
 def answer(question: str) -> str:
     """What the person types; nothing when the input ends."""
     try:
@@ -267,7 +231,8 @@ def _as_text(agent: AgentShown) -> str:
         f"{agent.name}  {agent.id}",
         f"created {agent.created_at}, time zone {agent.timezone}, model {agent.model or 'default'},"
         f" embedder {agent.embedder or 'none yet'}",
-        f"{agent.messages} messages, {agent.passages} passages in {agent.archive_id}",
+        f"{counted(agent.messages, 'message')}, {counted(agent.passages, 'passage')} in"
+        f" {agent.archive_id}",
     ]
     if agent.waiting:
         lines.append(for_a_person(waiting_line(**agent.waiting.model_dump())))

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import anyio
 
-from agent.errors import ModelError
+from agent.errors import EndpointFailed, ModelError
 from agent.models.chat_api.http import EndpointOptions
 from agent.models.endpoint import EndpointModel
 from agent.models.model_file import check_model_file, choose_engine
@@ -26,6 +26,7 @@ from memory.inspection import Inspection, inspect_file
 from server.code_models import SandboxShown
 from server.config import Settings
 from server.console import Console
+from server.counted import counted
 from server.errors import describe_operator_error
 from server.model_library import file_of
 from server.owner_questions import ask_owner, describe_owner
@@ -166,7 +167,7 @@ def _database(path: Path | None, agent: str) -> Generator[Finding, None, str | N
 def _described(found: Inspection) -> str:
     said = (
         f"{found.file_bytes / 1e6:.1f} MB, schema version {found.schema_version},"
-        f" {found.agents} agents"
+        f" {counted(found.agents, 'agent')}"
     )
     if found.schema_version < found.known_version:
         said += f"; the next start brings the schema to version {found.known_version}"
@@ -222,6 +223,9 @@ async def _endpoint(endpoint: Endpoint, settings: Settings) -> Finding:
     async with EndpointModel(endpoint, key=key, context_tokens=wanted, options=options) as model:
         try:
             window = await model.look()
+        except EndpointFailed as error:
+            said = f"the server of model {error.model} {error.problem}"
+            return Finding("problem", "model", said)
         except ModelError as error:
             return Finding("problem", "model", str(error))
     said = f"{endpoint} at {endpoint.base_url}"

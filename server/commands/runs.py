@@ -6,6 +6,7 @@ from typing import Any, Final
 from server.command_words import for_a_person
 from server.config import ConfigError, Settings
 from server.console import Console
+from server.counted import counted
 from server.run_models import RunDetails, RunLine, RunPage, RunShown
 from server.run_views import run_text, step_line
 from server.tool_session import ToolSession, open_tools
@@ -24,7 +25,8 @@ def line_text(run: RunLine) -> str:
     """A run in a list, for people."""
     waits = f" for approval of {', '.join(run.pending)}" if run.pending else ""
     message = " ".join(run.message.split())
-    return f"{run.run_id}  {run.created_at}  {run.status}{waits}, {run.steps} steps: {message}"
+    state = f"{run.status}{waits}, {counted(run.steps, 'step')}"
+    return f"{run.run_id}  {run.created_at}  {state}: {message}"
 
 
 def waiting_text(shown: RunShown) -> str:
@@ -82,8 +84,9 @@ def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
         lines += [step_line(step) for step in found.steps]
     else:
         lines.append(
-            f"{shown.steps} steps, {shown.prompt_tokens} tokens read ({shown.cached_tokens} of them"
-            f" known), {shown.completion_tokens} written; began {shown.created_at}, ended"
+            f"{counted(shown.steps, 'step')}, {shown.prompt_tokens} tokens read"
+            f" ({shown.cached_tokens} of them known), {shown.completion_tokens} written;"
+            f" began {shown.created_at}, ended"
             f" {shown.ended_at or 'not yet'}"
         )
     console.show(found, "\n".join(lines))

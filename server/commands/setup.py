@@ -81,8 +81,14 @@ def find_place(options: dict[str, Any]) -> Place:
         raise ConfigError(f"--name cannot be {name!r}: take 1 to 64 letters, digits, _ and -")
     host = HOSTS[options["host"]]
     path = locate(host.id, os.environ).file
-    if options["config"]:
+    if options["config"] is not None:
         path = expanded(Path(options["config"])).absolute()
+        # A project may have no .cursor or .vscode yet; more than that is a slip of the pen.
+        if not options["config"] or not path.parent.parent.is_dir():
+            raise ConfigError(
+                f"--config cannot be {options['config']!r}: name a file in a folder that exists,"
+                " or in a new one there"
+            )
     return Place(path, host.section, name)
 
 
@@ -98,8 +104,10 @@ def _entry(host: Host, options: dict[str, Any]) -> dict[str, Any]:
 
 def _print(options: dict[str, Any], console: Console) -> int:
     host = HOSTS.get(options["host"], GENERIC)
-    shown = {host.section: {options["name"]: _entry(host, options)}}
+    entry = _entry(host, options)
+    shown = {host.section: {options["name"]: entry}}
     console.show(shown, json.dumps(shown, indent=2, ensure_ascii=False))
+    _advise(entry["command"], options["given"], console)
     return 0
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from server.commands.agents import show_agent
+from server.commands.agents import list_agents, show_agent
 from server.config import ConfigError, Settings
 from server.console import Console
 from server.principals import TokenGrant, create_token, list_tokens, revoke_token
@@ -17,7 +17,7 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         raise ConfigError("':memory:' has one token, which `mnemon serve` prints")
     match options["action"]:
         case "list":
-            return _list(directory, console)
+            return _list(settings, directory, console)
         case "create":
             return _create(settings, directory, options, console)
         case _:
@@ -26,10 +26,15 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
             return 0
 
 
-def _list(directory: Path, console: Console) -> int:
+def _list(settings: Settings, directory: Path, console: Console) -> int:
     grants = list_tokens(directory)
+    names = dict[str, str]()
+    if grants:
+        with open_tools(settings) as tools:
+            names = {agent.id: agent.name for agent in list_agents(tools, {})}
     lines = [
-        f"{g.name}  since {g.created_at}  toolset {g.toolset or 'as usual'}  {', '.join(g.agents)}"
+        f"{g.name}  since {g.created_at}  toolset {g.toolset or 'as usual'}"
+        f"  {', '.join(names.get(agent, agent) for agent in g.agents)}"
         for g in grants
     ]
     if not lines:

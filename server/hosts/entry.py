@@ -57,7 +57,7 @@ def is_ours(entry: Any) -> bool:
 def _arguments(flags: Mapping[str, Any]) -> Iterator[str]:
     for name in NAMES:
         value = flags.get(name.replace("-", "_"))
-        if value is not None:
+        if value not in (None, ""):
             yield from (f"--{name}", _from_anywhere(name, value))
 
 

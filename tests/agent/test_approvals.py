@@ -85,7 +85,8 @@ async def test_what_a_person_denies_is_not_done_and_the_model_reads_why(
     model = ScriptedModel([remember("Likes tea."), Reply("I see.")])
     async with process(store, model) as runs:
         live = await asked(runs)
-        assert (await runs.decide(live.run.id, NO)).reply == "I see."
+        done = await runs.decide(live.run.id, NO)
+        assert (done.reply, done.doing) == ("I see.", "denied: core_memory_append")
     told = model.prompts[1].messages[-1]
     assert (told.role, told.content) == (
         "tool",

@@ -86,7 +86,7 @@ async def test_a_run_is_stopped_while_its_model_thinks_and_leaves_nothing_of_the
         assert store.agent_state("ada") == before
         assert stored_run(store, live.run.id) == stopped
         (step,) = stored_steps(store, live.run.id)
-        assert step.outcome == "failed"
+        assert step.outcome == "cancelled"
         model.let_go()
         await runs.message(said("There?"))
     assert harness.said(store, agent)[0] == ("user", "There?")
@@ -250,7 +250,7 @@ async def test_a_run_that_failed_or_was_stopped_goes_on_when_its_message_comes_a
     assert [step.outcome for step in stored_steps(store, "run-1")] == [
         "core_memory_append",
         "failed",
-        "failed",
+        "cancelled",
         "reply",
     ]
 

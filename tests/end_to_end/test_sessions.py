@@ -178,6 +178,15 @@ def test_the_demo_plays_to_its_end(tmp_path: Path) -> None:
     assert run.stdout.rstrip().endswith("All remembered.")
 
 
+def test_the_demo_is_not_played_where_something_is_already(tmp_path: Path) -> None:
+    demo = Path(__file__).parents[2] / "examples" / "demo.py"
+    (tmp_path / "mnemon.duckdb").touch()
+    command = [sys.executable, str(demo), "--keep", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert f"{tmp_path} is not empty" in run.stderr
+
+
 def test_the_demo_fails_when_something_is_not_remembered(tmp_path: Path) -> None:
     demo = Path(__file__).parents[2] / "examples" / "demo.py"
     environment = {**os.environ, "MNEMON_EMBEDDER": "none"}

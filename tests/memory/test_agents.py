@@ -56,7 +56,7 @@ def test_two_agents_cannot_have_one_name(words_only: MemoryStore) -> None:
         ({"description": "\udfff"}, "lone surrogate"),
         ({"tags": ("x" * 101,)}, "1 over the limit"),
         ({"blocks": (Block("a b"),)}, "cannot be a block's label"),
-        ({"blocks": (Block("a"), Block("a"))}, "has a block 'a' already"),
+        ({"blocks": (Block("a"), Block("a"))}, "two blocks are called 'a'"),
         ({"blocks": (Block("a", "long", limit_chars=2),)}, "2 over its limit"),
         ({"blocks": (Block("a", limit_chars=0),)}, "outside 1 to"),
     ],

@@ -57,7 +57,7 @@ def test_an_agent_is_created_changed_copied_reset_and_deleted(agents: Run) -> No
     assert "Forgot 0 messages" in agents("reset", "Samuel", "-y").stdout
 
     kept = agents("delete", "Samuel", "--keep-orphans", "--yes")
-    assert "stay without an agent" in kept.stdout
+    assert "stays without an agent" in kept.stdout
     left = [orphan["id"] for orphan in json.loads(agents("orphans", "--json").stdout)]
     assert len(left) == 2
     deleted = agents("orphans", *(f"--delete={id_}" for id_ in left), "--yes", "--json")
@@ -86,6 +86,13 @@ def test_what_the_readme_shows_is_done_without_a_word_more(agents: Run) -> None:
         "I am Eva.",
         "The user is Ada.",
     ]
+
+
+def test_a_model_that_is_not_there_is_pointed_out(agents: Run) -> None:
+    created = agents("create", "Eva", "--model", "/no/such.gguf", "--tag", "sea")
+    assert created.returncode == 0
+    assert "note: model '/no/such.gguf'" in created.stderr
+    assert "  [sea]" in agents("list").stdout
 
 
 def test_an_empty_model_is_the_configured_one_again(agents: Run) -> None:

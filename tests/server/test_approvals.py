@@ -65,7 +65,7 @@ async def test_a_person_who_agrees_is_asked_once_and_told_what_goes(era: str) ->
         assert not result.is_error
         assert await names(client) == []
     (question,) = person.asked
-    assert "with 0 messages, 1 passages and the blocks persona, human" in question
+    assert "with 0 messages, 1 passage and the blocks persona, human" in question
     assert text_of(result).startswith("Deleted agent Sam")
 
 

@@ -75,9 +75,14 @@ BAD_CALLS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("memory_context", {"agent_id": "Tom"}, "no agent 'Tom'; agents: Sam"),
     ("agent_create", {"name": "sam"}, "exists already"),
+    ("memory_read", {"uri": "memory://agents/a#b"}, "in a name # is written %23"),
     ("agent_create", {"name": ""}, "name is empty"),
     ("agent_create", {"name": "T", "timezone": "Mars/Base"}, "is no time zone"),
-    ("agent_create", {"name": "T", "blocks": [{"label": "a"}, {"label": "a"}]}, "already"),
+    (
+        "agent_create",
+        {"name": "T", "blocks": [{"label": "a"}, {"label": "a"}]},
+        "two blocks are called",
+    ),
     ("agent_create", {"name": "T", "blocks": [{"label": "a", "limit": 1}]}, "limit"),
     ("agent_list", {"cursor": "x"}, "no cursor"),
     (

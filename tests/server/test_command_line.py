@@ -51,6 +51,11 @@ def test_deleting_asks_first_and_refuses_where_nobody_can_answer(run: Run) -> No
         (["agents", "lst"], "invalid choice: 'lst'"),
         (["agents", "show", "Tom"], "no agent 'Tom'; agents: none yet"),
         (["agents", "create", " "], "name is empty"),
+        (["agents", "create", "a", "--template", ""], "--template is empty"),
+        (["agents", "list", "--data", ""], "the command line: data is empty"),
+        (["mcp", "--data", ""], "the command line: data is empty"),
+        (["setup", "cursor", "--config", ""], "--config cannot be ''"),
+        (["setup", "cursor", "--config", "/nowhere/b/a.json"], "a folder that exists"),
         (["approve", "", "--yes"], "there is no run ''; `mnemon runs list AGENT` shows"),
         (["doctor", "--port", "1"], "unrecognized arguments: --port 1"),
         (["agents", "create", "--templte", "a"], "--templte (did you mean --template?)"),
@@ -137,7 +142,7 @@ def test_the_doctor_leaves_the_file_and_the_log_of_a_killed_server_as_they_are(
 
     log_kb = len(before["mnemon.duckdb.wal"]) / 1e3
     assert result.returncode == 0
-    assert f"schema version {len(load_migrations())}, 1 agents" in result.stdout
+    assert f"schema version {len(load_migrations())}, 1 agent" in result.stdout
     assert f"a log of {log_kb:.1f} KB that the next start reads" in result.stdout
     assert {file.name: file.read_bytes() for file in data.iterdir()} == before
 
@@ -261,6 +266,7 @@ def test_a_token_is_made_for_agents_shown_once_listed_and_revoked(run: Run) -> N
     run("agents", "create", "Sam")
     made = run("tokens", "create", "laptop", "--agent", "Sam", "--toolset", "agents", "--json")
     token = json.loads(made.stdout)
+    assert run("tokens", "list").stdout.endswith("  Sam\n")
     (listed,) = json.loads(run("tokens", "list", "--json").stdout)
     assert listed == {key: value for key, value in token.items() if key != "token"}
     assert listed["toolset"] == "agents"
@@ -318,6 +324,13 @@ def test_an_owner_is_found_and_stopped_whatever_is_wrong_with_other_settings(
         (tmp_path / "data" / "config.toml").write_text("http_port = ")
         assert "served by process" in run("status").stdout
         assert "stopped process" in run("stop").stdout
+
+
+def test_a_closed_output_is_told_of_in_a_line(mnemon: str, tmp_path: Path) -> None:
+    given = ["sh", "-c", 'exec "$0" agents list --data "$1" >&-', mnemon, str(tmp_path / "data")]
+    closed = subprocess.run(given, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert closed.returncode == 2
+    assert closed.stderr == "mnemon: the output cannot be written: it is closed\n"
 
 
 def test_an_unknown_variable_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,7 +204,7 @@ async def test_a_person_is_told_what_goes_and_what_stays(host: Host) -> None:
     result = await host.client.call_tool("agent_delete", {"agent_id": "Sam"})
     (content,) = result.content
     assert isinstance(content, TextContent)
-    assert "with 0 messages, 1 passages and the blocks (none)?" in content.text
+    assert "with 0 messages, 1 passage?" in content.text
     assert "Other agents keep the shared blocks persona, human." in content.text
 
 

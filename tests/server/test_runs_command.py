@@ -139,7 +139,7 @@ async def test_a_call_is_approved_or_denied_from_the_command_line(
         f"mnemon: the agent waits for approval of core_memory_append: mnemon approve {run_id}\n"
     )
     status = await command("status")
-    assert "; 1 runs wait for a person: mnemon approve" in status.stdout
+    assert "; 1 run waits for a person: mnemon approve" in status.stdout
     assert (await command.json("status"))["owner"]["runs"] == {"in_work": 0, "waiting": 1}
     assert "waiting for approval of core_memory_append" in (await command("approve")).stdout
 

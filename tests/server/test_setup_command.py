@@ -169,8 +169,10 @@ def test_the_entry_is_printed_for_a_host_that_mnemon_does_not_know(
 def test_settings_of_the_environment_are_not_written_down_but_pointed_out(
     run: Run, home: Path
 ) -> None:
-    result = run("setup", "cursor", "--force", MNEMON_DATA=str(home / "memory"))
-    assert "note: the host may not see MNEMON_DATA; to be sure, give --data" in result.stderr
+    for given in (["cursor", "--force"], ["--print"], ["cursor", "--print"]):
+        result = run("setup", *given, MNEMON_DATA=str(home / "memory"))
+        assert "note: the host may not see MNEMON_DATA; to be sure, give --data" in result.stderr
+    assert '""' not in run("setup", "--print", "--agent", "").stdout
     assert "memory" not in (home / ".cursor" / "mcp.json").read_text()
 
 

@@ -80,7 +80,7 @@ def test_doctor_calls_a_directory_that_may_only_be_read_a_problem(
     done = tied("doctor")
     assert done.returncode == 1
     assert f"problem directory: {data} cannot be written" in done.stdout
-    assert "1 agents" in done.stdout
+    assert "1 agent" in done.stdout
 
 
 def test_doctor_calls_a_disk_that_is_full_a_problem(run: Run, tmp_path: Path) -> None:
