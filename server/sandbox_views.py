@@ -89,5 +89,6 @@ def state_of(shown: SandboxShown) -> Literal["ok", "note", "problem"]:
     """How much it matters to who looks after this machine."""
     if shown.tier == "namespaces":
         return "ok"
-    # Elsewhere there is nothing to be done but to use another machine.
-    return "note" if shown.tier == "landlock" or sys.platform != "linux" else "problem"
+    # Memory works without custom tools; where code is run that may get out, something is to be done.
+    is_open = shown.tier == "none" or not all(attempt.held for attempt in shown.attempts)
+    return "problem" if is_open else "note"

@@ -48,14 +48,14 @@ def test_doctor_and_status_say_that_tools_are_off_and_what_to_do(
     monkeypatch.setenv("MNEMON_SANDBOX_PYTHON", "/nowhere/python3")
     alone = run("doctor", "--json")
     (found,) = [f for f in json.loads(alone.stdout) if f["what"] == "sandbox"]
-    assert (alone.returncode, found["state"], found["data"]["tier"]) == (1, "problem", None)
+    assert (alone.returncode, found["state"], found["data"]["tier"]) == (0, "note", None)
     assert "name one with the setting sandbox_python" in found["detail"]
     run("agents", "create", "Ada")
     refused = run("run-code", "Ada", "-", input="1 + 1")
     assert refused.returncode == 2
     assert "no Python of at least 3.9" in refused.stderr
     assert NO_PYTHON in run("status").stdout
-    assert f"problem sandbox: {NO_PYTHON}" in run("doctor").stdout
+    assert f"note    sandbox: {NO_PYTHON}" in run("doctor").stdout
 
 
 def test_code_is_run_from_the_command_line(run: Run, tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ HELD = dict.fromkeys(PROBES, True)
         (Availability("namespaces", tried=HELD), "ok", "10 of 10 attempts to get out were held"),
         (Availability("landlock", tried=HELD), "note", "tools can see which files exist"),
         (Availability("none", "x"), "problem", "NOTHING ISOLATES TOOLS"),
-        (Availability(None, "it is so", "Do this"), "problem", "it is so. Do this"),
+        (Availability(None, "it is so", "Do this"), "note", "it is so. Do this"),
+        (Availability(None, "x", "y", HELD | {"signal": False}), "problem", "x. y"),
     ],
 )
 def test_the_doctor_calls_a_problem_what_needs_doing_something(
