@@ -89,6 +89,6 @@ def state_of(shown: SandboxShown) -> Literal["ok", "note", "problem"]:
     """How much it matters to who looks after this machine."""
     if shown.tier == "namespaces":
         return "ok"
-    # Memory works without custom tools; where code is run that may get out, something is to be done.
+    # Memory works without custom tools; code that is run and may get out is another matter.
     is_open = shown.tier == "none" or not all(attempt.held for attempt in shown.attempts)
     return "problem" if is_open else "note"
