@@ -25,9 +25,10 @@ WITHOUT_UV = {"PATH": ""}
 def installer(request: pytest.FixtureRequest) -> Installer:
     if request.param == "pip":
         return find_installer(WITHOUT_UV)
-    if shutil.which("uv") is None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    if shutil.which("uv", path=path) is None:
         pytest.skip("uv is not installed here")
-    return find_installer(dict(os.environ))
+    return find_installer({"PATH": path})
 
 
 @pytest.fixture
