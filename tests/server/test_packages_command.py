@@ -89,6 +89,8 @@ def test_a_tool_with_packages_is_added_shown_with_them_and_run(
     subprocess.run([mnemon, "agents", "create", "Sam", "--data", str(data)], check=True)
     ran = tools("run", "brew", "--agent", "Sam")
     assert ran.stdout == f"{BREWED}\n", ran.stderr
+    subprocess.run([mnemon, "stop", "--data", str(data)], check=True)
+    assert f"- {lock[:12]}: tea==1.0; 0.0 MB" in tools("packages").stdout  # no owner is needed
 
 
 def test_what_cannot_be_installed_is_told_and_tried_again(
