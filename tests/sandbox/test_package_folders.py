@@ -25,9 +25,10 @@ WITHOUT_UV = {"PATH": ""}
 def installer(request: pytest.FixtureRequest) -> Installer:
     if request.param == "pip":
         return find_installer(WITHOUT_UV)
-    if shutil.which("uv") is None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    if shutil.which("uv", path=path) is None:
         pytest.skip("uv is not installed here")
-    return find_installer(dict(os.environ))
+    return find_installer({"PATH": path})
 
 
 @pytest.fixture
@@ -263,3 +264,9 @@ async def test_a_python_that_does_not_run_is_said_not_to(tmp_path: Path) -> None
     folders = PackageFolders(tmp_path, tmp_path / "no", find_installer(WITHOUT_UV), {})
     with pytest.raises(PackagesUnavailable, match="/no does not run"):
         await folders.resolve(["tea"])
+
+
+def test_without_an_installer_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)  # as where Python came without it
+    with pytest.raises(PackagesUnavailable, match="there is neither: install uv, or run"):
+        find_installer(WITHOUT_UV)

@@ -111,6 +111,14 @@ def test_a_lock_without_exact_versions_and_hashes_is_none(text: str) -> None:
         parse_lock(text, "python")
 
 
+def test_where_packages_come_from_is_named_without_credentials_and_tells_no_locks_apart() -> None:
+    text = f"a==1.0 --hash={HASH}\n"
+    lock = parse_lock(f"{text}    # from https://me:secret@index.test/simple\n", "python")
+    assert lock.sources == ("index.test",)
+    assert lock == parse_lock(text, "python")
+    assert parse_lock(f"{text}# from /wheels\n", "python").sources == ("this machine",)
+
+
 def test_a_report_with_what_is_no_wheel_of_an_index_is_refused() -> None:
     def report(**changes: object) -> dict[str, object]:
         item = {
@@ -124,6 +132,7 @@ def test_a_report_with_what_is_no_wheel_of_an_index_is_refused() -> None:
         return {"install": [item | changes]}
 
     assert parse_report(report(), "python").packages == ("a==1.0",)
+    assert parse_report(report(), "python").sources == ("index.test",)
     for changes in (
         {"is_direct": True},
         {"download_info": {"url": "https://index.test/a-1.0.tar.gz"}},

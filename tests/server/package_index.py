@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 
 from sandbox.places import places_beside, remove_tree
+from sandbox.protocol import Availability
 from server.app import open_app
 from server.config import Settings
 from tests.sandbox.sandboxes import skip_where_impossible
@@ -56,6 +57,16 @@ def installed(data: Path) -> list[str]:
     """The keys of the locks that are installed."""
     root = packages_of(data)
     return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.exists() else []
+
+
+def skip_without_sandbox() -> None:
+    """Skip where nothing can be isolated."""
+
+    async def found() -> Availability:
+        async with open_app(Settings(data=":memory:", embedder="none")) as app:
+            return await (await app.runtime()).outside.sandbox.availability()
+
+    skip_where_impossible(anyio.run(found))
 
 
 @asynccontextmanager

@@ -99,13 +99,12 @@ async def test_what_is_given_wins_over_what_is_derived(host: Host) -> None:
         name="echo",
         description="Say it again.",
         json_schema={"properties": {"x": {"type": "string"}}},
-        requirements=["numpy"],
         return_limit_chars=100,
         requires_approval=True,
     )
     assert (made["name"], made["description"]) == ("echo", "Say it again.")
     assert made["json_schema"]["properties"] == {"x": {"type": "string"}}
-    assert (made["requirements"], made["return_limit_chars"]) == (["numpy"], 100)
+    assert made["return_limit_chars"] == 100
     assert made["requires_approval"]
 
 
@@ -206,7 +205,6 @@ async def test_a_tool_that_is_as_long_as_may_be_is_read_whole_in_bounded_replies
     wide = {
         "description": "é" * 2_000,
         "tags": [f"{number}" + "é" * 90 for number in range(50)],
-        "requirements": [f"package-{number}>={number}" + ".1" * 50 for number in range(50)],
         "json_schema": {"properties": {"sides": {"enum": [f"{n}é" * 5 for n in range(500)]}}},
         "policy": {"secrets": [f"SECRET_{number}" + "X" * 50 for number in range(20)]},
     }

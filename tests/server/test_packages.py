@@ -79,6 +79,47 @@ async def test_a_person_agrees_to_all_that_is_installed_and_the_tool_finds_it_in
     assert len(person.asked) == 1
 
 
+async def test_a_host_is_told_what_the_installer_does(index: Path, data: Path) -> None:
+    said: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        said.append(message or "")
+
+    async with hosting(data, Person("accept")) as host:
+        await host.client.call_tool("tool_create", TEA, progress_callback=hear)
+    assert any("tea" in line for line in said)
+
+
+async def test_what_could_not_be_stored_is_refused_before_anybody_is_asked(
+    index: Path, data: Path
+) -> None:
+    person = Person("accept")
+    async with hosting(data, person) as host:
+        await host.call("tool_create", source=USE)
+        for given, why in (
+            ({"source": USE}, "the name 'brew' is that of another tool"),
+            ({"source": "def f(x): pass"}, "f has no docstring"),
+            ({"source": OTHER, "description": "x" * 9_999}, "description"),
+        ):
+            told = await host.refused("tool_create", **{**TEA, **given})
+            assert why in told
+        change = {"tool_id": "brew", "requirements": ["tea"], "expected_version": 7}
+        assert "is at version 1, not 7" in await host.refused("tool_update", **change)
+    assert (person.asked, installed(data)) == ([], [])
+
+
+async def test_an_index_that_is_not_reached_is_said_to_be(
+    index: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    async with hosting(data) as host:
+        told = await host.refused("tool_create", source=USE, requirements=["coffee"])
+        assert "The package index was not reached; is there a network?" in told
+        assert (await host.call("tool_list"))["tools"] == []
+
+
 async def test_another_tool_with_the_same_lock_and_a_restart_ask_nobody_again(
     index: Path, data: Path
 ) -> None:

@@ -293,6 +293,7 @@ async def test_tools_are_seen_and_run_with_the_agents_that_have_them_and_changed
             await laptop.call_tool("tool_create", {"source": source.format("third")}),
             await laptop.call_tool("tool_update", {"tool_id": "roll", "name": "secret"}),
             await laptop.call_tool("tool_delete", {"tool_id": "roll"}),
+            await laptop.call_tool("tool_packages", {"tool_id": "roll"}),
             await laptop.call_tool("tool_attach", of_roll),
             await laptop.call_tool("tool_detach", of_roll),
         ]

@@ -50,7 +50,7 @@ def test_a_tool_is_added_changed_given_to_an_agent_and_deleted(
     done(run, "agents", "create", "Sam")
     policy = ["--wall-s", "3", "--memory-mb", "64", "--network", "example.com:443", "--secret"]
     policy += ["API_KEY", "--method", "memory.search", "--method", "memory.append"]
-    more = ["--allow-subprocesses", "--requirement", "numpy", "--tag", "dice", "--approve"]
+    more = ["--allow-subprocesses", "--tag", "dice", "--approve"]
     done(run, "tools", "add", file, *policy, *more)
     tool = shown(run, "tools", "show", "roll")
     assert tool["policy"] == {
@@ -61,7 +61,7 @@ def test_a_tool_is_added_changed_given_to_an_agent_and_deleted(
         "secrets": ["API_KEY"],
         "methods": ["memory.search", "memory.append"],
     }
-    assert (tool["requirements"], tool["tags"]) == (["numpy"], ["dice"])
+    assert tool["tags"] == ["dice"]
     assert (tool["requires_approval"], tool["text"]) == (True, ROLL)
 
     assert shown(run, "tools", "add", file)["version"] == 1  # again, and nothing changes
@@ -104,15 +104,19 @@ def test_a_source_may_come_from_stdin(run: Run) -> None:
     assert "Tool roll" in done(run, "tools", "add", "-", input=ROLL)
 
 
-def test_without_a_sandbox_a_run_says_so(run: Run, file: str) -> None:
+def test_a_run_that_needs_a_yes_is_not_done_without_and_else_done_or_told_why_not(
+    run: Run, file: str
+) -> None:
     done(run, "agents", "create", "Sam")
     done(run, "tools", "add", file, "--approve")
     asked = run("tools", "run", "roll", "--agent", "Sam", "--args", '{"sides": 4}')
     assert asked.returncode == 2
     assert 'May tool roll run for Sam with {"sides": 4}? To do it, add --yes' in asked.stderr
-    refused = run("tools", "run", "roll", "--agent", "Sam", "--yes")
-    assert refused.returncode == 2
-    assert "no tool code is run" in refused.stderr
+    ran = run("tools", "run", "roll", "--agent", "Sam", "--yes")
+    if ran.returncode == 2:
+        assert "no tool code is run" in ran.stderr
+    else:
+        assert (ran.returncode, ran.stdout) == (0, "4\n")
     run("stop")
 
 
