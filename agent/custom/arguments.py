@@ -1,7 +1,7 @@
 """The arguments of a call, checked against the tool's schema before anything runs. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agent.errors import ToolSchemaInvalid
@@ -37,4 +37,19 @@ def checked_arguments(
     if problem := find_violation(arguments, takes):
         names = ", ".join(takes["properties"]) or "nothing"
         raise InvalidValue(f"{problem[:1_000]}; {tool} takes {names}")
-    return arguments
+    return {
+        name: _as_declared(value, _kinds(takes, name))
+        for name, value in arguments.items()
+        # By null models mean that they leave an argument out; then its default holds.
+        if value is not None or name in takes.get("required", ()) or "null" in _kinds(takes, name)
+    }
+
+
+def _kinds(takes: Mapping[str, Any], name: str) -> Sequence[str]:
+    declared = takes["properties"].get(name, {}).get("type", ("null",))
+    return (declared,) if isinstance(declared, str) else tuple(declared)
+
+
+def _as_declared(value: Any, kinds: Sequence[str]) -> Any:
+    """JSON knows one kind of number; Python's range() and indexes do not take 3.0."""
+    return int(value) if isinstance(value, float) and "integer" in kinds else value

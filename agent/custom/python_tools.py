@@ -11,7 +11,7 @@ from functools import partial
 import anyio.to_thread
 
 from agent.custom.arguments import checked_arguments
-from agent.custom.derive import tool_function
+from agent.custom.calling import call_target
 from agent.custom.memory_methods import MemoryMethods
 from agent.custom.outcomes import told
 from agent.custom.surroundings import Surroundings
@@ -58,13 +58,14 @@ class CustomTools:
         """
         arguments = checked_arguments(stored.name, stored.schema, call.arguments)
         policy = read_policy(stored.policy)
+        target = call_target(stored.source, stored.name)
         secrets = await anyio.to_thread.run_sync(self._around.secrets, policy.secrets)
         workspace = await self._around.workspace(call.agent.id)
         packages = await self._around.packages(stored)
         methods = MemoryMethods(self._store, call.agent, call.run_id)
         run = ToolRun(
-            source=stored.source,
-            function=tool_function(stored.source, stored.name),
+            source=target.source,
+            function=target.function,
             arguments=arguments,
             policy=policy.for_sandbox(),
             environment=secrets,

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from agent.custom.derive import derive_tool
 from agent.live_run import Said
 from agent.loop import AgentLoop
 from agent.model import Reply
@@ -86,6 +87,32 @@ async def test_a_stored_tool_runs_writes_memory_and_keeps_files_from_call_to_cal
         assert noted.endswith("Block human is now:\nName: Sam\nWas in Oslo.")
         assert looked == "hi\nOslo\n"
         assert block_value(store, agent) == "Name: Sam\nWas in Oslo."
+
+
+SEND = """
+from dataclasses import dataclass
+
+@dataclass
+class Letter:
+    to: str
+    copies: int = 1
+
+async def note(letter: Letter, times: int = 2) -> str:
+    'Write a letter.'
+    return f"{letter.to} {letter.copies * times}"
+"""
+
+
+async def test_a_tool_gets_instances_of_its_classes_and_defaults_where_a_model_says_null() -> None:
+    with MemoryStore(None, None) as store:
+        agent = new_agent(store, "ada")
+        attached(store, agent, source=SEND, schema=derive_tool(SEND, "note").schema)
+        letter = {"to": "Sam", "copies": 3}
+        model = ScriptedModel([calls(call("note", letter=letter, times=None)), Reply("Sent.")])
+        async with running(store) as outside:
+            await runs_with(store, model, outside).message(Said("ada", "Go.", "person:me"))
+        (result,) = [m.content for m in stored_messages(store, agent) if m.role == "tool"]
+        assert result == "Sam 6"
 
 
 async def test_what_a_tool_wrote_before_it_failed_is_gone_and_the_model_reads_where() -> None:
