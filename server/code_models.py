@@ -7,6 +7,22 @@ from pydantic import Field, WithJsonSchema
 from agent.memory_tools import Arguments, Result
 from server.memory_tools import ChangesAgent
 
+_KINDS = ("object", "array", "string", "number", "boolean", "null")
+
+# Said in full: a schema that allows anything is one that some hosts do not take.
+AnyJson = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "object", "additionalProperties": True},
+                {"type": "array", "items": {"anyOf": [{"type": kind} for kind in _KINDS]}},
+                *({"type": kind} for kind in _KINDS[2:]),
+            ]
+        }
+    ),
+]
+
 Seconds = Annotated[float, WithJsonSchema({"type": "number"})]
 
 
@@ -28,7 +44,7 @@ class CodeRan(Result):
     agent_id: str
     status: str
     tier: str
-    result: Any = None
+    result: AnyJson = None
     result_text: str = ""
     error: str = ""
     stdout: str = ""

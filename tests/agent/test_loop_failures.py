@@ -7,7 +7,7 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from agent.errors import ContextTooSmall, InvalidReply
+from agent.errors import ContextTooSmall, InvalidReply, RunCancelled
 from agent.live_run import Said
 from agent.model import Completion, Malformed, OnText, Parsed, Prompt, Reply
 from agent.models.scripted import ScriptedModel
@@ -192,7 +192,7 @@ async def test_an_agent_deleted_while_its_model_thinks_leaves_nothing_behind(
             agents.delete_agent(transaction, agent)
         return Reply("Hello.")
 
-    with pytest.raises(UnknownAgent):
+    with pytest.raises(RunCancelled, match="its agent was deleted"):
         await turn(store, ScriptedModel(delete), "Hello.")
     assert stored_messages(store, agent) == []
 
