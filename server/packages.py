@@ -20,7 +20,6 @@ import anyio.to_thread
 
 from memory.errors import InvalidValue
 from memory.locks import AgreedLock, find_lock, locks_in_use
-from memory.store import MemoryStore
 from memory.tools import StoredTool
 from sandbox.errors import InvalidRequirements, PackagesUnavailable, SandboxUnavailable
 from sandbox.installers import find_installer
@@ -28,8 +27,9 @@ from sandbox.requirements import Lock, parse_lock
 from server.registry import ReportProgress
 from server.sandboxes import ProcessSandbox
 
-if TYPE_CHECKING:  # it is POSIX from its imports on
-    from sandbox.package_folders import PackageFolders
+if TYPE_CHECKING:
+    from memory.store import MemoryStore  # hosts list the tools before DuckDB is imported
+    from sandbox.package_folders import PackageFolders  # it is POSIX from its imports on
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
@@ -59,7 +59,7 @@ class Packages:
     """The packages of all tools. environment: of the installer."""
 
     def __init__(
-        self, store: MemoryStore, sandbox: ProcessSandbox, environment: Mapping[str, str]
+        self, store: "MemoryStore", sandbox: ProcessSandbox, environment: Mapping[str, str]
     ) -> None:
         self._store, self._sandbox, self._environment = store, sandbox, environment
         self._tasks: anyio.abc.TaskGroup | None = None
