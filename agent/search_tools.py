@@ -1,7 +1,7 @@
 """The search tools over archival and recall memory, under Letta's names."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,18 +24,26 @@ End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day.
 
 
 class Why(Result):
-    """Why a hit is a hit: keyword to author sum up to the score by which hits are ranked.
+    """Why a hit is a hit: keyword to question sum up to the score by which hits are ranked.
 
-    They compare it with the other candidates of this search; bm25 and cosine are the text's own.
+    keyword and vector compare it and its neighbours (.._in_context) with the other candidates; bm25
+    and cosine are the text's own; .._rank is its place in that search, if it was found there.
     """
 
     score: float
     keyword: float
     vector: float
-    neighbours: float
     author: float
+    date: float
+    session: float
+    question: float
     bm25: float
     cosine: float | None
+    bm25_in_context: float
+    cosine_in_context: float | None
+    keyword_rank: int | None
+    vector_rank: int | None
+    rerank: float | None
 
 
 # Hosts read the schema of every result with every prompt; what these numbers are, few will ask.
@@ -130,6 +138,7 @@ def search_archive(
         tags_all=tags if a.tag_match_mode == "all" else (),
         since=since,
         until=until,
+        timezone=scope.agent.timezone,
     )
     hits, page = scope.store.search_passages(scope.reader, query)
     results = [_passage(scope.agent, hit, explain) for hit in hits]
@@ -162,6 +171,7 @@ def search_conversation(
         since=since,
         until=until,
         before_doc=scope.before_doc,
+        timezone=scope.agent.timezone,
     )
     hits, page = scope.store.search_messages(scope.reader, query)
     results = [_message(scope.agent, h.message, h.why if explain else None) for h in hits]
@@ -220,7 +230,17 @@ def _message(agent: Agent, message: Message, why: Ranked | None) -> MessageFound
 
 
 def _why(ranked: Ranked) -> Why:
-    parts = {part: getattr(ranked, part) for part in Why.model_fields}
+    found, trace = ranked.found, ranked.found.text.trace
+    known = {
+        "bm25": ranked.bm25,
+        "cosine": ranked.cosine,
+        "bm25_in_context": found.bm25_in_context,
+        "cosine_in_context": found.cosine_in_context,
+        "keyword_rank": trace.keyword_rank,
+        "vector_rank": trace.vector_rank,
+        **{field.name: getattr(ranked, field.name) for field in fields(ranked)},
+    }
+    parts = {part: known[part] for part in Why.model_fields}
     return Why(**{part: value and round(value, 4) for part, value in parts.items()})
 
 

@@ -171,7 +171,11 @@ def _why_text(why: Why | None) -> str:
     if why is None:
         return ""
     parts = why.model_dump(exclude_none=True)
-    return " | " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
+    return " | " + ", ".join(f"{part} {_figure(value)}" for part, value in parts.items())
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
 def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:
