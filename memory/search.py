@@ -18,6 +18,7 @@ from memory.fusion import MIN_COSINE, WEIGHTS, Asked, Ranked, fuse
 from memory.gathering import Collection, Wanted, gather
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.named_dates import named_dates
+from memory.records import Message, Passage
 from memory.reranking import Reranker, rerank
 from memory.surroundings import Scored, in_context
 from memory.transaction import Reader, to_json
@@ -80,6 +81,22 @@ class Page:
     by_meaning: bool
     pending: int = 0
     cursors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PassageHit:
+    """A passage found, and why (see fusion.Ranked)."""
+
+    passage: Passage
+    why: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHit:
+    """A message found, and why."""
+
+    message: Message
+    why: Ranked
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +18,11 @@ from memory.archival import passage_of
 from memory.database import Database
 from memory.embedder import Embedder
 from memory.embedding import EmbeddingQueue
-from memory.fusion import Ranked
 from memory.gathering import Collection
 from memory.hnsw import HnswIndex
-from memory.records import Agent, AgentState, Message, Origin, Passage
+from memory.records import Agent, AgentState, Origin
 from memory.reranking import Reranker
-from memory.search import Means, Page, Query, search
+from memory.search import Means, MessageHit, Page, PassageHit, Query, search
 from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet
 
@@ -39,22 +38,6 @@ SETTLE_WAIT_S = 0.3
 """How long a search waits for texts just written to get their vectors."""
 MAX_AWAITED = 100
 """Documents: when more wait, as after an import, they would not be done in that time."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassageHit:
-    """A passage found, and why (see fusion.Ranked)."""
-
-    passage: Passage
-    why: Ranked
-
-
-@dataclass(frozen=True, slots=True)
-class MessageHit:
-    """A message found, and why."""
-
-    message: Message
-    why: Ranked
 
 
 class MemoryStore:

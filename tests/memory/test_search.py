@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from memory.embedder import Embedder, TextKind, Vectors
 from memory.errors import InvalidValue
 from memory.records import NewMessage, NewPassage
 from memory.search import Query
-from memory.store import MemoryStore, MessageHit
+from memory.store import MemoryStore
 from memory.terms import indexed_text, terms
 from tests.memory.given import MemoryOf, words_only_store
 
@@ -234,114 +233,12 @@ def test_a_hit_says_why_it_is_one(ada: MemoryOf) -> None:
     assert (trace.keyword_rank, trace.vector_rank) == (1, 1)
 
 
-def test_what_stands_beside_a_hit_is_found_with_it(ada: MemoryOf) -> None:
-    said = ["Where did you put the spare key?", "Under the blue pot.", "Fine, thank you."]
-    noise = [f"Note {n}: the {WORDS[n]} was cold." for n in range(10)]
-    ada.archive(*(NewPassage(line, session="chat") for line in said), *noise)
-    found = ada.embedded().found("spare key", limit=2)
-    assert "Under the blue pot." in found
-
-
-def test_a_sequence_without_a_session_means_nothing(ada: MemoryOf, store: MemoryStore) -> None:
-    bob = MemoryOf.new_agent(store, "bob")
-    ada.archive(*(NewPassage(text, sequence=n) for n, text in enumerate(ANIMALS)))
-    bob.archive(*ANIMALS)
-    ada.embedded()
-    for query in ("Which pet naps on the couch?", "eggs and a violin"):
-        ours, theirs = ada.search(query)[0], bob.search(query)[0]
-        assert [h.passage.text for h in ours] == [h.passage.text for h in theirs]
-        assert [h.why.score for h in ours] == [h.why.score for h in theirs]
-
-
-def test_a_day_that_is_named_is_preferred_and_is_the_agents_own(words_only: MemoryStore) -> None:
-    memory = MemoryOf.new_agent(words_only, "Ada")
-    late = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
-    memory.archive("tea", NewPassage("tea", occurred_at=late), "tea")
-    for zone, dated in (("UTC", 28), ("Europe/Berlin", 29)):
-        for day in (28, 29):
-            hits, _ = memory.search(f"tea on {day} March 2026", timezone=zone)
-            given = [hit.why.date for hit in hits if hit.passage.occurred_at]
-            assert given == [1.0 if day == dated else 0.0]
-
-
-def test_a_question_that_is_archived_comes_after_what_answers_it(words_only: MemoryStore) -> None:
-    memory = MemoryOf.new_agent(words_only, "Ada")
-    memory.archive("Where is the key?", "That is the key.", "\u201cWho has the key?\u201d ")
-    assert memory.found("key")[0] == "That is the key."
-
-
-class Longest:
-    """Prefers long texts, and reads three."""
-
-    depth = 3
-
-    def scores(self, query: str, texts: Sequence[str]) -> Sequence[float]:
-        return [len(text) for text in texts]
-
-
-def test_a_reranker_orders_the_best_hits_anew_on_every_page_alike() -> None:
-    texts = ["tea tea tea", "tea tea and milk", "tea and a lot of honey", "tea in a very large cup"]
-    with MemoryStore(None, None, vss_file=Path("none"), reranker=Longest()) as store:
-        memory = MemoryOf.new_agent(store, "Ada")
-        memory.archive(*texts)
-        whole = memory.search("tea")[0]
-        first, page = memory.search("tea", limit=2)
-        second, _ = memory.search("tea", limit=2, cursor=page.next_cursor)
-    plain = sorted(whole, key=lambda hit: (-hit.why.score, hit.passage.doc))
-    read = sorted(plain[:3], key=lambda hit: -len(hit.passage.text))
-    assert whole == [*read, *plain[3:]] == [*first, *second]
-    assert [hit.why.rerank for hit in whole] == [*(len(h.passage.text) for h in read), None]
-
-
 def test_author_and_date_of_a_passage_can_be_asked_for(words_only: MemoryStore) -> None:
     memory = MemoryOf.new_agent(words_only, "Ada")
     when = datetime(2026, 3, 7, tzinfo=UTC)
     memory.archive(NewPassage("it rained", author="Grace", occurred_at=when), "it snowed")
     assert memory.found("grace") == memory.found("march") == ["it rained"]
     assert indexed_text("it rained", "Grace", when) == "[7 March 2026] Grace: it rained"
-
-
-def test_the_archive_and_the_conversation_are_searched_in_one_ranking(ada: MemoryOf) -> None:
-    ada.archive("The cat is called Tom.", *ANIMALS[2:])
-    ada.say("My dog is called Rex.", NewMessage("assistant", "Rex is a fine name."), "It rains.")
-    query = Query(ada.embedded().agent.archive_key, "what is the dog called")
-    with ada.read() as reader:
-        hits, page = ada.store.search_both(reader, query, ada.agent)
-    texts = [h.message.content if isinstance(h, MessageHit) else h.passage.text for h in hits]
-    assert texts[0] == "My dog is called Rex." and "The cat is called Tom." in texts[:3]
-    assert [h.why.score for h in hits] == sorted((h.why.score for h in hits), reverse=True)
-    assert page.by_meaning
-
-
-@given(
-    st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), min_size=1, max_size=14),
-    st.integers(1, 5),
-)
-@settings(max_examples=15)
-def test_pages_over_both_lose_nothing_and_repeat_nothing(lines: list[list[str]], size: int) -> None:
-    with words_only_store() as store:
-        ada = MemoryOf.new_agent(store, "Ada")
-        for number, words in enumerate(lines):
-            line = " ".join(words)
-            if number % 2:
-                ada.say(line)
-            else:
-                ada.archive(NewPassage(line, session="chat" if number % 3 else None))
-
-        def page(limit: int, cursor: str | None) -> tuple[list[int], str | None]:
-            query = Query(ada.agent.archive_key, "tea honey", limit, cursor)
-            with ada.read() as reader:
-                hits, page = store.search_both(reader, query, ada.agent)
-            return [hit.why.doc for hit in hits], page.next_cursor
-
-        whole, _ = page(100, None)
-        joined, cursor = page(size, None)
-        while cursor is not None:
-            ada.say("tea honey")
-            ada.archive("tea honey")
-            more, cursor = page(size, cursor)
-            joined += more
-    assert joined == whole
 
 
 def test_messages_are_filtered_by_role_and_date(ada: MemoryOf) -> None:
