@@ -102,13 +102,13 @@ def fuse(
     )
     keyword = _standardised([s.bm25_in_context for s in near])
     vector = _standardised_known([s.cosine_in_context for s in near])
-    authors = _named_authors(asked.text, near)
+    authors, names_day_of = _named_authors(asked.text, near), asked.names_day_of
     parts = [
         (
             weights.keyword * k,
             weights.vector * v,
             weights.author * (s.text.author in authors),
-            weights.date * _is_named(asked, s.text.dated),
+            weights.date * names_day_of(s.text.dated) if names_day_of else 0.0,
             -weights.question * s.text.asks,
         )
         for s, k, v in zip(near, keyword, vector, strict=True)
@@ -151,10 +151,6 @@ def _standardised_known(values: Sequence[float | None]) -> list[float]:
     """Z-scores of the known values; an unknown one counts as average, 0."""
     known = iter(_standardised([value for value in values if value is not None]))
     return [0.0 if value is None else next(known) for value in values]
-
-
-def _is_named(asked: Asked, moment: datetime) -> bool:
-    return asked.names_day_of is not None and asked.names_day_of(moment)
 
 
 def _named_authors(query: str, candidates: Sequence[Scored]) -> frozenset[str]:

@@ -94,42 +94,43 @@ def in_context(
         shares: how much the neighbours 1, 2, ... steps away count; the text itself counts 1.
     """
     texts = sorted(texts, key=lambda text: text.doc)
-    # Lists by number, not an object for each text: this is most of the work of a ranking.
-    counts = [dict[str, float](text.counts) for text in texts]
+    # Columns, not an object for each text: this is most of the work of a ranking.
+    counts: list[dict[str, float]] = [dict(text.counts) for text in texts]
     lengths = [float(text.length) for text in texts]
     weights = [1.0] * len(texts)
-    cosines = [0.0 if text.cosine is None else text.cosine for text in texts]
+    cosines = [text.cosine or 0.0 for text in texts]
     known = [0.0 if text.cosine is None else 1.0 for text in texts]
     for share, one, other in _neighbours(texts, shares):
-        for here, there in ((one, texts[other]), (other, texts[one])):
-            lengths[here] += share * there.length
+        for here, text in ((one, texts[other]), (other, texts[one])):
+            lengths[here] += share * text.length
             weights[here] += share
-            if there.cosine is not None:
-                cosines[here] += share * there.cosine
+            if text.cosine is not None:
+                cosines[here] += share * text.cosine
                 known[here] += share
-            for term, count in there.counts.items():
-                counts[here][term] = counts[here].get(term, 0.0) + share * count
-    return [
-        Scored(
-            text,
-            bm25(text.counts, text.length, statistics),
-            bm25(counts[i], lengths[i] / weights[i], statistics),
-            cosines[i] / known[i] if known[i] else None,
-        )
-        for i, text in enumerate(texts)
-    ]
+            if text.counts:
+                mixed = counts[here]
+                for term, count in text.counts.items():
+                    mixed[term] = mixed.get(term, 0.0) + share * count
+    scored = []
+    for i, text in enumerate(texts):
+        own = bm25(text.counts, text.length, statistics) if text.counts else 0.0
+        together = own
+        if weights[i] != 1.0 and counts[i]:
+            together = bm25(counts[i], lengths[i] / weights[i], statistics)
+        cosine = cosines[i] / known[i] if known[i] else None
+        scored.append(Scored(text, own, together, cosine))
+    return scored
 
 
 def bm25(counts: Mapping[str, float], length: float, statistics: Statistics) -> float:
     """BM25 of a text that holds the query's terms this often; the query names each term once."""
-    if not counts:
-        return 0.0
     norm = K1 * (1 - B + B * length / statistics.mean_length)
     score = 0.0
     # In the order of the statistics, whatever the order of the counts: sums of floats depend on it.
     for term, idf in statistics.idf.items():
-        if term in counts:
-            score += idf * counts[term] * (K1 + 1) / (counts[term] + norm)
+        count = counts.get(term)
+        if count is not None:
+            score += idf * count * (K1 + 1) / (count + norm)
     return score
 
 
