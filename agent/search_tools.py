@@ -1,89 +1,30 @@
 """The search tools over archival and recall memory, under Letta's names."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
-from agent.memory_tools import Arguments, MemoryTool, Result, Scope
+from agent.memory_tools import Arguments, MemoryTool, Scope
+from agent.search_results import (
+    MessagesFound,
+    PassagesFound,
+    beside,
+    message_as_passage,
+    message_found,
+    passage_found,
+)
 from memory import recall
 from memory.dates import parse_range
 from memory.errors import InvalidValue
-from memory.fusion import Ranked
 from memory.limits import check_tags
-from memory.records import Agent, Message
-from memory.search import Query
-
-if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
-    from memory.store import PassageHit
+from memory.neighbours import messages_around, passages_around
+from memory.records import Message, Passage
+from memory.search import MessageHit, Page, PassageHit, Query
 
 Start = "Only from this date on, inclusive: 2026-03-01 or 2026-03-01T09:30."
 End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day."
-
-
-class Why(Result):
-    """Why a hit is a hit: keyword to author sum up to the score by which hits are ranked.
-
-    They compare it with the other candidates of this search; bm25 and cosine are the text's own.
-    """
-
-    score: float
-    keyword: float
-    vector: float
-    neighbours: float
-    author: float
-    bm25: float
-    cosine: float | None
-
-
-# Hosts read the schema of every result with every prompt; what these numbers are, few will ask.
-Explained = Annotated[Why | None, WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}]})]
-
-
-class PassageFound(Result):
-    """A passage of the archive."""
-
-    id: str
-    content: str
-    timestamp: str
-    tags: list[str]
-    author: str | None = None
-    source: str | None = None
-    session: str | None = None
-    why: Explained = None
-
-
-class PassagesFound(Result):
-    """Passages, best first. by_meaning is false when only words could be compared.
-
-    pending_vectors: texts, at most, that are not embedded yet and were compared by words only.
-    """
-
-    results: list[PassageFound]
-    next_cursor: str | None = None
-    by_meaning: bool = True
-    pending_vectors: int = 0
-
-
-class MessageFound(Result):
-    """A message of the conversation."""
-
-    id: str
-    role: str
-    content: str
-    timestamp: str
-    why: Explained = None
-
-
-class MessagesFound(Result):
-    """Messages: best first, or newest first without a query."""
-
-    results: list[MessageFound]
-    next_cursor: str | None = None
-    by_meaning: bool = True
-    pending_vectors: int = 0
 
 
 class ArchivalSearch(Arguments):
@@ -110,30 +51,61 @@ class ConversationSearch(Arguments):
 Fits = Callable[[Sequence[Any]], int]
 """How many of the hits the reply has room for, one at least; the others are on the next page."""
 
+Searched = Literal["archive", "recall", "both"]
 
-def search_archive(
-    scope: Scope,
-    a: ArchivalSearch,
-    cursor: str | None = None,
-    explain: bool = False,
-    fits: Fits = len,
-) -> PassagesFound:
-    """Search the agent's archive; explain adds the parts of each score."""
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What only hosts may ask of a search: where to go on, and what is to be told of each hit.
+
+    explain: the parts of each score. searched: instead of the archive. neighbours: how many texts
+    before and after each hit are shown with it.
+    """
+
+    cursor: str | None = None
+    explain: bool = False
+    fits: Fits = len
+    searched: Searched = "archive"
+    neighbours: int = 0
+
+
+NO_WISHES = Wishes()
+
+
+def search_archive(scope: Scope, a: ArchivalSearch, wishes: Wishes = NO_WISHES) -> PassagesFound:
+    """Search the agent's archive, or what else of its memory is wished for."""
     since, until = parse_range(a.start_datetime, a.end_datetime, scope.agent.timezone)
     tags = check_tags(a.tags or ())
     query = Query(
         collection=scope.agent.archive_key,
         text=a.query,
         limit=a.top_k,
-        cursor=cursor,
+        cursor=wishes.cursor,
         tags_any=tags if a.tag_match_mode == "any" else (),
         tags_all=tags if a.tag_match_mode == "all" else (),
         since=since,
         until=until,
+        before_doc=scope.before_doc if wishes.searched != "archive" else None,
+        timezone=scope.agent.timezone,
     )
-    hits, page = scope.store.search_passages(scope.reader, query)
-    results = [_passage(scope.agent, hit, explain) for hit in hits]
-    count = fits(results)
+    hits, page = _searched(scope, query, wishes.searched)
+    passages = [hit.passage for hit in hits if isinstance(hit, PassageHit)]
+    messages = [hit.message for hit in hits if isinstance(hit, MessageHit)]
+    around: dict[int, Mapping[int, Passage | Message]] = {}
+    if wishes.neighbours:
+        around |= passages_around(scope.reader, scope.agent, passages, wishes.neighbours)
+        around |= messages_around(scope.reader, scope.agent, messages, wishes.neighbours)
+    results = []
+    for hit in hits:
+        why = hit.why if wishes.explain else None
+        found = (
+            passage_found(scope.agent, hit.passage, why)
+            if isinstance(hit, PassageHit)
+            else message_as_passage(scope.agent, hit.message, why)
+        )
+        found.neighbours = beside(around.get(hit.why.doc, {}))
+        results.append(found)
+    count = wishes.fits(results)
     return PassagesFound(
         results=results[:count],
         next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
@@ -143,29 +115,34 @@ def search_archive(
 
 
 def search_conversation(
-    scope: Scope,
-    a: ConversationSearch,
-    cursor: str | None = None,
-    explain: bool = False,
-    fits: Fits = len,
+    scope: Scope, a: ConversationSearch, wishes: Wishes = NO_WISHES
 ) -> MessagesFound:
     """Search the agent's messages, or list the newest when there is no query."""
     since, until = parse_range(a.start_date, a.end_date, scope.agent.timezone)
     if a.query is None:
-        return _newest(scope, a, recall.Span(since, until, scope.before_doc), cursor, fits)
+        return _newest(scope, a, recall.Span(since, until, scope.before_doc), wishes)
     query = Query(
         collection=scope.agent.key,
         text=a.query,
         limit=a.limit,
-        cursor=cursor,
+        cursor=wishes.cursor,
         roles=tuple(a.roles or ()),
         since=since,
         until=until,
         before_doc=scope.before_doc,
+        timezone=scope.agent.timezone,
     )
     hits, page = scope.store.search_messages(scope.reader, query)
-    results = [_message(scope.agent, h.message, h.why if explain else None) for h in hits]
-    count = fits(results)
+    around: Mapping[int, Mapping[int, Message]] = {}
+    if wishes.neighbours:
+        messages = [hit.message for hit in hits]
+        around = messages_around(scope.reader, scope.agent, messages, wishes.neighbours)
+    results = []
+    for hit in hits:
+        found = message_found(scope.agent, hit.message, hit.why if wishes.explain else None)
+        found.neighbours = beside(around.get(hit.why.doc, {}))
+        results.append(found)
+    count = wishes.fits(results)
     return MessagesFound(
         results=results[:count],
         next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
@@ -174,10 +151,23 @@ def search_conversation(
     )
 
 
+def _searched(
+    scope: Scope, query: Query, searched: Searched
+) -> tuple[Sequence["PassageHit | MessageHit"], Page]:
+    """The hits of a search in the archive, in the conversation, or in both."""
+    if searched == "both":
+        return scope.store.search_both(scope.reader, query, scope.agent)
+    if searched == "recall":
+        said = replace(query, collection=scope.agent.key)
+        return scope.store.search_messages(scope.reader, said)
+    return scope.store.search_passages(scope.reader, query)
+
+
 def _newest(
-    scope: Scope, a: ConversationSearch, span: recall.Span, cursor: str | None, fits: Fits
+    scope: Scope, a: ConversationSearch, span: recall.Span, wishes: Wishes
 ) -> MessagesFound:
     """The newest messages before the turn that is searching, or before those of the last page."""
+    cursor = wishes.cursor
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
             raise InvalidValue(
@@ -187,41 +177,12 @@ def _newest(
         span = replace(span, before_doc=int(cursor))
     roles = a.roles or recall.SEARCHED_ROLES
     found = recall.newest_messages(scope.reader, scope.agent, roles, span, a.limit + 1)
-    results = [_message(scope.agent, message, None) for message in found[: a.limit]]
-    count = fits(results)
+    results = [message_found(scope.agent, message, None) for message in found[: a.limit]]
+    count = wishes.fits(results)
     return MessagesFound(
         results=results[:count],
         next_cursor=str(found[count - 1].doc) if len(found) > count else None,
     )
-
-
-def _passage(agent: Agent, hit: "PassageHit", explain: bool) -> PassageFound:
-    passage = hit.passage
-    return PassageFound(
-        id=passage.id,
-        content=passage.text,
-        timestamp=passage.dated.astimezone(ZoneInfo(agent.timezone)).isoformat("T", "seconds"),
-        tags=list(passage.tags),
-        author=passage.author,
-        source=passage.source,
-        session=passage.session,
-        why=_why(hit.why) if explain else None,
-    )
-
-
-def _message(agent: Agent, message: Message, why: Ranked | None) -> MessageFound:
-    return MessageFound(
-        id=message.id,
-        role=message.role,
-        content=message.content,
-        timestamp=message.created_at.astimezone(ZoneInfo(agent.timezone)).isoformat("T", "seconds"),
-        why=_why(why) if why else None,
-    )
-
-
-def _why(ranked: Ranked) -> Why:
-    parts = {part: getattr(ranked, part) for part in Why.model_fields}
-    return Why(**{part: value and round(value, 4) for part, value in parts.items()})
 
 
 def _passages_text(found: PassagesFound) -> str:

@@ -41,6 +41,14 @@ def parse_range(
     return since, until
 
 
+def local_day(moment: datetime, zone: ZoneInfo) -> date:
+    """The day that a moment is in there; at the ends of the calendar, that of UTC."""
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError:
+        return moment.date()
+
+
 def _end(text: str, timezone: str) -> datetime:
     day = _day(text)
     if day is not None:

@@ -81,7 +81,7 @@ class HnswIndex:
         rows = reader.rows_of("hnsw_tail", query.collection, after=index.last, limit=MAX_TAIL + 1)
         if len(rows) > MAX_TAIL:
             return None
-        besides = {doc for (doc,) in rows if query.where.has_doc(doc)} | set(query.also)
+        besides = {doc for (doc,) in rows if query.where.has_doc(doc)}
         asked = query.limit
         while asked <= MAX_ASKED:
             proposed = self._proposed(query, index, asked)
@@ -92,7 +92,7 @@ class HnswIndex:
             # Removed documents and the parts of long ones take places: then more is asked.
             if len(near & found.keys()) >= query.limit or len(proposed) < asked:
                 best = sorted(found, key=lambda doc: (-found[doc], doc))[: query.limit]
-                return {doc: found[doc] for doc in {*best, *query.also} & found.keys()}
+                return {doc: found[doc] for doc in best}
             asked *= 4
         return None
 

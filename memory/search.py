@@ -1,31 +1,45 @@
-"""Search over an archive or over recall memory: filter, find by word and by meaning, fuse, page.
+"""Search over an archive, over recall memory or over both: find, rank, page.
 
-Keyword search sees what is committed; vector search what is embedded, so a fresh text is found by
-its words at once and by its meaning a moment later.
+Candidates are read in gathering.py, scored in surroundings.py, fused in fusion.py and, where there
+is a reranker, ordered anew in reranking.py. Here are the query, the page and its cursor.
 """
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
+from memory.dates import local_day
 from memory.errors import InvalidValue
-from memory.fusion import MIN_COSINE, Candidate, Ranked, fuse
+from memory.fusion import MIN_COSINE, WEIGHTS, Asked, Ranked, fuse
+from memory.gathering import Collection, Wanted, gather
 from memory.limits import MAX_QUERY_CHARS, check_filled
-from memory.terms import terms
+from memory.named_dates import named_dates
+from memory.records import Message, Passage
+from memory.reranking import Reranker, rerank
+from memory.surroundings import Scored, in_context
 from memory.transaction import Reader, to_json
-from memory.vectors import ExactIndex, Filter, VectorIndex, VectorQuery
+from memory.vectors import Filter, VectorIndex
 
 MIN_CANDIDATES = 100
-"""Per leg; with the best 50 to 100 of each, fusion loses nothing (retrieval measurements)."""
+"""Of each search; with 50 already the ranking loses nothing to one of everything (decision 19)."""
 MAX_LIMIT = 100
-MAX_CANDIDATES = 4 * MAX_LIMIT
+MAX_CANDIDATES = 2 * MAX_LIMIT
+MAX_RANKED = 18
+"""Times the candidates of one search: there are two, and each may bring eight neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of one collection. since and until are half-open, in UTC (see dates.py)."""
+    """What is asked. since and until are half-open, in UTC (see dates.py).
+
+    collection: the key of the archive or agent whose passages or messages are searched. recall: of
+    the agent whose messages are searched besides, in one ranking. timezone: in which "yesterday"
+    and "on 7 May" are meant.
+    """
 
     collection: int
     text: str
@@ -37,6 +51,20 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     before_doc: int | None = None
+    timezone: str = "UTC"
+    recall: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a search works with. vector: the query's, as text for the database; None: words only.
+
+    index: proposes the nearest in place of exact search. reranker: orders the best hits anew.
+    """
+
+    vector: str | None = None
+    index: VectorIndex | None = None
+    reranker: Reranker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +84,36 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageHit:
+    """A passage found, and why (see fusion.Ranked)."""
+
+    passage: Passage
+    why: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHit:
+    """A message found, and why."""
+
+    message: Message
+    why: Ranked
+
+
+@dataclass(frozen=True, slots=True)
 class _Position:
-    """Where a page begins, in which ranking: the candidates per leg among the older documents."""
+    """Where a page begins, in which ranking: the candidates per leg among the older documents.
+
+    today: the day on which the first page was asked for, as an ordinal.
+    """
 
     offset: int
     candidates: int
     before_doc: int
+    today: int
 
 
-def search(
-    reader: Reader, query: Query, vector: str | None, index: VectorIndex | None = None
-) -> Page:
-    """Find documents by word and, given the query's vector as text, by meaning.
+def search(reader: Reader, query: Query, collections: Sequence[Collection], means: Means) -> Page:
+    """Find documents of all the collections, in one ranking.
 
     Raises:
         InvalidValue: the query is empty, or the cursor or limit is none of ours.
@@ -75,56 +121,46 @@ def search(
     check_filled(query.text, "query", MAX_QUERY_CHARS)
     if not 1 <= query.limit <= MAX_LIMIT:
         raise InvalidValue(f"limit {query.limit} is outside 1 to {MAX_LIMIT}")
-    at = _read_cursor(query) if query.cursor else _first_position(reader, query)
+    at = _read_cursor(query) if query.cursor else _first_position(reader, query, collections)
     query = replace(query, before_doc=at.before_doc)
-    where = _filter(query)
-    bm25 = _keyword_leg(reader, query, where, at.candidates)
-    cosine: dict[int, float] = {}
-    if vector is not None:
-        near = VectorQuery(query.collection, vector, where, at.candidates, tuple(bm25))
-        found = index.nearest(reader, near) if index else None
-        cosine = ExactIndex().nearest(reader, near) if found is None else found
+    wanted = Wanted(query.text, means.vector, _filter(query), at.candidates)
+    scored: list[Scored] = []
+    for collection in collections:
+        found = gather(reader, collection, wanted, means.index)
+        scored += in_context(found.texts, found.statistics, WEIGHTS.context)
     # What tags or dates have chosen is asked for already: the far ones come last, not never.
     chosen = query.tags_any or query.tags_all or query.since or query.until
-    ranked = fuse(
-        query.text,
-        _candidates(reader, query.collection, bm25, cosine),
-        min_cosine=-1.0 if chosen else MIN_COSINE,
-    )
+    asked = asked_on(query, date.fromordinal(at.today))
+    ranked = fuse(asked, scored, min_cosine=-1.0 if chosen else MIN_COSINE)
+    if means.reranker is not None:
+        ranked = rerank(reader, query.text, ranked, means.reranker)
+    return _page(query, at, ranked, by_meaning=means.vector is not None)
+
+
+def _page(query: Query, at: _Position, ranked: Sequence[Ranked], by_meaning: bool) -> Page:
     end = at.offset + query.limit
     hits = tuple(ranked[at.offset : end])
-    asked = _fingerprint(query)
+    fingerprint = _fingerprint(query)
     cursors = tuple(
-        _write_cursor(replace(at, offset=at.offset + shown), asked)
+        _write_cursor(replace(at, offset=at.offset + shown), fingerprint)
         for shown in range(1, len(hits) + 1)
     )
     next_cursor = cursors[-1] if len(ranked) > end else None
-    return Page(hits, next_cursor, vector is not None, cursors=cursors)
+    return Page(hits, next_cursor, by_meaning, cursors=cursors)
 
 
-def _keyword_leg(reader: Reader, query: Query, where: Filter, limit: int) -> dict[int, float]:
-    return dict(
-        reader.rows(
-            "keyword_leg",
-            collection=query.collection,
-            terms=" ".join(sorted(set(terms(query.text)))),
-            limit=limit,
-            **where.parameters(),
-        )
-    )
+def asked_on(query: Query, today: date) -> Asked:
+    """The query with the dates that it names, seen from a day."""
+    named = named_dates(query.text, today)
+    if not named:
+        return Asked(query.text)
+    zone = ZoneInfo(query.timezone)
 
+    def names_day_of(moment: datetime) -> bool:
+        day = local_day(moment, zone)
+        return any(dates.holds(day) for dates in named)
 
-def _candidates(
-    reader: Reader, collection: int, bm25: dict[int, float], cosine: dict[int, float]
-) -> list[Candidate]:
-    docs = sorted(bm25.keys() | cosine.keys())
-    if not docs:
-        return []
-    rows = reader.rows("candidate_features", collection=collection, docs=to_json(docs))
-    return [
-        Candidate(doc, bm25.get(doc, 0.0), cosine.get(doc), session, sequence, author)
-        for doc, session, sequence, author in sorted(rows)
-    ]
+    return Asked(query.text, names_day_of)
 
 
 def _filter(query: Query) -> Filter:
@@ -138,15 +174,16 @@ def _filter(query: Query) -> Filter:
     )
 
 
-def _first_position(reader: Reader, query: Query) -> _Position:
+def _first_position(reader: Reader, query: Query, collections: Sequence[Collection]) -> _Position:
     """The beginning of a search over what there is now; later pages see no more."""
-    newest = int(reader.value("newest_document_of", collection=query.collection))
+    newest = max(int(reader.value("newest_document_of", collection=c.key)) for c in collections)
     before_doc = newest + 1 if query.before_doc is None else query.before_doc
-    return _Position(0, max(MIN_CANDIDATES, 4 * query.limit), before_doc)
+    today = local_day(datetime.now(UTC), ZoneInfo(query.timezone))
+    return _Position(0, max(MIN_CANDIDATES, 2 * query.limit), before_doc, today.toordinal())
 
 
 def _write_cursor(at: _Position, fingerprint: str) -> str:
-    text = f"{at.offset}:{at.candidates}:{at.before_doc}:{fingerprint}"
+    text = f"{at.offset}:{at.candidates}:{at.before_doc}:{at.today}:{fingerprint}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
@@ -156,10 +193,11 @@ def _read_cursor(query: Query) -> _Position:
         text = base64.urlsafe_b64decode((query.cursor or "").encode("ascii")).decode("ascii")
         *numbers, fingerprint = text.split(":")
         at = _Position(*map(int, numbers))
-        known = 0 < at.offset <= 2 * at.candidates and 0 < at.before_doc < 2**63
+        known = 0 < at.offset <= MAX_RANKED * at.candidates and 0 < at.before_doc < 2**63
+        date.fromordinal(at.today)
         if known and at.candidates <= MAX_CANDIDATES and fingerprint == _fingerprint(query):
             return at
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         pass
     raise InvalidValue(
         "cursor is not one this search returned; repeat the search without it, and change nothing"

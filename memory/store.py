@@ -2,14 +2,14 @@
 
 Holds the database, the embedding queue, the vector index and the working set together. What is
 remembered and how lives beside it: agents.py, core_memory.py, recall.py, archival.py take the
-Reader or Transaction that `read` and `write` yield; search goes through `search_passages` and
-`search_messages`.
+Reader or Transaction that `read` and `write` yield; search goes through `search_passages`,
+`search_messages` and `search_both`.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,10 +18,11 @@ from memory.archival import passage_of
 from memory.database import Database
 from memory.embedder import Embedder
 from memory.embedding import EmbeddingQueue
-from memory.fusion import Ranked
+from memory.gathering import Collection
 from memory.hnsw import HnswIndex
-from memory.records import AgentState, Message, Origin, Passage
-from memory.search import Page, Query, search
+from memory.records import Agent, AgentState, Origin
+from memory.reranking import Reranker
+from memory.search import Means, MessageHit, Page, PassageHit, Query, search
 from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet
 
@@ -39,22 +40,6 @@ MAX_AWAITED = 100
 """Documents: when more wait, as after an import, they would not be done in that time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassageHit:
-    """A passage found, and why (see fusion.Ranked)."""
-
-    passage: Passage
-    why: Ranked
-
-
-@dataclass(frozen=True, slots=True)
-class MessageHit:
-    """A message found, and why."""
-
-    message: Message
-    why: Ranked
-
-
 class MemoryStore:
     """All agents' memory. Safe to use from several threads; close it, or use it in a `with`.
 
@@ -63,6 +48,7 @@ class MemoryStore:
         load_embedder: makes the embedder, in the background; None: search by keyword only.
         hnsw_threshold: vectors in one archive from which it is searched through the HNSW index.
         vss_file: the VSS extension; None: the one in its installed package.
+        reranker: reads the best hits of each search and orders them anew; None: nobody does.
 
     Raises:
         DatabaseError: the file is locked, damaged, too new or cannot be opened.
@@ -74,7 +60,9 @@ class MemoryStore:
         load_embedder: Callable[[], Embedder] | None,
         hnsw_threshold: int = HNSW_THRESHOLD,
         vss_file: Path | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
+        self._reranker = reranker
         with ExitStack() as opened:
             self.database = opened.enter_context(Database(path, vss_file))
             self.index = HnswIndex(self.database, hnsw_threshold)
@@ -146,31 +134,54 @@ class MemoryStore:
 
         A reader sees what is committed by now, later than what it has read so far.
         """
-        page = self._search(reader, query)
-        rows = reader.rows("passages_by_doc", collection=query.collection, docs=_docs(page))
-        passages = {passage.doc: passage for passage in map(passage_of, rows)}
-        return [PassageHit(passages[hit.doc], hit) for hit in page.hits], page
+        page = self._search(reader, query, [Collection(query.collection, "passages")])
+        return list(_passage_hits(reader, query.collection, page).values()), page
 
     def search_messages(self, reader: Reader, query: Query) -> tuple[list[MessageHit], Page]:
         """Search an agent's recall memory (query.collection is the agent's key)."""
-        page = self._search(reader, query)
-        rows = reader.rows("messages_by_doc", collection=query.collection, docs=_docs(page))
-        messages = {message.doc: message for message in map(recall.message_of, rows)}
-        return [MessageHit(messages[hit.doc], hit) for hit in page.hits], page
+        page = self._search(reader, query, [Collection(query.collection, "messages")])
+        return list(_message_hits(reader, query.collection, page).values()), page
 
-    def _search(self, reader: Reader, query: Query) -> Page:
+    def search_both(
+        self, reader: Reader, query: Query, agent: Agent
+    ) -> tuple[list[PassageHit | MessageHit], Page]:
+        """Search an agent's archive and its recall memory, in one ranking."""
+        query = replace(query, collection=agent.archive_key, recall=agent.key)
+        archive, said = Collection(agent.archive_key, "passages"), Collection(agent.key, "messages")
+        page = self._search(reader, query, [archive, said])
+        hits: dict[int, PassageHit | MessageHit] = {
+            **_passage_hits(reader, archive.key, page),
+            **_message_hits(reader, said.key, page),
+        }
+        return [hits[hit.doc] for hit in page.hits], page
+
+    def _search(self, reader: Reader, query: Query, collections: Sequence[Collection]) -> Page:
         vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
         if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
-            self.embedding.settle([query.collection], SETTLE_WAIT_S)
+            self.embedding.settle([c.key for c in collections], SETTLE_WAIT_S)
         behind = vector is not None and self.embedding.behind > 0
         reader.renew()
-        page = search(reader, query, vector, self.index)
+        page = search(reader, query, collections, Means(vector, self.index, self._reranker))
         if not behind:
             return page
         # Of this collection alone: others' are nobody's business who may not see them.
-        pending = reader.value("count_pending_in", collection=query.collection)
-        return replace(page, pending=pending)
+        counts = [reader.value("count_pending_in", collection=c.key) for c in collections]
+        return replace(page, pending=sum(counts))
+
+
+def _passage_hits(reader: Reader, archive_key: int, page: Page) -> dict[int, PassageHit]:
+    """The hits of a page that are passages, in its order."""
+    rows = reader.rows("passages_by_doc", collection=archive_key, docs=_docs(page))
+    passages = {passage.doc: passage for passage in map(passage_of, rows)}
+    return {h.doc: PassageHit(passages[h.doc], h) for h in page.hits if h.doc in passages}
+
+
+def _message_hits(reader: Reader, agent_key: int, page: Page) -> dict[int, MessageHit]:
+    """The hits of a page that are messages, in its order."""
+    rows = reader.rows("messages_by_doc", collection=agent_key, docs=_docs(page))
+    messages = {message.doc: message for message in map(recall.message_of, rows)}
+    return {h.doc: MessageHit(messages[h.doc], h) for h in page.hits if h.doc in messages}
 
 
 def _docs(page: Page) -> str:

@@ -34,30 +34,35 @@ class Filter:
         """Whether before_doc lets a document pass."""
         return self.before_doc is None or doc < self.before_doc
 
+    def leg(self, name: str) -> str:
+        """The query that a search runs: without a filter a shorter one does."""
+        return name if self.is_open else f"{name}_filtered"
+
+    def for_leg(self) -> dict[str, Any]:
+        """The parameters of that query."""
+        return {"before_doc": self.before_doc, **({} if self.is_open else self.parameters())}
+
     def parameters(self) -> dict[str, Any]:
-        """As parameters of the search queries."""
-        return {name: getattr(self, name) for name in Filter.__dataclass_fields__}
+        """All but before_doc, as parameters of the queries that filter."""
+        names = (name for name in Filter.__dataclass_fields__ if name != "before_doc")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A search by meaning: `vector` is the query's, as text for the database.
-
-    also: documents whose cosines are wanted although they may not be among the nearest.
-    """
+    """A search by meaning: `vector` is the query's, as text for the database."""
 
     collection: int
     vector: str
     where: Filter
     limit: int
-    also: tuple[int, ...] = ()
 
 
 class VectorIndex(Protocol):
     """Finds the nearest documents."""
 
     def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float] | None:
-        """Return doc -> exact cosine of the nearest documents and of those of query.also.
+        """Return doc -> exact cosine of the nearest documents.
 
         None: this index cannot say; ask another.
         """
@@ -67,16 +72,14 @@ class ExactIndex:
     """Compares the query with every vector that passes the filter."""
 
     def nearest(self, reader: Reader, query: VectorQuery) -> dict[int, float]:
-        """Return doc -> cosine of the nearest documents and of those of query.also."""
-        rows = reader.rows(
-            "vector_leg",
-            collection=query.collection,
-            vector=query.vector,
-            limit=query.limit,
-            docs=to_json(query.also),
-            **query.where.parameters(),
-        )
-        return dict(rows)
+        """Return doc -> cosine of the nearest documents."""
+        what = {
+            "collection": query.collection,
+            "vector": query.vector,
+            "limit": query.limit,
+            **query.where.for_leg(),
+        }
+        return dict(reader.rows(query.where.leg("vector_leg"), **what))
 
 
 def exact_scores(reader: Reader, query: VectorQuery, docs: Sequence[int]) -> dict[int, float]:

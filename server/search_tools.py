@@ -8,18 +8,23 @@ from typing import Final, Literal, TypeVar
 from pydantic import Field
 
 from agent.memory_tools import MemoryTool, Scope
-from agent.search_tools import (
-    ArchivalSearch,
-    ConversationSearch,
+from agent.search_results import (
     MessageFound,
     MessagesFound,
     PassageFound,
     PassagesFound,
     Why,
+)
+from agent.search_tools import (
+    ArchivalSearch,
+    ConversationSearch,
+    Searched,
+    Wishes,
     search_archive,
     search_conversation,
 )
 from agent.tools import MEMORY_TOOLS
+from memory.neighbours import MAX_STEPS
 from server.memory_access import MemoryAccess
 from server.memory_tools import DELEGATING, THINKING, ForAgent, read_tool, with_cursor
 from server.memory_uris import message_uri, passage_uri
@@ -38,6 +43,12 @@ HIT_BYTES: Final = PAGE_BYTES // 2
 
 NOTE_BYTES: Final = 600
 """Of an author, a source, a session, and of all tags together: 500 characters of plain text fit."""
+
+BESIDE_BYTES: Final = 1_200
+"""Of all texts beside a hit together."""
+
+WHO_BYTES: Final = 60
+"""Of the author of one of them."""
 
 _FIELDS_BYTES: Final = 60
 """What surrounds a hit in a reply, beside its values."""
@@ -60,6 +71,8 @@ class HostSearch(ArchivalSearch, ForAgent):
     end_datetime: str | None = Field(None, description=_END)
     cursor: str | None = None
     explain: bool = False
+    scope: Searched = "archive"
+    neighbours: int = Field(0, ge=0, le=MAX_STEPS)
 
 
 class HostConversationSearch(ConversationSearch, ForAgent):
@@ -72,6 +85,7 @@ class HostConversationSearch(ConversationSearch, ForAgent):
     end_date: str | None = Field(None, description=_END)
     cursor: str | None = None
     explain: bool = False
+    neighbours: int = Field(0, ge=0, le=MAX_STEPS)
 
 
 def search_tools(access: MemoryAccess) -> tuple[Tool, ...]:
@@ -108,21 +122,56 @@ def _tool(access: MemoryAccess, tool: MemoryTool) -> Tool:
 
 def _search_archive(scope: Scope, a: HostSearch) -> PassagesFound:
     def shown(hit: PassageFound) -> PassageFound:
-        return _short_passage(hit, passage_uri(scope.agent.id, hit.id))
+        short = _short_passage(hit, _uri(scope, hit.id), _hit_bytes(a.neighbours))
+        return _with_short_neighbours(short)
 
     fits = partial(_fitting, shown, _passage_line)
-    found = search_archive(scope, a, a.cursor, a.explain, fits)
+    wishes = Wishes(a.cursor, a.explain, fits, a.scope, a.neighbours)
+    found = search_archive(scope, a, wishes)
     return found.model_copy(update={"results": list(map(shown, found.results))})
 
 
 def _search_conversation(scope: Scope, a: HostConversationSearch) -> MessagesFound:
     def shown(hit: MessageFound) -> MessageFound:
-        where = f"memory_read {message_uri(scope.agent.id, hit.id)}"
-        return hit.model_copy(update={"content": shortened(hit.content, HIT_BYTES, where)})
+        where = f"memory_read {_uri(scope, hit.id)}"
+        short = shortened(hit.content, _hit_bytes(a.neighbours), where)
+        return _with_short_neighbours(hit.model_copy(update={"content": short}))
 
     fits = partial(_fitting, shown, _message_line)
-    found = search_conversation(scope, a, a.cursor, a.explain, fits)
+    wishes = Wishes(a.cursor, a.explain, fits, neighbours=a.neighbours)
+    found = search_conversation(scope, a, wishes)
     return found.model_copy(update={"results": list(map(shown, found.results))})
+
+
+def _uri(scope: Scope, text_id: str) -> str:
+    """Where a passage or a message is read whole."""
+    uri = message_uri if text_id.startswith("message-") else passage_uri
+    return uri(scope.agent.id, text_id)
+
+
+def _with_short_neighbours(hit: Hit) -> Hit:
+    """The hit with the beginnings of what stands beside it; each is read whole by its id."""
+    room = BESIDE_BYTES // max(1, len(hit.neighbours))
+    short = tuple(
+        text.model_copy(
+            update={
+                "content": _beginning(text.content, room),
+                "author": text.author and _beginning(text.author, WHO_BYTES),
+            }
+        )
+        for text in hit.neighbours
+    )
+    return hit.model_copy(update={"neighbours": short})
+
+
+def _beginning(text: str, room_bytes: int) -> str:
+    kept = prefix_chars(text, room_bytes)
+    return text if kept == len(text) else f"{text[:kept]}…"
+
+
+def _hit_bytes(neighbours: int) -> int:
+    """The room of a hit's own text, which leaves some for what stands beside it."""
+    return HIT_BYTES // 2 if neighbours else HIT_BYTES
 
 
 def _fitting(shown: Callable[[Hit], Hit], line: Callable[[Hit], str], hits: Sequence[Hit]) -> int:
@@ -134,13 +183,13 @@ def _fitting(shown: Callable[[Hit], Hit], line: Callable[[Hit], str], hits: Sequ
     return fitting(sizes, 2 * PAGE_BYTES)
 
 
-def _short_passage(hit: PassageFound, uri: str) -> PassageFound:
+def _short_passage(hit: PassageFound, uri: str, room_bytes: int) -> PassageFound:
     """The hit with a long text cut, and what is said about it."""
     notes = {"author": hit.author, "source": hit.source, "session": hit.session}
     short = {name: note and note[: prefix_chars(note, NOTE_BYTES)] for name, note in notes.items()}
     return hit.model_copy(
         update={
-            "content": shortened(hit.content, HIT_BYTES, f"memory_read {uri}"),
+            "content": shortened(hit.content, room_bytes, f"memory_read {uri}"),
             "tags": first_of(hit.tags, NOTE_BYTES),
             **short,
         }
@@ -156,7 +205,7 @@ def _messages_text(found: MessagesFound) -> str:
 
 
 def _message_line(hit: MessageFound) -> str:
-    return f"[{hit.timestamp}] {hit.role}: {hit.content}{_why_text(hit.why)}"
+    return f"[{hit.timestamp}] {hit.role}: {hit.content}{_about(hit)}"
 
 
 def _passage_line(hit: PassageFound) -> str:
@@ -164,14 +213,27 @@ def _passage_line(hit: PassageFound) -> str:
     author = f"{hit.author}: " if hit.author else ""
     known = {"source": hit.source, "session": hit.session, "tags": ", ".join(hit.tags)}
     about = "".join(f"; {name} {value}" for name, value in known.items() if value)
-    return f"[{hit.timestamp}] {author}{hit.content} ({hit.id}{about}){_why_text(hit.why)}"
+    return f"[{hit.timestamp}] {author}{hit.content} ({hit.id}{about}){_about(hit)}"
+
+
+def _about(hit: PassageFound | MessageFound) -> str:
+    """Why it is a hit, and what stands beside it, each on a line of its own."""
+    beside = (
+        f"\n  ({text.step:+d}) {f'{text.author}: ' if text.author else ''}{text.content}"
+        for text in hit.neighbours
+    )
+    return _why_text(hit.why) + "".join(beside)
 
 
 def _why_text(why: Why | None) -> str:
     if why is None:
         return ""
     parts = why.model_dump(exclude_none=True)
-    return " | " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items())
+    return " | " + ", ".join(f"{part} {_figure(value)}" for part, value in parts.items())
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
 def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> str:

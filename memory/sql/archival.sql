@@ -15,6 +15,16 @@ SELECT doc, id, text, tags, author, source, session, sequence, occurred_at, crea
 FROM passages
 WHERE archive_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
 
+-- name: passages_beside
+-- The passages up to $steps numbers before and after given ones in their session, with whose they are.
+SELECT g.doc, p.doc, p.id, p.text, p.tags, p.author, p.source, p.session, p.sequence, p.occurred_at,
+       p.created_at
+FROM passages p JOIN passages g ON g.session = p.session AND g.doc <> p.doc
+    AND p.sequence BETWEEN g.sequence - $steps AND g.sequence + $steps
+WHERE p.archive_key = $archive_key AND g.archive_key = $archive_key
+  AND g.doc IN (SELECT unnest($docs::VARCHAR::BIGINT[]))
+ORDER BY g.doc, p.sequence, p.doc;
+
 -- name: passage_by_id
 SELECT doc, id, text, tags, author, source, session, sequence, occurred_at, created_at
 FROM passages WHERE archive_key = $archive_key AND id = $id;

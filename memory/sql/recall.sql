@@ -18,6 +18,17 @@ SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, crea
 FROM messages
 WHERE agent_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
 
+-- name: messages_beside
+-- What was said up to $steps numbers before and after given messages, with whose it is.
+SELECT g.doc, m.doc, m.id, m.role, m.content, m.tool_calls, m.tool_call_id, m.turn_id, m.sequence,
+       m.created_at
+FROM messages m JOIN messages g ON g.doc <> m.doc
+    AND m.sequence BETWEEN g.sequence - $steps AND g.sequence + $steps
+WHERE m.agent_key = $agent_key AND g.agent_key = $agent_key
+  AND g.doc IN (SELECT unnest($docs::VARCHAR::BIGINT[]))
+  AND m.role IN (SELECT unnest(from_json($roles, '["VARCHAR"]'))) AND trim(m.content) <> ''
+ORDER BY g.doc, m.sequence, m.doc;
+
 -- name: message_by_id
 SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
 FROM messages WHERE agent_key = $agent_key AND id = $id;

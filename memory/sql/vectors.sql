@@ -18,8 +18,15 @@ WHERE r.doc IN (SELECT doc FROM documents WHERE doc BETWEEN $first AND $last)
   AND r.doc > (SELECT coalesce(max(doc), 0) FROM vectors);
 
 -- name: vector_leg
--- Exact cosine (rows have length 1) over the documents that pass the filter; a long document has
--- several vectors and counts as its best. The nearest, and those of $docs wherever they lie.
+-- The nearest documents by exact cosine (rows have length 1); a long document has several vectors and
+-- counts as its best.
+SELECT doc, max(array_inner_product(embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
+FROM vectors
+WHERE collection = $collection AND ($before_doc IS NULL OR doc < $before_doc)
+GROUP BY doc ORDER BY score DESC, doc LIMIT $limit;
+
+-- name: vector_leg_filtered
+-- The same over the documents that pass the filter.
 WITH allowed AS (
     SELECT doc FROM searchable
     WHERE collection = $collection
@@ -28,18 +35,14 @@ WITH allowed AS (
       AND ($roles IS NULL OR role IN (SELECT unnest(from_json($roles, '["VARCHAR"]'))))
       AND ($since IS NULL OR dated >= $since)
       AND ($until IS NULL OR dated < $until)
-      AND ($before_doc IS NULL OR doc < $before_doc)),
-scores AS MATERIALIZED (
-    SELECT v.doc,
-           max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
-    FROM vectors v SEMI JOIN allowed a ON a.doc = v.doc
-    WHERE v.collection = $collection GROUP BY v.doc)
-(SELECT doc, score FROM scores ORDER BY score DESC, doc LIMIT $limit)
-UNION
-SELECT doc, score FROM scores WHERE doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+      AND ($before_doc IS NULL OR doc < $before_doc))
+SELECT v.doc, max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
+FROM vectors v SEMI JOIN allowed a ON a.doc = v.doc
+WHERE v.collection = $collection
+GROUP BY v.doc ORDER BY score DESC, v.doc LIMIT $limit;
 
 -- name: vector_scores
--- Exact cosine of given documents, which an approximate index proposes.
+-- Exact cosine of given documents, which an approximate index proposes or which stand beside a hit.
 SELECT v.doc, max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
 FROM vectors v
 WHERE v.collection = $collection AND v.doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')))

@@ -6,10 +6,18 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.memory_tools import Scope
-from agent.search_tools import ArchivalSearch, search_archive
+from agent.search_tools import (
+    ArchivalSearch,
+    ConversationSearch,
+    Searched,
+    Wishes,
+    search_archive,
+    search_conversation,
+)
 from agent.tools import ALL_TOOLS, run_call
 from memory import agents, archival, recall
 from memory.embedder import Embedder
+from memory.errors import InvalidValue
 from memory.records import Agent, NewMessage, NewPassage
 from memory.store import MemoryStore
 from tests.agent.harness import PERSON, call, new_agent, use
@@ -144,8 +152,7 @@ def test_a_note_is_found_by_its_meaning(by_meaning: MemoryStore) -> None:
         found = search_archive(
             Scope(by_meaning, reader, agent),
             ArchivalSearch(query="a doctor's operation"),
-            None,
-            True,
+            Wishes(explain=True),
         )
     best = found.results[0]
     assert found.by_meaning
@@ -217,6 +224,69 @@ def test_a_turn_does_not_find_its_own_messages(
         result = run_call(scope, ALL_TOOLS, call("conversation_search", query=query))
     assert "I planted indigo." in result
     assert "Where is" not in result
+
+
+# What hosts may wish for
+
+
+@pytest.mark.parametrize(
+    ("searched", "found"),
+    [
+        ("archive", {"The cat sleeps on the boiler."}),
+        ("recall", {"My cat is called Tom."}),
+        ("both", {"The cat sleeps on the boiler.", "My cat is called Tom."}),
+    ],
+)
+def test_archive_conversation_or_both_are_searched_and_hits_say_where_they_are_from(
+    store: MemoryStore, noted: Agent, searched: Searched, found: set[str]
+) -> None:
+    tell(store, noted, NewMessage("user", "My cat is called Tom."))
+    with store.read() as reader:
+        wanted = ArchivalSearch(query="cat")
+        hits = search_archive(Scope(store, reader, noted), wanted, Wishes(searched=searched))
+    assert {hit.content for hit in hits.results} == found
+    for hit in hits.results:
+        said = hit.id.startswith("message-")
+        assert said == (hit.content == "My cat is called Tom.")
+        assert (hit.author, hit.session) == (("user", "turn-1") if said else (None, None))
+
+
+def test_the_first_page_of_one_search_is_not_continued_by_another(
+    store: MemoryStore, noted: Agent
+) -> None:
+    tell(store, noted, *(NewMessage("user", f"The boiler, part {n}.") for n in range(3)))
+    with store.read() as reader:
+        scope, wanted = Scope(store, reader, noted), ArchivalSearch(query="boiler", top_k=1)
+        cursor = search_archive(scope, wanted, Wishes(searched="both")).next_cursor
+        others: tuple[Searched, ...] = ("archive", "recall")
+        for searched in others:
+            with pytest.raises(InvalidValue, match="change nothing else"):
+                search_archive(scope, wanted, Wishes(cursor, searched=searched))
+
+
+def test_neighbours_are_shown_when_they_are_asked_for(store: MemoryStore, talked: Agent) -> None:
+    with store.read() as reader:
+        scope = Scope(store, reader, talked)
+        wanted = ConversationSearch(query="blue")
+        (hit,) = search_conversation(scope, wanted, Wishes(neighbours=1)).results
+        (plain,) = search_conversation(scope, wanted).results
+    assert [(n.step, n.author, n.content) for n in hit.neighbours] == [
+        (-1, "assistant", "Indigo is a fine plant."),
+        (1, "assistant", "I see."),
+    ]
+    assert plain.neighbours == ()
+
+
+def test_an_explained_hit_has_its_ranks_and_the_parts_of_its_score(
+    store: MemoryStore, noted: Agent
+) -> None:
+    with store.read() as reader:
+        wanted = ArchivalSearch(query="cat on 30 March 2026")
+        best = search_archive(Scope(store, reader, noted), wanted, Wishes(explain=True)).results[0]
+    why = best.why
+    assert why is not None and why.keyword_rank == 1 and why.vector_rank is None
+    parts = why.keyword + why.vector + why.author + why.date + why.session + why.question
+    assert why.date == 1.0 and why.score == pytest.approx(parts, abs=1e-3)
 
 
 # What is refused

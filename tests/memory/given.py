@@ -21,8 +21,8 @@ from memory.records import (
     Origin,
     Passage,
 )
-from memory.search import Page, Query
-from memory.store import MemoryStore, MessageHit, PassageHit
+from memory.search import MessageHit, Page, PassageHit, Query
+from memory.store import MemoryStore
 from memory.transaction import Reader, Transaction
 
 TEST = Origin("person:test", "test", "request-1")

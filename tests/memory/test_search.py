@@ -227,9 +227,10 @@ def test_a_hit_says_why_it_is_one(ada: MemoryOf) -> None:
     first, second = (hit for hit in hits if hit.passage.author)
     assert first.passage.text == "The cat sleeps."
     assert first.why.bm25 > 0 and first.why.cosine and first.why.author == 1.0
-    assert second.passage.text == "It snores, too." and second.why.neighbours > 0
-    why = first.why
-    assert why.score == pytest.approx(why.keyword + why.vector + why.neighbours + why.author)
+    assert second.passage.text == "It snores, too."
+    assert second.why.found.bm25_in_context > second.why.bm25
+    trace = first.why.found.text.trace
+    assert (trace.keyword_rank, trace.vector_rank) == (1, 1)
 
 
 def test_author_and_date_of_a_passage_can_be_asked_for(words_only: MemoryStore) -> None:

@@ -115,6 +115,23 @@ async def test_long_hits_are_cut_read_whole_and_none_is_left_out(host: Client) -
     assert sorted(read) == sorted(texts)
 
 
+async def test_long_neighbours_are_cut_and_leave_room_for_every_hit(host: Client) -> None:
+    await call(host, "agent_create", name="Sam")
+    for number in range(12):
+        line = {"content": f"indigo {number} " + WIDE * 2_000, "session": "chat"}
+        await call(host, "archival_memory_insert", agent_id="Sam", author="\u65e5" * 500, **line)
+    search = {"agent_id": "Sam", "query": "indigo", "top_k": 100, "neighbours": 5}
+    found = [
+        hit
+        for page in await pages(host, "archival_memory_search", **search)
+        for hit in page["results"]
+    ]
+    assert len({hit["id"] for hit in found}) == len(found) == 12
+    first = next(hit for hit in found if hit["content"].startswith("indigo 0 "))
+    assert [text["step"] for text in first["neighbours"]] == [1, 2, 3, 4, 5]
+    assert first["neighbours"][0]["content"].endswith("\u2026")
+
+
 async def test_a_long_resource_comes_in_pieces_that_name_the_next(host: Client) -> None:
     block = {"label": "human", "value": WIDE * 20_000, "limit_chars": 100_000}
     await call(host, "agent_create", name="Sam", blocks=[block])
