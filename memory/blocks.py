@@ -66,6 +66,10 @@ def replace(block: Block, old: str, new: str) -> Block:
         raise EditMismatch("the text to replace is empty; give text that the block holds")
     if old not in block.value:
         raise EditMismatch(f"block {block.label!r} does not hold {_shown(old)}; copy it exactly")
+    # Before it is made: a letter that stands everywhere, for a long text, would fill the memory.
+    length_chars = len(block.value) + block.value.count(old) * (len(new) - len(old))
+    if length_chars > block.limit_chars:
+        raise BlockOverflow(block.label, length_chars, block.limit_chars)
     return rewrite(block, block.value.replace(old, new))
 
 

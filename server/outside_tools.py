@@ -21,7 +21,7 @@ from server.external.servers import ExternalServers
 from server.external.tools import external_tools
 from server.packages import Packages
 from server.sandboxes import ProcessSandbox
-from server.secrets import SecretsFile, redacted
+from server.secrets import SecretsFile, redaction
 
 
 class OutsideTools:
@@ -40,7 +40,7 @@ class OutsideTools:
         self.sandbox = ProcessSandbox(directory, settings)
         secrets = SecretsFile(directory)
         self.packages = Packages(store, self.sandbox, installer or {})
-        self.around = Surroundings(secrets, self.sandbox.workspace, self.packages.folder, redacted)
+        self.around = Surroundings(secrets, self.sandbox.workspace, self.packages.folder, redaction)
         self.custom = CustomTools(store, self.sandbox, self.around)
         self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))

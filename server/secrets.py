@@ -1,13 +1,13 @@
 """Secrets of custom tools: values in a file that only its user can read, beside the database.
 
 Never in the database, never listed, told to nobody but a tool that is granted them by name.
-`redacted` takes them out of what a tool printed or returned.
+`redaction` takes them out of what a tool printed or returned.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -145,24 +145,31 @@ class SecretsFile:
             raise BadSecret(f"{self._path} cannot be written: {error.strerror}") from None
 
 
-def redacted(text: str, secrets: Mapping[str, str]) -> str:
-    """A text with `[secret NAME]` in place of values, also of ones that are escaped as in JSON.
+def redaction(secrets: Mapping[str, str]) -> Callable[[str], str]:
+    """What puts `[secret NAME]` in place of values, also of ones that are escaped as in JSON.
 
-    Of a value that is cut off at the end of the text, what is there is taken out. Values of fewer
-    than MIN_REDACTED_CHARS characters stay.
+    Of a value that is cut off at the end of a text, what is there is taken out. Values of fewer
+    than MIN_REDACTED_CHARS characters stay. Made once for many texts: an answer may hold a million.
     """
-    forms = {
+    names = {
         form: name
         for name, value in secrets.items()
         if len(value) >= MIN_REDACTED_CHARS
         for form in _forms(value)
     }
-    if not forms:
-        return text
-    longest_first = sorted(forms, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)))
-    found = pattern.sub(lambda match: _mark(forms[match[0]]), text)
-    return _without_beginning(found, longest_first, forms)
+    if not names:
+        return str
+    forms = sorted(names, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, forms)))
+
+    def redact(text: str) -> str:
+        found = pattern.sub(lambda match: _mark(names[match[0]]), text)
+        for form in forms:
+            if length := _cut_off(found, form):
+                return f"{found[:-length]}{_mark(names[form])}"
+        return found
+
+    return redact
 
 
 def _forms(value: str) -> Iterable[str]:
@@ -173,13 +180,15 @@ def _forms(value: str) -> Iterable[str]:
     return forms
 
 
-def _without_beginning(text: str, forms: Sequence[str], names: Mapping[str, str]) -> str:
-    """The text without the beginning of a value at its end."""
-    for form in forms:
-        for length in range(len(form) - 1, MIN_REDACTED_CHARS - 1, -1):
-            if text.endswith(form[:length]):
-                return f"{text[:-length]}{_mark(names[form])}"
-    return text
+def _cut_off(text: str, form: str) -> int:
+    """How many characters at the end of a text are the beginning of a form; 0: too few to say."""
+    beginning = form[:MIN_REDACTED_CHARS]
+    at = text.find(beginning, max(0, len(text) - len(form) + 1))
+    while at >= 0:
+        if form.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(beginning, at + 1)
+    return 0
 
 
 def _mark(name: str) -> str:

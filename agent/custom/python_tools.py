@@ -58,7 +58,7 @@ class CustomTools:
         """
         arguments = checked_arguments(stored.name, stored.schema, call.arguments)
         policy = read_policy(stored.policy)
-        target = call_target(stored.source, stored.name)
+        target = await anyio.to_thread.run_sync(call_target, stored.source, stored.name)
         secrets = await anyio.to_thread.run_sync(self._around.secrets, policy.secrets)
         workspace = await self._around.workspace(call.agent.id)
         packages = await self._around.packages(stored)
@@ -74,11 +74,9 @@ class CustomTools:
             methods=methods.granted(policy.methods),
         )
         outcome = await self._sandbox.run(run)
-        done = told(
-            outcome,
-            lambda text: self._around.redact(text, secrets),
-            stored.return_limit_chars,
-        )
+        redact = self._around.redact(secrets)
+        # On a thread: an answer may be large.
+        done = await anyio.to_thread.run_sync(told, outcome, redact, stored.return_limit_chars)
         return done if done.failed else replace(done, commit=methods.commit)
 
 

@@ -16,8 +16,8 @@ none. Raises InvalidValue where nobody agreed to them."""
 Workspace = Callable[[str], Awaitable[Path | None]]
 """The folder of the agent with this id, made where there is none; None: agents have none."""
 
-Redaction = Callable[[str, Mapping[str, str]], str]
-"""A text without the values of these secrets."""
+Redaction = Callable[[Mapping[str, str]], Callable[[str], str]]
+"""What takes the values of these secrets out of a text."""
 
 
 @dataclass(frozen=True, slots=True)

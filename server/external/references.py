@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from memory.errors import InvalidValue
-from server.secrets import redacted
+from server.secrets import redaction
 
 Secrets = Callable[[Sequence[str]], Mapping[str, str]]
 """Gives the values of secrets by name; reads a file. Raises InvalidValue, naming one it lacks."""
@@ -57,10 +57,14 @@ def filled(values: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, s
 
 def without(value: Any, secrets: Mapping[str, str]) -> Any:
     """JSON without the values of secrets, which a server may send back in any text."""
+    return _redacted(value, redaction(secrets))
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return redacted(value, secrets)
+        return redact(value)
     if isinstance(value, list):
-        return [without(item, secrets) for item in value]
+        return [_redacted(item, redact) for item in value]
     if isinstance(value, dict):
-        return {redacted(key, secrets): without(member, secrets) for key, member in value.items()}
+        return {redact(key): _redacted(member, redact) for key, member in value.items()}
     return value

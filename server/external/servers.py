@@ -5,7 +5,7 @@ is not sent again. A connection that broke before is made again, once more after
 fails, and then not for a time that doubles.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -98,8 +98,8 @@ class ExternalServers:
         with _without_secrets(place):
             connection = await self._connected(server.name, place, server.launch)
             result = await connection.call(tool, arguments, server.launch.call_timeout_s)
-        text, failed = result_text(without(result, place.secrets))
-        return Answer(text, failed)
+        # On a thread: an answer may be large.
+        return await anyio.to_thread.run_sync(_answer_of, result, place.secrets)
 
     async def forget(self, key: str) -> None:
         """Close the connection to a server, as when it is removed."""
@@ -118,7 +118,7 @@ class ExternalServers:
         with _without_secrets(place):
             connection = await self._connected(server, place, launch)
             listed = await connection.list_tools(launch.connect_timeout_s)
-        return seen_tools(server, without(listed, place.secrets))
+        return await anyio.to_thread.run_sync(_seen, server, listed, place.secrets)
 
     async def _connected(self, server: str, place: _Place, launch: Launch) -> Connection:
         async with place.lock:
@@ -167,6 +167,16 @@ class ExternalServers:
         connection = Connection(server, transport, ending, self._idle_s)
         await connection.open(self._tasks, timeout_s)
         return connection
+
+
+def _answer_of(result: Mapping[str, Any], secrets: Mapping[str, str]) -> Answer:
+    return Answer(*result_text(without(result, secrets)))
+
+
+def _seen(
+    server: str, listed: Sequence[Mapping[str, Any]], secrets: Mapping[str, str]
+) -> list[SeenTool]:
+    return seen_tools(server, without(listed, secrets))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Edits of a block: pure, within the limit or refused, never cut."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +30,17 @@ def test_replace_changes_every_occurrence_and_an_empty_text_deletes() -> None:
     block = Block("human", "tea, tea and coffee")
     assert blocks.replace(block, "tea", "milk").value == "milk, milk and coffee"
     assert blocks.replace(block, "tea, ", "").value == "tea and coffee"
+
+
+def test_a_replacement_beyond_the_limit_is_refused_before_it_is_made() -> None:
+    block = Block("human", "a" * 1_000, limit_chars=2_000)
+    tracemalloc.start()
+    with pytest.raises(BlockOverflow) as caught:
+        blocks.replace(block, "a", "b" * 50_000)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.excess_chars == 1_000 * 50_000 - 2_000
+    assert peak_bytes < 1_000_000
 
 
 def test_replace_once_refuses_a_text_that_occurs_twice_and_says_where() -> None:

@@ -1,6 +1,6 @@
 """Stored tools as tools of an agent: what the sandbox is given, and what the model reads of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,20 @@ async def packages(tool: StoredTool) -> Path | None:
     return Path("/packages") / "-".join(tool.requirements) if tool.requirements else None
 
 
-def redact(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(value, f"[secret {name}]")
-    return text
+def redaction(values: Mapping[str, str]) -> Callable[[str], str]:
+    def redact(text: str) -> str:
+        for name, value in values.items():
+            text = text.replace(value, f"[secret {name}]")
+        return text
+
+    return redact
 
 
 async def workspace(agent_id: str) -> Path:
     return Path("/work") / agent_id
 
 
-AROUND = Surroundings(secrets, workspace, packages, redact)
+AROUND = Surroundings(secrets, workspace, packages, redaction)
 
 
 def stored(store: MemoryStore, agent: Agent, **fields: Any) -> StoredTool:
