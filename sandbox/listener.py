@@ -10,7 +10,7 @@ import anyio
 
 from sandbox.errors import SandboxUnavailable
 
-_NAMES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 """Where urllib, requests, httpx and curl look for a proxy."""
 
 
@@ -38,7 +38,7 @@ def proxy_environment(listener: socket.socket | None) -> Mapping[str, str]:
     """What tells a tool's libraries where its proxy is; nothing where it has none."""
     if listener is None:
         return {}
-    return dict.fromkeys(_NAMES, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    return dict.fromkeys(PROXY_VARIABLES, f"http://127.0.0.1:{listener.getsockname()[1]}")
 
 
 def close(listener: socket.socket | None) -> None:

@@ -1,23 +1,32 @@
 """Programs of others that go on running, as servers do, behind the same isolation as tools.
 
 A program is started by a few lines of Python inside, which set its limits and its environment and
-then become it. It may start others; it has no network, no files but the system's and what it was
-granted to read, and an empty folder in memory. It is not confined by the late filter or Landlock,
-which would keep it from starting at all.
+then become it. It may start others; it has no files but the system's and what it was granted to
+read, and an empty folder in memory. It is not confined by the late filter or Landlock, which would
+keep it from starting at all. Its network is a loopback: where hosts are granted, those lines open
+what the server serves as its proxy for as long as it runs (way_out), else it has no sockets.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
+
+import anyio
 
 from sandbox.bubblewrap import Mounts, program_arguments
 from sandbox.errors import InvalidRun
 from sandbox.launcher import Ground
-from sandbox.policy import MIB, checked_environment
+from sandbox.listener import PROXY_VARIABLES, take_listener
+from sandbox.policy import MIB, Policy, checked_environment
+from sandbox.proxy import ProxyLimits, serve_grants
+from sandbox.reach import Reach
 from sandbox.seccomp import outer_filter
 
 LIMITS: Final = {
@@ -28,6 +37,8 @@ LIMITS: Final = {
     "NOFILE": 1_024,
     "NPROC": 128,
 }
+PROXY_LIMITS: Final = ProxyLimits(total_bytes=1_024 * MIB)
+"""More than a tool has: a program lives for many calls."""
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/workspace", "/etc")
 
@@ -40,9 +51,14 @@ for name, value in given["limits"].items():
     hard = resource.getrlimit(number)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(number, (value, value))
+environment = {**os.environ, **given["environment"]}
+if given["link"] is not None:
+    proxy = "http://127.0.0.1:%d" % hand_out_listener(given["link"])
+    environment.update(dict.fromkeys(given["proxy_variables"], proxy))
+    os.close(given["link"])
 os.closerange(3, 65536)
 try:
-    os.execvpe(given["argv"][0], given["argv"], {**os.environ, **given["environment"]})
+    os.execvpe(given["argv"][0], given["argv"], environment)
 except OSError as error:
     sees = " (it sees /usr, and what it was granted to read)"
     sys.exit(given["argv"][0] + ": " + error.strerror + sees)
@@ -88,9 +104,44 @@ def checked_reads(paths: Sequence[str], kept_away: Sequence[Path]) -> tuple[Path
     return tuple(found)
 
 
+@asynccontextmanager
+async def way_out(grants: Sequence[str], reach: Reach) -> AsyncIterator[socket.socket | None]:
+    """Serve what a program is granted until this is left; then its connections are closed.
+
+    To be entered before the program starts, which is given the socket (`prepared`) and hands out
+    through it what it listens on. None: nothing is granted.
+
+    Raises:
+        InvalidRun: a grant is no `host:port`.
+    """
+    if not grants:
+        yield None
+        return
+    Policy(network=tuple(grants))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_serve, ours, tuple(grants), reach)
+            yield theirs
+            tasks.cancel_scope.cancel()
+
+
+async def _serve(link: socket.socket, grants: tuple[str, ...], reach: Reach) -> None:
+    # Once, and before the program is what it was started for: nothing that it sends is taken.
+    with link:
+        listener = await take_listener(link)
+    if listener is not None:
+        await serve_grants(listener, grants, reach, PROXY_LIMITS)
+
+
 @contextmanager
-def prepared(ground: Ground, bubblewrap: Path, program: Program) -> Iterator[Started]:
+def prepared(
+    ground: Ground, bubblewrap: Path, program: Program, link: socket.socket | None = None
+) -> Iterator[Started]:
     """Everything to start a program behind bubblewrap; the descriptors are closed afterwards.
+
+    link: of its way out, where it has one; closed as well.
 
     Raises:
         InvalidRun: its environment cannot be.
@@ -100,15 +151,30 @@ def prepared(ground: Ground, bubblewrap: Path, program: Program) -> Iterator[Sta
         **checked_environment(program.environment),
         "PATH": ":".join([*folders, _PATH]),
     }
-    given = {"argv": list(program.argv), "environment": environment, "limits": LIMITS}
+    given = {
+        "argv": list(program.argv),
+        "environment": environment,
+        "limits": LIMITS,
+        "link": None if link is None else link.fileno(),
+        "proxy_variables": PROXY_VARIABLES,
+    }
     with ExitStack() as closing:
         told = _in_memory(json.dumps(given).encode(), closing)
-        seccomp = _in_memory(outer_filter(ground.machine), closing)
-        inside = [os.fspath(ground.interpreter.path), "-I", "-S", "-c", _STARTER, str(told)]
+        seccomp = _in_memory(outer_filter(ground.machine, network=link is not None), closing)
+        inside = [os.fspath(ground.interpreter.path), "-I", "-S", "-c", _starter(), str(told)]
         mounts = Mounts(ground.system, ground.interpreter)
         argv = program_arguments(bubblewrap, mounts, program.reads, seccomp)
         argv += inside
-        yield Started(argv, (told, seccomp), ground.child.spawn_arguments())
+        descriptors = [told, seccomp]
+        if link is not None:
+            descriptors.append(closing.enter_context(link).fileno())
+        yield Started(argv, tuple(descriptors), ground.child.spawn_arguments())
+
+
+@cache
+def _starter() -> str:
+    listening = resources.files("sandbox.inside") / "listener.py"
+    return listening.read_text(encoding="utf-8") + _STARTER
 
 
 def _in_memory(data: bytes, closing: ExitStack) -> int:

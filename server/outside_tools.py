@@ -37,6 +37,7 @@ class OutsideTools:
         settings: SandboxSettings | None = None,
         installer: Mapping[str, str] | None = None,
     ) -> None:
+        settings = settings or SandboxSettings()
         self.sandbox = ProcessSandbox(directory, settings)
         secrets = SecretsFile(directory)
         self.packages = Packages(store, self.sandbox, installer or {})
@@ -44,9 +45,10 @@ class OutsideTools:
         self.custom = CustomTools(store, self.sandbox, self.around)
         self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
-        self.servers = ExternalServers(
-            secrets, SandboxedCommands(self.sandbox.ground, directory and directory.resolve())
+        commands = SandboxedCommands(
+            self.sandbox.ground, directory and directory.resolve(), settings.reach
         )
+        self.servers = ExternalServers(secrets, commands)
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
             self.code.source, files, self.custom.source, external_tools(store, self.servers)

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from sandbox.errors import SandboxUnavailable
+from sandbox.reach import Reach
 from server.external.stdio import Command, Started, running, unsandboxed
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.launcher import Ground
-
-_INSTEAD = "Add the server again with unsandboxed set, if you trust it with all that you may"
 
 
 class SandboxedCommands:
@@ -24,10 +22,16 @@ class SandboxedCommands:
     Args:
         ground: what programs are started from; refuses where nothing is isolated.
         data: the directory of the database, which none may read.
+        reach: what granted names may lead to; None: public addresses only.
     """
 
-    def __init__(self, ground: Callable[[], Awaitable["Ground"]], data: Path | None) -> None:
-        self._ground = ground
+    def __init__(
+        self,
+        ground: Callable[[], Awaitable["Ground"]],
+        data: Path | None,
+        reach: Reach | None = None,
+    ) -> None:
+        self._ground, self._reach = ground, reach or Reach()
         self._kept_away = [Path("/var/lib/mnemon"), *([] if data is None else [data])]
 
     def __call__(self, command: Command) -> AbstractAsyncContextManager[Started]:
@@ -41,24 +45,21 @@ class SandboxedCommands:
 
     @asynccontextmanager
     async def _isolated(self, command: Command) -> AsyncIterator[Started]:
-        if command.grants.network:
-            raise SandboxUnavailable(
-                "a server in the sandbox cannot reach the network yet", _INSTEAD
-            )
         ground = await self._ground()
         programs = importlib.import_module("sandbox.programs")
         found = importlib.import_module("sandbox.bubblewrap")
         reads = programs.checked_reads(command.grants.paths, self._kept_away)
         program = programs.Program(command.argv, command.environment, reads)
         bubblewrap = await anyio.to_thread.run_sync(found.find_bubblewrap)
-        with programs.prepared(ground, bubblewrap, program) as start:
-            process = await anyio.open_process(
-                start.argv,
-                env={},
-                cwd="/",
-                start_new_session=True,
-                pass_fds=start.descriptors,
-                **start.options,
-            )
-        async with running(process, "namespaces") as started:
-            yield started
+        async with programs.way_out(command.grants.network, self._reach) as link:
+            with programs.prepared(ground, bubblewrap, program, link) as start:
+                process = await anyio.open_process(
+                    start.argv,
+                    env={},
+                    cwd="/",
+                    start_new_session=True,
+                    pass_fds=start.descriptors,
+                    **start.options,
+                )
+            async with running(process, "namespaces") as started:
+                yield started

@@ -8,6 +8,10 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+
+HELD: list[socket.socket] = []
 
 
 def do(what: str, name: str) -> str:
@@ -20,15 +24,38 @@ def do(what: str, name: str) -> str:
                 return str(file.write("x"))
         case "list":
             return " ".join(sorted(os.listdir(name)))  # noqa: PTH208
-        case "connect":
-            socket.create_connection(("127.0.0.1", int(name)), timeout=2).close()
-            return "connected"
         case "environment":
             return json.dumps(dict(os.environ))
         case "run":
             return subprocess.run(["/bin/sh", "-c", name], capture_output=True, text=True).stdout
         case "user":
             return f"{os.getuid()} {os.getpid()}"
+    return reach(what, name)
+
+
+def reach(what: str, name: str) -> str:
+    match what:
+        case "connect":
+            socket.create_connection(("127.0.0.1", int(name)), timeout=2).close()
+            return "connected"
+        case "fetch":
+            try:
+                with urllib.request.urlopen(name, timeout=10) as response:  # noqa: S310
+                    return str(response.read().decode())
+            except urllib.error.HTTPError as error:
+                return f"{error}"
+        case "hold":
+            host, _, port = os.environ["http_proxy"].removeprefix("http://").partition(":")
+            link = socket.create_connection((host, int(port)))
+            link.sendall(f"CONNECT {name} HTTP/1.1\r\n\r\n".encode())
+            HELD.append(link)
+            return link.recv(100).decode()
+        case "accept":
+            socket.create_server(("127.0.0.1", 0)).accept()
+        case "socket":
+            family, kind = name.split()
+            socket.socket(getattr(socket, family), getattr(socket, kind)).close()
+            return "made"
     return "what?"
 
 

@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from server.external.errors import ServerUnreachable
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import Answer, ExternalServers
 from server.sandboxes import ProcessSandbox
+from tests.sandbox.proxied import HERE, Recorder, echo
+from tests.sandbox.proxied import server as listening
 from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.external.conftest import SECRETS, wait_until_ended
 
@@ -52,7 +55,7 @@ async def servers(folder: Path) -> AsyncIterator[ExternalServers]:
             data.mkdir()
             servers = ExternalServers(
                 lambda names: {name: SECRETS[name] for name in names},
-                SandboxedCommands(sandbox.ground, data),
+                SandboxedCommands(sandbox.ground, data, HERE),
             )
             servers.begin(tasks)
             try:
@@ -62,13 +65,17 @@ async def servers(folder: Path) -> AsyncIterator[ExternalServers]:
                 await sandbox.aclose()
 
 
+def granted(folder: Path, *network: str) -> Grants:
+    return Grants(paths=(str(folder / "server.py"),), network=network)
+
+
 def server(folder: Path, grants: Grants | None = None) -> ToolServer:
     now = datetime.now(UTC)
     launch = Launch(
         "stdio",
         command=("/usr/bin/python3", str(folder / "server.py")),
         environment={"MY_TOKEN": "$secret:files"},
-        grants=grants or Grants(paths=(str(folder / "server.py"),)),
+        grants=grants or granted(folder),
     )
     return ToolServer(1, "server-1", "plain", launch, True, (), None, now, now)
 
@@ -117,7 +124,9 @@ async def test_a_server_reads_what_it_was_granted(servers: ExternalServers, fold
 async def test_what_a_server_started_ends_with_it(servers: ExternalServers, folder: Path) -> None:
     plain = server(folder)
     mark = f"{os.getpid()}.5"
-    await servers.call(plain, "do", {"what": "run", "name": f"setsid sleep {mark} >&- 2>&- &"})
+    runs = 'until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done'
+    script = f"setsid sleep {mark} >&- 2>&- & {runs}"
+    await servers.call(plain, "do", {"what": "run", "name": script})
     (left,) = (pid for pid, line in command_lines().items() if line.startswith(f"sleep\0{mark}"))
     await servers.forget(plain.id)
     await anyio.to_thread.run_sync(wait_until_ended, left)
@@ -127,7 +136,7 @@ async def test_a_grant_that_cannot_be_refuses_the_start(
     servers: ExternalServers, folder: Path
 ) -> None:
     for grants, why in (
-        (Grants(network=("example.com:443",)), "cannot reach the network yet"),
+        (Grants(network=("example.com",)), "no host:port"),
         (Grants(paths=(str(folder),)), "mnemon itself"),
         (Grants(paths=("/proc",)), "the system's"),
     ):
@@ -137,10 +146,90 @@ async def test_a_grant_that_cannot_be_refuses_the_start(
         await servers.forget(plain.id)
 
 
+async def test_a_server_reaches_the_host_that_it_was_granted_and_no_other(
+    servers: ExternalServers, folder: Path
+) -> None:
+    async with listening(Recorder()) as port:
+        plain = server(folder, granted(folder, f"api.test:{port}"))
+
+        async def do(what: str, name: str) -> str:
+            return (await servers.call(plain, "do", {"what": what, "name": name})).text
+
+        assert await do("fetch", f"http://api.test:{port}/") == "hi"
+        started = f"import urllib.request as u; print(u.urlopen('http://api.test:{port}/').read())"
+        assert await do("run", f'/usr/bin/python3 -c "{started}"') == "b'hi'\n"
+        for host in ("other.test", "127.0.0.1", "169.254.169.254"):
+            answer = await do("fetch", f"http://{host}:{port}/")
+            assert f"HTTP Error 403: {host}:{port} is not granted" in answer
+        assert "ConnectionRefusedError" in await do("connect", str(port))
+        for kind in ("AF_INET SOCK_DGRAM", "AF_INET6 SOCK_STREAM", "AF_UNIX SOCK_STREAM"):
+            assert "PermissionError" in await do("socket", kind)
+        assert "PermissionError" in await do("accept", "")
+        # Its pipes, and what lists them: nothing by which it could hand anything to this process.
+        assert await do("list", "/proc/self/fd") == "0 1 2 3"
+
+
+async def test_a_server_without_grants_has_no_sockets_and_knows_no_proxy(
+    servers: ExternalServers, folder: Path
+) -> None:
+    plain = server(folder)
+    made = await servers.call(plain, "do", {"what": "socket", "name": "AF_INET SOCK_STREAM"})
+    assert made.failed
+    assert "PermissionError" in made.text
+    environment = await servers.call(plain, "do", {"what": "environment"})
+    assert "proxy" not in environment.text.lower()
+
+
+async def test_what_a_server_reaches_is_closed_with_it(
+    servers: ExternalServers, folder: Path
+) -> None:
+    ended = anyio.Event()
+
+    async def hold(stream: anyio.abc.SocketStream) -> None:
+        try:
+            await echo(stream)
+        finally:
+            ended.set()
+
+    async with listening(hold) as port:
+        plain = server(folder, granted(folder, f"api.test:{port}"))
+        before = listeners()
+        held = await servers.call(plain, "do", {"what": "hold", "name": f"api.test:{port}"})
+        assert held.text.startswith("HTTP/1.1 200")
+        assert listeners() > before
+        await servers.forget(plain.id)
+        with anyio.fail_after(10):
+            await ended.wait()
+        assert listeners() == before
+
+
+async def test_nothing_is_left_of_a_granted_server_that_cannot_start(
+    servers: ExternalServers, folder: Path
+) -> None:
+    plain = server(folder, granted(folder, "api.test:443"))
+    nowhere = replace(plain, launch=replace(plain.launch, command=("/usr/bin/nowhere",)))
+    before = listeners()
+    with pytest.raises(ServerUnreachable, match="No such file"):
+        await servers.call(nowhere, "do", {"what": "user"})
+    await servers.forget(plain.id)
+    assert listeners() == before
+
+
 @pytest.mark.parametrize("path", ["/", "relative", "/proc/self", "/etc", "/a/../etc", "/dev"])
 def test_paths_of_the_system_are_not_granted(path: str) -> None:
     with pytest.raises(InvalidRun):
         checked_reads([path], [])
+
+
+def listeners() -> set[str]:
+    """What this process listens on by TCP, also in namespaces of others."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as link:
+            is_tcp = link.family == socket.AF_INET and link.type == socket.SOCK_STREAM
+            if is_tcp and link.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.add(str(entry.readlink()))
+    return found
 
 
 def command_lines() -> dict[int, str]:
