@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.package_folders import publish
 from sandbox.places import remove_tree
 
 SWAP = """
@@ -67,3 +68,15 @@ def test_a_folder_that_becomes_a_link_meanwhile_changes_nothing_it_leads_to(tmp_
             swapping.kill()
             swapping.wait()
         assert oct(outside.stat().st_mode & 0o777) == "0o755"
+
+
+def test_links_to_files_and_folders_are_taken_out_of_what_is_published(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    (built / "tea").mkdir(parents=True)
+    (built / "tea/leaf.py").touch()
+    (built / "file").symlink_to("/etc/passwd")
+    (built / "folder").symlink_to("/etc")
+    publish(built, tmp_path / "published")
+    assert sorted(path.name for path in (tmp_path / "published").iterdir()) == ["tea"]
+    assert Path("/etc/passwd").is_file()
+    remove_tree(tmp_path / "published")
