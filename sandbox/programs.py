@@ -19,6 +19,7 @@ from sandbox.errors import InvalidRun
 from sandbox.launcher import Ground
 from sandbox.policy import MIB, checked_environment
 from sandbox.seccomp import outer_filter
+from sandbox.spawn import in_memory
 
 LIMITS: Final = {
     "CORE": 0,
@@ -102,18 +103,10 @@ def prepared(ground: Ground, bubblewrap: Path, program: Program) -> Iterator[Sta
     }
     given = {"argv": list(program.argv), "environment": environment, "limits": LIMITS}
     with ExitStack() as closing:
-        told = _in_memory(json.dumps(given).encode(), closing)
-        seccomp = _in_memory(outer_filter(ground.machine), closing)
+        told = in_memory(json.dumps(given).encode(), closing)
+        seccomp = in_memory(outer_filter(ground.machine), closing)
         inside = [os.fspath(ground.interpreter.path), "-I", "-S", "-c", _STARTER, str(told)]
         mounts = Mounts(ground.system, ground.interpreter)
         argv = program_arguments(bubblewrap, mounts, program.reads, seccomp)
         argv += inside
         yield Started(argv, (told, seccomp), ground.child.spawn_arguments())
-
-
-def _in_memory(data: bytes, closing: ExitStack) -> int:
-    number = os.memfd_create("mnemon")
-    closing.callback(os.close, number)
-    os.write(number, data)
-    os.lseek(number, 0, os.SEEK_SET)
-    return number
