@@ -40,6 +40,17 @@ class Pending:
             "versions": dict(self.versions),
         }
 
+    def answered(self, decision: "Decision", call_id: str | None, now: datetime) -> "Decisions":
+        """What is decided of each call that waits, once a person has said something.
+
+        call_id: of the only call that they decided about; None: they decided about all.
+        """
+        if now >= self.until:
+            return all_of(self.waiting, SILENCE)
+        if call_id is None:
+            return all_of(self.waiting, decision)
+        return {**all_of(self.waiting, UNDECIDED), call_id: decision}
+
     def decided(self, decisions: "Decisions", versions: Mapping[str, str]) -> "Decisions":
         """The decisions, with a no where the tool is another one than was shown.
 
@@ -85,6 +96,9 @@ class Decision:
 
 SILENCE = Decision(False, "nobody answered in time")
 """What it is when nobody decided."""
+
+UNDECIDED = Decision(False, "they decided about another call of the same step")
+"""What it is for calls beside the only one that was decided."""
 
 CHANGED = Decision(False, "the tool was changed after they were asked; call it again")
 """What it is when a tool is not what was shown any more."""

@@ -1,4 +1,4 @@
-"""One run at a time for each agent, in the order they were asked for; each knows its place.
+"""The runs of this process: one at a time for each agent, in the order they were asked for.
 
 A run that waits for a person stays at the head of its agent's queue: what comes after it begins
 once it is decided, cancelled or its time is up.
@@ -10,10 +10,22 @@ from agent.live_run import LiveRun
 
 
 class Queues:
-    """The runs of each agent that are in work or wait; agents do not wait for each other."""
+    """The runs of each agent that are in work or wait; agents do not wait for each other.
+
+    Each run knows its place.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[str, list[LiveRun]] = {}
+        self._by_id: dict[str, LiveRun] = {}
+
+    def find(self, run_id: str) -> LiveRun | None:
+        """The run with this id; None: it is in no queue."""
+        return self._by_id.get(run_id)
+
+    def all(self) -> list[LiveRun]:
+        """Every run, in the order in which they entered."""
+        return list(self._by_id.values())
 
     def of(self, agent_id: str) -> list[LiveRun]:
         """The agent's runs in the order of their turns."""
@@ -26,6 +38,7 @@ class Queues:
 
     def enter(self, live: LiveRun) -> None:
         """Put a run behind those of its agent."""
+        self._by_id[live.run.id] = live
         self._queues.setdefault(live.agent_id, []).append(live)
         self._tell(live.agent_id)
 
@@ -33,17 +46,20 @@ class Queues:
         """Give a run's place to another."""
         queue = self._queues[old.agent_id]
         queue[queue.index(old)] = new
+        self._by_id[new.run.id] = new
         self._tell(old.agent_id)
         old.next = new
         old.notify()
 
     def leave(self, live: LiveRun) -> None:
-        """Take a run out, wherever it stands."""
+        """Take a run out, wherever it stands: the next one's turn has come, if it was the first."""
+        del self._by_id[live.run.id]
         queue = self._queues[live.agent_id]
         queue.remove(live)
         if not queue:
             del self._queues[live.agent_id]
         self._tell(live.agent_id)
+        live.notify()
 
     def pause(self, live: LiveRun) -> None:
         """The run at the head waits for a person: those behind it learn of it."""

@@ -22,7 +22,7 @@ from agent.live_run import LiveRun, Said
 from agent.loop import AgentLoop
 from agent.queues import Queues
 from agent.run_rows import INTERNAL_ERROR, RunRows, stop_reason_of
-from memory import agents, recall, runs
+from agent.stored_runs import stored_run, with_reply
 from memory.errors import KeyReused, MemoryStoreError, UnknownRun
 from memory.limits import check_filled
 from memory.records import Agent
@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 UseLoop = Callable[[Agent], AbstractAsyncContextManager[AgentLoop]]
 """A loop on the agent's model, which stays loaded until the block ends."""
 
-_UNDECIDED = Decision(False, "they decided about another call of the same step")
-
 
 class Runs:
     """The runs of all agents in one process; those of an agent that is deleted end with it."""
@@ -44,7 +42,6 @@ class Runs:
     def __init__(self, store: MemoryStore, use_loop: UseLoop) -> None:
         self._store, self._use_loop = store, use_loop
         self._queues = Queues()
-        self._live: dict[str, LiveRun] = {}
         self._taking_up = anyio.Lock()
         self._taken_up = False
         self._left: list[LiveRun] = []
@@ -88,17 +85,17 @@ class Runs:
         The run survives this process: the next one goes on with it.
         """
         live = await self.prepare(said, background=True)
-        if live.run.id in self._live:
+        if self._queues.find(live.run.id) is not None:
             return live
         if live.run.status == "completed":
-            return await self._ended(live)
+            return await with_reply(self._store, live)
         self._enter(live)
         try:  # also one that failed before: from now on it survives this process
             with anyio.CancelScope(shield=True):
                 await RunRows(self._store, live).save()
         except Exception as error:  # whoever waits for the same run is told the same
             live.failure = error
-            self._drop(live)
+            self._queues.leave(live)
             live.finish()
             raise
         self._group.start_soon(self._in_background, live)
@@ -112,11 +109,12 @@ class Runs:
         agent_id = state.agent.id
         if said.run_id is None:
             return LiveRun.new(agent_id, f"run-{uuid4()}", said.text, said.actor, background)
-        live = self._live.get(said.run_id)
+        live = self._queues.find(said.run_id)
         if live is None:
             with suppress(UnknownRun):
-                whose, run = await self._stored_run(said.run_id, said.visible)
-                live = LiveRun.again(whose, run, background and run.status != "completed")
+                stored = await stored_run(self._store, said.run_id, said.visible)
+                goes_on = background and stored.run.status != "completed"
+                live = LiveRun.again(stored.agent_id, stored.run, goes_on)
         if live is None:
             return LiveRun.new(agent_id, said.run_id, said.text, said.actor, background)
         if (live.agent_id, live.run.message) != (agent_id, said.text):
@@ -128,10 +126,10 @@ class Runs:
 
         One that is in work already is waited for, one that waits for a person goes on waiting.
         """
-        if live.run.id in self._live:
-            return await self._join(self._live[live.run.id])
+        if (known := self._queues.find(live.run.id)) is not None:
+            return await self._join(known)
         if live.run.status == "completed":
-            await self._ended(live)
+            await with_reply(self._store, live)
             if live.run.stop_reason == "max_steps":
                 raise TurnLimitReached(live.run.steps)
             return live
@@ -156,20 +154,16 @@ class Runs:
             UnknownRun, NotWaiting: there is nothing to decide.
         """
         await self._take_up()
-        live = self._live.get(run_id)
+        live = self._queues.find(run_id)
         if live is None or not live.is_finished or not _is_visible(live, visible):
-            _, run = await self._stored_run(run_id, visible)
-            raise NotWaiting(run_id, run.status if live is None else live.run.status)
+            stored = await stored_run(self._store, run_id, visible)
+            raise NotWaiting(run_id, (live or stored).run.status)
         pending = Pending.from_json(live.run.pending or {})
         if decision.step not in (None, live.run.steps):  # a yes is for what was shown
             raise NotWaiting(f"{run_id} with step {decision.step}", live.run.status)
         if call_id is not None and call_id not in pending.waiting:
             raise NotWaiting(f"{run_id} with call {call_id[:80]}", live.run.status)
-        decided = dict(all_of(pending.waiting, decision if call_id is None else _UNDECIDED))
-        if call_id is not None:
-            decided[call_id] = decision
-        if datetime.now(UTC) >= pending.until:
-            decided = dict(all_of(pending.waiting, SILENCE))
+        decided = pending.answered(decision, call_id, datetime.now(UTC))
         again = self._go_on(live, live.run.background or detached)
         if self._tasks is None or not again.run.background:
             return await self._work(again, decided)
@@ -183,13 +177,13 @@ class Runs:
             The run as it is then; one that has ended stays as it ended.
         """
         await self._take_up()
-        live = self._live.get(run_id)
+        live = self._queues.find(run_id)
         if live is None or not _is_visible(live, visible):
-            live = LiveRun(*await self._stored_run(run_id, visible), known=True)
+            live = await stored_run(self._store, run_id, visible)
             if live.run.status not in ENDED:
                 await RunRows(self._store, live).stop("cancelled", None)
         elif live.is_finished:  # it waits for a person
-            self._drop(live)
+            self._queues.leave(live)
             with anyio.CancelScope(shield=True):  # else it would wait where nobody can decide it
                 await RunRows(self._store, live).stop("cancelled", None)
         else:
@@ -204,11 +198,11 @@ class Runs:
             UnknownRun: there is none, or not for whoever asks.
         """
         await self._take_up()
-        live = self._live.get(run_id)
+        live = self._queues.find(run_id)
         if live is None or live.is_finished or not _is_visible(live, visible):
             # Asked also for one that waits: its agent may be deleted.
-            stored = await self._stored_run(run_id, visible)
-            live = self._live.get(run_id) or await self._ended(LiveRun(*stored, known=True))
+            stored = await stored_run(self._store, run_id, visible)
+            live = self._queues.find(run_id) or await with_reply(self._store, stored)
         return live
 
     async def waiting_for_answer(self, said: Said) -> LiveRun | None:
@@ -226,7 +220,7 @@ class Runs:
 
     def all(self) -> list[LiveRun]:
         """Every run that is in work, queued or waiting."""
-        return list(self._live.values())
+        return self._queues.all()
 
     async def _work(self, live: LiveRun, decisions: Decisions | None = None) -> LiveRun:
         """Take on a run that has its place in the queue."""
@@ -255,7 +249,7 @@ class Runs:
                 if self._tasks is not None:
                     self._tasks.start_soon(self._expire, live)
             else:
-                self._drop(live)
+                self._queues.leave(live)
                 live.finish()
 
     async def _think(self, live: LiveRun, decisions: Decisions | None) -> None:
@@ -284,20 +278,6 @@ class Runs:
             raise RunCancelled(live.run.id)
         return live
 
-    async def _ended(self, live: LiveRun) -> LiveRun:
-        """A run that nobody works on, with what it has said and called."""
-
-        def read() -> None:
-            with self._store.read() as reader:
-                agent = agents.find_agent(reader, live.agent_id)
-                stored = recall.turn_messages(reader, agent, live.run.id)
-            live.tools_used = tuple(call.name for m in stored for call in m.tool_calls)
-            live.reply = next((m.content for m in stored if m.id == live.run.reply_id), "")
-
-        await anyio.to_thread.run_sync(read)
-        live.finish()
-        return live
-
     async def _in_background(self, live: LiveRun, decisions: Decisions | None = None) -> None:
         with suppress(AgentError, MemoryStoreError):  # its row says what went wrong
             try:
@@ -310,23 +290,22 @@ class Runs:
     async def _expire(self, live: LiveRun) -> None:
         """When a run's time for approval is up, go on as if it had been denied."""
         pending = Pending.from_json(live.run.pending or {})
-        while self._live.get(live.run.id) is live:
+        while self._queues.find(live.run.id) is live:
             left = (pending.until - datetime.now(UTC)).total_seconds()
             with anyio.move_on_after(max(0.0, left)) as waiting:
                 await live.change()
-            if waiting.cancelled_caught and self._live.get(live.run.id) is live:
+            if waiting.cancelled_caught and self._queues.find(live.run.id) is live:
                 decided = all_of(pending.waiting, SILENCE)
                 await self._in_background(self._go_on(live, background=True), decided)
 
     def _go_on(self, live: LiveRun, background: bool) -> LiveRun:
         """What takes the place of a run that waited for a person, once that is decided."""
         again = LiveRun.again(live.agent_id, live.run, background)
-        self._live[live.run.id] = again
         self._queues.replace(live, again)
         return again
 
     def _waiting(self) -> list[LiveRun]:
-        return [live for live in self._live.values() if live.is_finished]
+        return [live for live in self._queues.all() if live.is_finished]
 
     async def _take_up(self) -> None:
         """Learn once what an earlier process left."""
@@ -350,11 +329,11 @@ class Runs:
             self._event_loop.call_soon_threadsafe(self._end_runs_of, gone)
 
     def _end_runs_of(self, gone: Sequence[str | None]) -> None:
-        for live in [live for live in self._live.values() if live.agent_id in gone]:
+        for live in [live for live in self._queues.all() if live.agent_id in gone]:
             live.orphaned = True
             if live.is_finished:  # it waits for a person
                 live.run = live.end(live.run, "cancelled")
-                self._drop(live)
+                self._queues.leave(live)
             else:
                 live.scope.cancel()
 
@@ -362,27 +341,13 @@ class Runs:
         """Into the queue of its agent."""
         if live.run.status != "waiting":
             live.queue()
-        self._live[live.run.id] = live
         self._queues.enter(live)
-
-    def _drop(self, live: LiveRun) -> None:
-        """Out of the queue: the next one's turn has come."""
-        del self._live[live.run.id]
-        self._queues.leave(live)
-        live.notify()
 
     @property
     def _group(self) -> anyio.abc.TaskGroup:
         if self._tasks is None:
             raise RuntimeError("begin comes before background runs")
         return self._tasks
-
-    async def _stored_run(self, run_id: str, visible: Visible) -> tuple[str, Run]:
-        def find() -> tuple[str, Run]:
-            with self._store.read(visible) as reader:
-                return runs.find_run(reader, run_id)
-
-        return await anyio.to_thread.run_sync(find)
 
 
 def _is_visible(live: LiveRun, visible: Visible) -> bool:

@@ -51,10 +51,11 @@ class Beside(Result):
 
 
 # Hosts read the schema of every result with every prompt: what is in these, few will ask, and that
-# a note is a text or null is not worth 45 bytes for each.
-Explained = Annotated[Why | None, WithJsonSchema({})]
+# a note is a text or null is not worth 45 bytes for each. A schema that says nothing at all is one
+# that some hosts do not take.
+Explained = Annotated[Why | None, WithJsonSchema({"minProperties": 0})]
 Neighbours = Annotated[tuple[Beside, ...], WithJsonSchema({"type": "array"})]
-Note = Annotated[str | None, WithJsonSchema({})]
+Note = Annotated[str | None, WithJsonSchema({"minLength": 0})]
 
 
 class PassageFound(Result):

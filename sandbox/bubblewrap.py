@@ -136,15 +136,7 @@ def arguments(program: Path, mounts: Mounts, given: Descriptors) -> list[str]:
     """The whole command line of one process."""
     return [
         os.fspath(program),
-        *_namespaces(),
-        *_system(mounts.system),
-        *_interpreter(mounts.interpreter),
-        "--proc", "/proc",
-        "--dev", "/dev",
-        "--remount-ro", "/dev",
-        "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm",  # noqa: S108
-        "--size", str(TMP_BYTES), "--tmpfs", "/tmp",  # noqa: S108
-        *_granted(mounts),
+        *_inside(mounts),
         "--perms", "0444", "--ro-bind-data", str(given.boot), BOOT,
         # Last: everything above made its mount points on the root.
         "--remount-ro", "/",
@@ -166,6 +158,18 @@ def program_arguments(
     granted = [part for path in reads for part in ("--ro-bind", *[os.fspath(path)] * 2)]
     return [
         os.fspath(program),
+        *_inside(mounts),
+        *granted,
+        "--remount-ro", "/",
+        "--chdir", WORKSPACE,
+        "--seccomp", str(seccomp),
+        "--",
+    ]  # fmt: skip
+
+
+def _inside(mounts: Mounts) -> list[str]:
+    """What isolates every process: namespaces, the system to read, its own folders in memory."""
+    return [
         *_namespaces(),
         *_system(mounts.system),
         *_interpreter(mounts.interpreter),
@@ -175,11 +179,6 @@ def program_arguments(
         "--size", str(SHM_BYTES), "--tmpfs", "/dev/shm",  # noqa: S108
         "--size", str(TMP_BYTES), "--tmpfs", "/tmp",  # noqa: S108
         *_granted(mounts),
-        *granted,
-        "--remount-ro", "/",
-        "--chdir", WORKSPACE,
-        "--seccomp", str(seccomp),
-        "--",
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Whatever ends it (its own end, a limit, being cancelled), its whole process grou
 """
 
 import os
+import re
 import signal
 import subprocess
 from collections import deque
@@ -24,6 +25,7 @@ Progress = Callable[[str], None]
 _LOOK_EVERY_S: Final = 0.2
 _MAX_LINE_CHARS: Final = 500
 _KEPT_LINES: Final = 40
+_CREDENTIALS: Final = re.compile(r"//[^/\s@]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ async def _started(installation: Installation) -> AsyncIterator[Process]:
 
 
 async def _lines(stream: ByteReceiveStream) -> AsyncIterator[str]:
-    """Lines as they come, without control characters, cut where they are long."""
+    """Lines as they come, without control characters and passwords, cut where they are long."""
     rest = b""
     async for data in stream:
         *complete, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
@@ -121,6 +123,8 @@ async def _lines(stream: ByteReceiveStream) -> AsyncIterator[str]:
 
 def _shown(line: bytes) -> str:
     text = line[: 4 * _MAX_LINE_CHARS].decode("utf-8", "replace")
+    # Before it is cut: pip hides the password of an index, old versions of uv do not.
+    text = _CREDENTIALS.sub("//***@", text)
     return "".join(c if c.isprintable() else " " for c in text)[:_MAX_LINE_CHARS].rstrip()
 
 

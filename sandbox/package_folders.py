@@ -213,11 +213,11 @@ def _note(root: Path, key: str) -> Path:
 
 def publish(built: Path, folder: Path) -> None:
     """Make what was built read-only, and give it its name. One of two that do so at once wins."""
-    for parent, _, files in os.walk(built):
-        for path in (Path(parent, name) for name in files):
+    for parent, folders, files in os.walk(built):
+        for path in (Path(parent, name) for name in (*files, *folders)):
             if path.is_symlink():
                 path.unlink()  # wheels hold none
-            else:
+            elif path.is_file():
                 runs = path.stat().st_mode & stat.S_IXUSR
                 path.chmod(0o555 if runs else 0o444)
     for parent, _, _ in os.walk(built, topdown=False):

@@ -7,16 +7,16 @@ must reach them by name and must not reach the database.
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sandbox.errors import InvalidRun
 from sandbox.unprivileged import Child
+from sandbox.workspace_trees import delete_tree, open_closed
 
 ROOT_OF_ROOT: Final = Path("/var/lib/mnemon")
 
@@ -91,11 +91,15 @@ def temporary_places() -> Iterator[SandboxPlaces]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder, read-only or not; it may be gone already."""
-    for parent, folders, _ in os.walk(folder):
-        Path(parent).chmod(0o700)
-        for name in folders:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Delete a folder, read-only or not, as far as it can be; it may be gone already.
+
+    A program that changes it meanwhile leads nowhere else: by names, as shutil has it, the modes of
+    what a link leads to were changed, and deep trees stayed.
+    """
+    with suppress(OSError), ExitStack() as opened:
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        opened.callback(os.close, parent)
+        inner = open_closed(parent, folder.name, walk=False)
+        opened.callback(os.close, inner)
+        delete_tree(inner, walk=False)
+        os.rmdir(folder.name, dir_fd=parent)

@@ -6,7 +6,6 @@ process as behind bubblewrap otherwise: unprivileged, limited, watched, used onc
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from sandbox.errors import SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.launcher import Ground, make_ready, survey
 from sandbox.namespaces import check_folders
+from sandbox.places import remove_tree
 from sandbox.protocol import Availability, Outcome, ToolRun
 from sandbox.seccomp import late_filter
 from sandbox.self_attack import attack, got_through
@@ -101,7 +101,8 @@ class PlainSandbox:
             worker = await self._start(ground, shape_of(run, writable=True), scratch / "tmp")
             return await worker.call(run, self._settings)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(remove_tree, scratch)
 
     async def _start(self, ground: Ground, shape: Shape, tmp: Path) -> Worker:
         workspace = os.fspath(shape.workspace or tmp)

@@ -28,6 +28,7 @@ from sandbox.policy import MIB, Policy, checked_environment
 from sandbox.proxy import ProxyLimits, serve_grants
 from sandbox.reach import Reach
 from sandbox.seccomp import outer_filter
+from sandbox.spawn import in_memory
 
 LIMITS: Final = {
     "CORE": 0,
@@ -159,8 +160,8 @@ def prepared(
         "proxy_variables": PROXY_VARIABLES,
     }
     with ExitStack() as closing:
-        told = _in_memory(json.dumps(given).encode(), closing)
-        seccomp = _in_memory(outer_filter(ground.machine, network=link is not None), closing)
+        told = in_memory(json.dumps(given).encode(), closing)
+        seccomp = in_memory(outer_filter(ground.machine, network=link is not None), closing)
         inside = [os.fspath(ground.interpreter.path), "-I", "-S", "-c", _starter(), str(told)]
         mounts = Mounts(ground.system, ground.interpreter)
         argv = program_arguments(bubblewrap, mounts, program.reads, seccomp)
@@ -175,11 +176,3 @@ def prepared(
 def _starter() -> str:
     listening = resources.files("sandbox.inside") / "listener.py"
     return listening.read_text(encoding="utf-8") + _STARTER
-
-
-def _in_memory(data: bytes, closing: ExitStack) -> int:
-    number = os.memfd_create("mnemon")
-    closing.callback(os.close, number)
-    os.write(number, data)
-    os.lseek(number, 0, os.SEEK_SET)
-    return number

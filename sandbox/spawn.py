@@ -131,7 +131,7 @@ def spawn(
         channel, inner = socket.socketpair()
         ours.callback(channel.close)
         theirs.callback(inner.close)
-        boot, seccomp = (_in_memory(data, theirs) for data in files)
+        boot, seccomp = (in_memory(data, theirs) for data in files)
         info, info_inner = _pipe(ours, theirs)
         stdout, stdout_inner = _pipe(ours, theirs)
         stderr, stderr_inner = _pipe(ours, theirs)
@@ -160,7 +160,7 @@ def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
     return read, write
 
 
-def _in_memory(data: bytes, closing: ExitStack) -> int:
+def in_memory(data: bytes, closing: ExitStack) -> int:
     """A descriptor to read the bytes from; of its own, because readers move its position."""
     number = os.memfd_create("mnemon")
     closing.callback(os.close, number)

@@ -117,7 +117,7 @@ class PackageConsent:
             raise PackagesNotAgreed(tool)
 
         def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
-            return show_tool(transaction, _given(transaction, tool.id, lock))
+            return show_tool(transaction, _given(transaction, tool, lock))
 
         # The request is another's, the run's: this is not what a repeat of it gets.
         anew = replace(call, request_key=None)
@@ -139,7 +139,7 @@ class PackageConsent:
             return PackagesShown(tool=tool.name, locks=[]).model_copy(update=waiting)
 
         def do(transaction: Transaction, _: PackagesShown) -> PackagesShown:
-            now = _given(transaction, tool.id, lock)
+            now = _given(transaction, tool, lock)
             agreed = locks.find_lock(transaction, lock.key)
             shown = [] if agreed is None else [lock_shown(transaction, agreed)]
             return PackagesShown(tool=now.name, locks=shown)
@@ -260,8 +260,16 @@ def _waiting(reader: Reader, tool: StoredTool, lock: Lock) -> dict[str, str]:
     return {"status": "waiting", "asks": question(tool.name, lock)}
 
 
-def _given(transaction: Transaction, tool_id: str, lock: Lock) -> StoredTool:
-    """Give a tool its lock, which is agreed to now, unless it has changed since it was resolved."""
-    tool = tools.find_tool(transaction, tool_id)
+def _given(transaction: Transaction, tool: StoredTool, lock: Lock) -> StoredTool:
+    """Give a tool its lock, which is agreed to now.
+
+    tool: as it was when the person was asked.
+
+    Raises:
+        VersionMoved: it has changed since.
+    """
+    now = tools.find_tool(transaction, tool.id)
     locks.agree(transaction, lock.key, lock.text, lock.python)
-    return tools.update_tool(transaction, tool, {"package_lock": lock.key})
+    if (now.requirements, now.package_lock) == (tool.requirements, lock.key):
+        return now  # two calls asked at once
+    return tools.update_tool(transaction, now, {"package_lock": lock.key}, tool.version)

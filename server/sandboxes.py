@@ -92,7 +92,8 @@ class ProcessSandbox:
             return await (await self._opened()).run(run)
         finally:
             if run.workspace in self._forgotten:  # it went on writing while its folder was deleted
-                importlib.import_module("sandbox.places").remove_tree(run.workspace)
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_delete, run.workspace)
 
     async def availability(self) -> Availability:
         """What isolates runs here, by trying to break out."""
@@ -172,7 +173,7 @@ class ProcessSandbox:
         if places is not None:
             folder = places.workspace(agent_id)
             self._forgotten.add(folder)
-            importlib.import_module("sandbox.places").remove_tree(folder)
+            _delete(folder)
 
     def _known_places(self) -> "SandboxPlaces | None":
         places = self._places
@@ -253,6 +254,12 @@ class ProcessSandbox:
             self._sandbox = None
         finally:
             self._closed.set()
+
+
+def _delete(workspace: Path) -> None:
+    importlib.import_module("sandbox.places").remove_tree(workspace)
+    if workspace.exists():
+        logger.warning("the files of a deleted agent are still in %s; delete them", workspace)
 
 
 @contextmanager

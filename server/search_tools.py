@@ -63,7 +63,7 @@ _END: Final = "Through that day or minute."
 class HostSearch(ArchivalSearch, ForAgent):
     """Arguments of archival_memory_search for hosts."""
 
-    query: str = Field(description="A question or key words.")
+    query: str
     tags: list[str] | None = None
     tag_match_mode: Literal["any", "all"] = "any"
     top_k: int = Field(10, ge=1, le=100)

@@ -182,8 +182,11 @@ class Connection:
                     self._settled.set()
                     await self._until_idle()
         except Exception as error:  # whatever a server does, it is the server that failed
-            logger.info("MCP server %r: connection ended", self._server, exc_info=error)
-            self._ending.why = self._ending.why or _why(error)
+            cause = _first_cause(error)
+            # Not its words: they may hold the secrets that it was given.
+            name = type(cause).__name__
+            logger.info("MCP server %r: connection ended by %s", self._server, name)
+            self._ending.why = self._ending.why or _why(cause)
         finally:
             self._session = None
             self._ending.end("")
@@ -222,10 +225,14 @@ class _Entered:
         return await self._inner.__aexit__(*failure)
 
 
-def _why(error: BaseException) -> str:
-    """The first real cause, in a line."""
+def _first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _why(error: BaseException) -> str:
+    """A cause in a line."""
     said = error.error.message if isinstance(error, MCPError) else str(error)
     line = shortened(clean(said).replace("\n", " ").strip(), _SAID_CHARS)
     return f"cannot be used: {line or type(error).__name__}"

@@ -59,7 +59,7 @@ def _offered(servers: ExternalServers, server: ToolServer, tool: SeenTool) -> Ou
         run=partial(_run, servers, server, tool),
         actor=f"tool:{tool.offered}",
         max_chars=MAX_RESULT_CHARS + len(mark(server)),
-        version=tool.digest,
+        version=f"{server.id} {tool.digest}",  # another server may take its name
     )
 
 

@@ -184,6 +184,27 @@ async def test_a_person_is_asked_in_the_newest_protocol_with_one_answer_for_one_
     assert ["tea==1.0" in question for question in person.asked] == [True, False]
 
 
+async def test_a_yes_to_packages_is_none_for_what_the_tool_has_become_meanwhile(
+    index: Path, data: Path
+) -> None:
+    async with hosting(data) as host:
+        store = (await host.app.runtime()).store
+        schema = {"type": "object", "properties": {}}
+        with store.write(OLD) as transaction:
+            create_tool(transaction, NewTool("brew", "d", USE, schema, requirements=("tea",)))
+        asked = (await host.client.call_tool("tool_packages", {"tool_id": "brew"})).model_dump()
+        waiting = asked["structured_content"]
+        assert "tea==1.0" in waiting["asks"]
+        with store.write(OLD) as transaction:
+            tool = find_tool(transaction, "brew")
+            update_tool(transaction, tool, {"source": OTHER, "requirements": ()})
+        yes = {"approval_id": waiting["approval_id"], "approve": True}
+        assert "is at version 2, not 1" in await host.refused("approval_decide", **yes)
+        with store.read() as reader:
+            assert find_tool(reader, "brew").package_lock is None
+    assert installed(data) == []
+
+
 async def test_newer_versions_are_looked_for_when_asked_to_and_agreed_to_anew(
     index: Path, data: Path
 ) -> None:

@@ -223,3 +223,15 @@ async def test_a_connection_nobody_uses_is_closed(toy: Toy) -> None:
         pid = int((await act(servers, toy("deaf"))).text)
         await anyio.to_thread.run_sync(wait_until_ended, pid)
         tasks.cancel_scope.cancel()
+
+
+async def test_what_a_server_says_when_it_ends_reaches_no_log(
+    servers: ExternalServers, toy: Toy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "server.external")
+    launch = toy("says_its_secret", environment={"MY_TOKEN": "$secret:files"})
+    with pytest.raises(ServerUnreachable) as caught:
+        await servers.list_tools("toy", "1", launch)
+    assert "[secret files]" in str(caught.value)
+    assert "connection ended" in caplog.text
+    assert "s3cr3t-value" not in caplog.text

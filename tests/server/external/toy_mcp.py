@@ -204,11 +204,19 @@ def list_tools(request: Message, mode: str) -> None:
         answer(request, {"tools": EVIL_TOOLS})
 
 
+def say_secret(_: Message) -> None:
+    error = {"code": -32603, "message": f"bad token {os.environ['MY_TOKEN']}"}
+    for line in sys.stdin:
+        if number := json.loads(line).get("id"):
+            send({"id": number, "error": error})
+
+
+AT_ONCE = {"says_nothing": never, "dies_at_start": die, "says_its_secret": say_secret}
+
+
 def hostile(mode: str) -> None:
-    if mode == "says_nothing":
-        never({})
-    if mode == "dies_at_start":
-        die({})
+    if begin := AT_ONCE.get(mode):
+        begin({})
     for line in sys.stdin:
         message = json.loads(line)
         method = message.get("method")
