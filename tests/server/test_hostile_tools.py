@@ -18,7 +18,8 @@ PRELUDE = """
 import json, os, stat
 
 def _channel():
-    for number in range(3, 64):
+    # As high as the server's own numbers go: the channel keeps the number it has there.
+    for number in range(3, 4096):
         try:
             if stat.S_ISSOCK(os.fstat(number).st_mode):
                 return number
