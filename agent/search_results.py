@@ -4,7 +4,6 @@ The searches themselves are in search_tools.py; hosts get these as data, agents 
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -161,15 +160,5 @@ def _local(agent: Agent, moment: "datetime") -> str:
 
 
 def _why(ranked: Ranked) -> Why:
-    found, trace = ranked.found, ranked.found.text.trace
-    known = {
-        "bm25": ranked.bm25,
-        "cosine": ranked.cosine,
-        "bm25_in_context": found.bm25_in_context,
-        "cosine_in_context": found.cosine_in_context,
-        "keyword_rank": trace.keyword_rank,
-        "vector_rank": trace.vector_rank,
-        **{field.name: getattr(ranked, field.name) for field in fields(ranked)},
-    }
-    parts = {part: known[part] for part in Why.model_fields}
+    parts = {part: getattr(ranked, part) for part in Why.model_fields}
     return Why(**{part: value and round(value, 4) for part, value in parts.items()})

@@ -29,6 +29,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.ranking_variants import ORIGIN, VARIANTS, Case, Variant, rank, read_case, scores
 from memory import agents, archival
 from memory.agents import NewAgent
@@ -170,14 +172,11 @@ def windows(
 
     def ranking(case: Case, share: float) -> list[int]:
         own = cosines[case.asked.text]
-        scored = [
-            replace(
-                s,
-                cosine_in_context=share * own[s.text.doc] + (1 - share) * (s.text.cosine or 0.0),
-            )
-            for s in scores(case, WEIGHTS.context)
-        ]
-        return [hit.doc for hit in fuse(case.asked, scored)]
+        scored = scores(case, WEIGHTS.context)
+        windows = np.asarray([own[doc] for doc in scored.texts.doc.tolist()])
+        turns = np.nan_to_num(scored.texts.cosine)
+        mixed = replace(scored, cosine_in_context=share * windows + (1 - share) * turns)
+        return [hit.doc for hit in fuse(case.asked, [mixed])]
 
     yield "vectors of windows", lambda case: ranking(case, 1.0)
     yield "vectors of windows and of turns", lambda case: ranking(case, 0.5)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from memory.fusion import WEIGHTS, Asked, Weights, fuse
-from memory.gathering import Collection, Gathered, Wanted, gather
+from memory.gathering import Collection, Gathered, Wanted
 from memory.records import Origin
 from memory.search import MIN_CANDIDATES, Query, asked_on
 from memory.store import MemoryStore
@@ -63,13 +63,13 @@ def read_case(store: MemoryStore, archive_key: int, question: str) -> Case:
     vector = store.embedding.query_vector(question, timeout_s=30)
     wanted = Wanted(question, vector, Filter(), MIN_CANDIDATES)
     with store.read() as reader:
-        found = gather(reader, Collection(archive_key, "passages"), wanted, store.index)
+        found = store.corpus(reader, Collection(archive_key, "passages")).gather(wanted)
     taken = 1e3 * (time.perf_counter() - began)
     asked = asked_on(Query(archive_key, question), datetime.now(UTC).date())
     return Case(asked, found, taken)
 
 
-def scores(case: Case, context: Sequence[float]) -> list[Scored]:
+def scores(case: Case, context: Sequence[float]) -> Scored:
     """The texts of a case with their scores in context."""
     return in_context(case.found.texts, case.found.statistics, context)
 
@@ -78,5 +78,7 @@ def rank(case: Case, variant: Variant) -> list[int]:
     """The documents of a case, best first."""
     scored = scores(case, variant.weights.context)
     if not variant.neighbours:
-        scored = [s for s in scored if s.text.trace.proposed]
-    return [hit.doc for hit in fuse(case.asked, scored, variant.weights)]
+        texts = scored.texts
+        proposed = (texts.keyword_rank > 0) | (texts.vector_rank > 0)
+        scored = replace(scored, texts=replace(texts, allowed=texts.allowed & proposed))
+    return [hit.doc for hit in fuse(case.asked, [scored], variant.weights)]

@@ -58,7 +58,7 @@ class Database:
         migrations: Sequence[str] | None = None,
     ) -> None:
         self.path = path
-        self.vss_error: str | None = None
+        self._vss_file = vss_file
         self._queries = load_queries(DEFAULT_DIMENSIONS)
         self._write_lock = threading.RLock()
         self._idle = threading.Condition()
@@ -70,7 +70,6 @@ class Database:
             self._queries = load_queries(self._stored_dimensions())
             self._connection.execute(self._queries["create_vectors"])
             database_file.keep_log_private(path)
-            self._load_vss(vss_file)
         except BaseException as error:
             self._abandon()
             if isinstance(error, duckdb.IOException | duckdb.FatalException):
@@ -143,6 +142,19 @@ class Database:
             except BaseException:
                 self._queries = before
                 raise
+
+    def load_vss(self) -> str | None:
+        """Load the VSS extension, and say why it cannot be loaded; None: it is.
+
+        It takes 0.1 s, and only the HNSW index needs it. May be called again.
+        """
+        try:
+            extension = str(self._vss_file or _packaged_vss()).replace("'", "''")
+            # LOAD takes no parameter; the path comes from the installed package.
+            self._connection.execute(f"LOAD '{extension}'")
+        except (ModuleNotFoundError, FileNotFoundError, duckdb.Error) as error:
+            return first_line(error)
+        return None
 
     def close(self) -> None:
         """Let readers finish, fold the log into the file and release it. Safe to call twice."""
@@ -220,15 +232,6 @@ class Database:
     def _stored_dimensions(self) -> int:
         row = self._connection.execute(self._queries["read_meta"], {"name": "embedder"}).fetchone()
         return int(json.loads(row[0])["dimensions"]) if row else DEFAULT_DIMENSIONS
-
-    def _load_vss(self, file: Path | None) -> None:
-        """Load the VSS extension; without it search is exact, never refused."""
-        try:
-            extension = str(file or _packaged_vss()).replace("'", "''")
-            # LOAD takes no parameter; the path comes from the installed package.
-            self._connection.execute(f"LOAD '{extension}'")
-        except (ModuleNotFoundError, FileNotFoundError, duckdb.Error) as error:
-            self.vss_error = first_line(error)
 
 
 def stored_schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:

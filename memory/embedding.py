@@ -12,12 +12,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from memory.embedder import Embedder
+from memory.embedder import Embedder, Vectors
 from memory.errors import EmbedderMismatch, MemoryStoreError
 from memory.new_vectors import BATCH_DOCUMENTS, read_pending, store_vectors
 from memory.records import Origin
 from memory.transaction import to_json
-from memory.vectors import vector_text
 
 if TYPE_CHECKING:
     from memory.database import Database
@@ -84,8 +83,8 @@ class EmbeddingQueue:
         with self._changed:
             return self._known - self._done
 
-    def query_vector(self, text: str, timeout_s: float) -> str | None:
-        """Embed a query, as text for the database; None while there is no embedder.
+    def query_vector(self, text: str, timeout_s: float) -> Vectors | None:
+        """Embed a query, as a vector of shape (d,); None while there is no embedder.
 
         Raises:
             EmbedderMismatch: the stored vectors are another embedder's.
@@ -97,7 +96,8 @@ class EmbeddingQueue:
             raise self.problem
         if self.embedder is None:
             return None
-        return vector_text(self.embedder.embed([text], "query")[0])
+        vector: Vectors = self.embedder.embed([text], "query")[0]
+        return vector
 
     def settle(self, collections: Sequence[int] | None, timeout_s: float) -> bool:
         """Wait until the documents committed so far have vectors; False when time ran out.

@@ -7,12 +7,16 @@ scores come from: surroundings.py; why these weights: docs/decisions/0019.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import fsum, sqrt
+from math import isnan
+from typing import Any, overload
 
-from memory.surroundings import Scored, Thread
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.surroundings import Numbers, Scored, moment_of
 
 MIN_COSINE = 0.1
 """Below this a text without a common term has nothing to do with the query (mem0 cuts here too)."""
@@ -55,11 +59,13 @@ class Ranked:
     """A candidate's place in the fused ranking, and why it is there.
 
     score is the sum of keyword, vector, author, date, session and question; keyword and vector come
-    from how far its scores in context lie from those of the other candidates. rerank is what a
-    reranker said, if there is one and it was asked.
+    from how far its scores in context lie from those of the other candidates. bm25 and cosine are
+    its own, without its neighbours; cosine: None without a vector. The ranks are those in each
+    search, from 1; None: it was not proposed there. rerank is what a reranker said, if there is one
+    and it was asked.
     """
 
-    found: Scored
+    doc: int
     score: float
     keyword: float
     vector: float
@@ -67,22 +73,44 @@ class Ranked:
     date: float
     question: float
     session: float
+    bm25: float
+    cosine: float | None
+    bm25_in_context: float
+    cosine_in_context: float | None
+    keyword_rank: int | None
+    vector_rank: int | None
     rerank: float | None = None
 
-    @property
-    def doc(self) -> int:
-        """The document."""
-        return self.found.text.doc
 
-    @property
-    def bm25(self) -> float:
-        """Its own score by words, without its neighbours."""
-        return self.found.bm25
+class Ranking(Sequence[Ranked]):
+    """Candidates, best first; each is made when it is looked at, and most are not."""
 
-    @property
-    def cosine(self) -> float | None:
-        """Its own nearness in meaning, without its neighbours."""
-        return self.found.text.cosine
+    def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._columns["doc"])
+
+    @overload
+    def __getitem__(self, at: int) -> Ranked: ...
+    @overload
+    def __getitem__(self, at: slice) -> "list[Ranked]": ...
+    def __getitem__(self, at: int | slice) -> "Ranked | list[Ranked]":
+        """One of them, or some."""
+        if isinstance(at, slice):
+            return list(self._made(at))
+        at = range(len(self))[at]
+        return next(self._made(slice(at, at + 1)))
+
+    def _made(self, at: slice) -> Iterator[Ranked]:
+        rows = zip(*(column[at].tolist() for column in self._columns.values()), strict=True)
+        for row in rows:
+            fields = dict(zip(self._columns, row, strict=True))
+            for name in ("cosine", "cosine_in_context"):
+                fields[name] = None if isnan(fields[name]) else fields[name]
+            for name in ("keyword_rank", "vector_rank"):
+                fields[name] = fields[name] or None
+            yield Ranked(**fields)
 
 
 def fuse(
@@ -90,77 +118,96 @@ def fuse(
     found: Sequence[Scored],
     weights: Weights = WEIGHTS,
     min_cosine: float = MIN_COSINE,
-) -> list[Ranked]:
+) -> Ranking:
     """Rank what was found, best first; ties keep the older document first.
 
     Texts that share neither a term nor a meaning (cosine under min_cosine) are left out, whatever
     stands beside them, and so are those that a filter does not allow.
+
+    Args:
+        found: of each collection that was searched; scores are standardised over all together.
     """
-    near = sorted(
-        (s for s in found if s.text.allowed and (s.bm25 > 0 or _cosine(s) >= min_cosine)),
-        key=lambda s: s.text.doc,
-    )
-    keyword = _standardised([s.bm25_in_context for s in near])
-    vector = _standardised_known([s.cosine_in_context for s in near])
-    authors, names_day_of = _named_authors(asked.text, near), asked.names_day_of
-    parts = [
-        (
-            weights.keyword * k,
-            weights.vector * v,
-            weights.author * (s.text.author in authors),
-            weights.date * names_day_of(s.text.dated) if names_day_of else 0.0,
-            -weights.question * s.text.asks,
-        )
-        for s, k, v in zip(near, keyword, vector, strict=True)
-    ]
-    sessions = _session_shares(near, [sum(p) for p in parts], weights.session)
-    ranked = [
-        Ranked(s, sum(part) + session, *part, session)
-        for s, part, session in zip(near, parts, sessions, strict=True)
-    ]
-    return sorted(ranked, key=lambda r: (-r.score, r.doc))
+    near = _near(found, min_cosine)
+    parts = {
+        "keyword": weights.keyword * _standardised(near["bm25_in_context"]),
+        "vector": weights.vector * _standardised(near["cosine_in_context"]),
+        "author": weights.author * _names_author(asked.text, near["author"]),
+        "date": weights.date * _names_day(asked, near["dated"]),
+        "question": -weights.question * near["asks"],
+    }
+    others: Numbers = np.sum(list(parts.values()), axis=0)
+    parts["session"] = weights.session * _best_of_session(near["session"], others)
+    columns = {"doc": near["doc"], "score": others + parts["session"], **parts}
+    names = (
+        "bm25", "cosine", "bm25_in_context", "cosine_in_context", "keyword_rank", "vector_rank",
+    )  # fmt: skip
+    columns |= {name: near[name] for name in names}
+    order = np.lexsort((near["doc"], -columns["score"]))
+    return Ranking({name: column[order] for name, column in columns.items()})
 
 
-def _cosine(scored: Scored) -> float:
-    return scored.text.cosine or 0.0
+def _near(found: Sequence[Scored], min_cosine: float) -> dict[str, NDArray[Any]]:
+    """The candidates of all collections, as columns in the order of doc."""
+    taken: list[dict[str, NDArray[Any]]] = []
+    sessions = 0
+    for scored in found:
+        texts = scored.texts
+        near = (scored.bm25 > 0) | (np.nan_to_num(texts.cosine) >= min_cosine)
+        names = np.asarray([*texts.authors, ""], object)
+        columns = {
+            "doc": texts.doc,
+            "author": names[texts.author],
+            "dated": texts.dated,
+            "asks": texts.asks,
+            "session": np.where(texts.session < 0, -1, texts.session + sessions),
+            "cosine": texts.cosine,
+            "keyword_rank": texts.keyword_rank,
+            "vector_rank": texts.vector_rank,
+            "bm25": scored.bm25,
+            "bm25_in_context": scored.bm25_in_context,
+            "cosine_in_context": scored.cosine_in_context,
+        }
+        taken.append({name: column[near & texts.allowed] for name, column in columns.items()})
+        sessions += int(texts.session.max(initial=-1)) + 1
+    columns = {name: np.concatenate([one[name] for one in taken]) for name in taken[0]}
+    order = np.argsort(columns["doc"])
+    return {name: column[order] for name, column in columns.items()}
 
 
-def _session_shares(near: Sequence[Scored], scores: Sequence[float], weight: float) -> list[float]:
-    """For each text a share of the best score of its session; one without is its own session."""
-    best: dict[Thread, float] = {}
-    for s, score in zip(near, scores, strict=True):
-        if s.text.session is not None:
-            best[s.text.session] = max(score, best.get(s.text.session, score))
-    return [
-        weight * (score if s.text.session is None else best[s.text.session])
-        for s, score in zip(near, scores, strict=True)
-    ]
+def _best_of_session(sessions: NDArray[np.int64], scores: Numbers) -> Numbers:
+    """For each text the best score of its session; one without is its own session."""
+    numbers, at = np.unique(sessions, return_inverse=True)
+    best = np.full(len(numbers), -np.inf)
+    np.maximum.at(best, at, scores)
+    return np.where(sessions < 0, scores, best[at])
 
 
-def _standardised(values: Sequence[float]) -> list[float]:
-    """Z-scores; all 0 when the values do not differ."""
-    if not values:
-        return []
-    # fsum: the same in whatever order the values come. statistics.pstdev takes 20 times as long.
-    mean = fsum(values) / len(values)
-    spread = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
-    return [(value - mean) / spread if spread > 1e-12 else 0.0 for value in values]
+def _standardised(values: Numbers) -> Numbers:
+    """Z-scores; all 0 when the values do not differ. An unknown one (NaN) counts as average, 0."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.zeros(len(values))
+    spread = known.std()
+    if spread <= 1e-12:
+        return np.zeros(len(values))
+    scores: Numbers = np.nan_to_num((values - known.mean()) / spread)
+    return scores
 
 
-def _standardised_known(values: Sequence[float | None]) -> list[float]:
-    """Z-scores of the known values; an unknown one counts as average, 0."""
-    known = iter(_standardised([value for value in values if value is not None]))
-    return [0.0 if value is None else next(known) for value in values]
+def _names_day(asked: Asked, dated: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which texts are of a day that the query names."""
+    if asked.names_day_of is None:
+        return np.zeros(len(dated), np.bool_)
+    return np.asarray([asked.names_day_of(moment_of(at)) for at in dated.tolist()], np.bool_)
 
 
-def _named_authors(query: str, candidates: Sequence[Scored]) -> frozenset[str]:
-    """The authors that the query names by whole words, if that tells candidates apart."""
-    authors = {s.text.author for s in candidates if s.text.author}
+def _names_author(query: str, authors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which texts are of an author that the query names by whole words, if that tells apart."""
     asked = query.lower()
-    named = frozenset(
+    named = {
         author
-        for author in authors
-        if re.search(rf"(?<!\w){re.escape(author.lower())}(?!\w)", asked)
-    )
-    hit = sum(s.text.author in named for s in candidates)
-    return named if 0 < hit < len(candidates) else frozenset()
+        for author in set(authors.tolist())
+        if author and re.search(rf"(?<!\w){re.escape(author.lower())}(?!\w)", asked)
+    }
+    hit = np.asarray([author in named for author in authors.tolist()], np.bool_)
+    return hit if 0 < hit.sum() < len(hit) else np.zeros(len(hit), np.bool_)

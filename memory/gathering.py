@@ -1,24 +1,26 @@
-"""Reading what a ranking needs: the best of both searches, and what stands around them.
+"""What a ranking is made of: the best of both searches in a collection, and what stands around.
 
-The only part of the ranking that touches the database; what is made of it is pure (surroundings.py,
-fusion.py). Keyword search sees what is committed, vector search what is embedded.
+Here is only what is asked and what comes back. There are two who answer, the same to the last
+digits that count: stored.py asks the database, resident/ has the collection in memory.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from memory.surroundings import K1, B, Place, Statistics, Text, Trace, rarity
-from memory.terms import terms
-from memory.transaction import Reader, to_json
-from memory.vectors import ExactIndex, Filter, VectorIndex, VectorQuery, exact_scores
+from memory.surroundings import Statistics, Texts
+from memory.vectors import Filter
 
-_ASKS = re.compile(r"[?？؟][\s\"'”’»)\]*_]*\Z")  # noqa: RUF001 - a question mark, full width
+if TYPE_CHECKING:  # numpy is heavy and this module is not
+    from memory.embedder import Vectors
 
-_REACH = {"passages": 2, "messages": 4}
-"""Numbers to a neighbour, as the queries passages_around and messages_around have them."""
+Kind = Literal["passages", "messages"]
+
+REACH: Mapping[Kind, int] = {"passages": 2, "messages": 4}
+"""Numbers to a neighbour: the calls of a tool and its results may stand between two messages."""
+
+ASKS = r"""[?？؟][\s"'”’»)\]*_]*$"""  # noqa: RUF001 - a question mark, full width
+"""What a text that asks ends with, as the database reads patterns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,18 @@ class Collection:
     """What is searched together: the passages of an archive or the messages of an agent."""
 
     key: int
-    kind: Literal["passages", "messages"]
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked of a collection.
 
-    vector: the query's, as text for the database; None: words only. limit: candidates per search.
+    vector: the query's, of shape (d,) and length 1; None: words only. limit: candidates per search.
     """
 
     text: str
-    vector: str | None
+    vector: "Vectors | None"
     where: Filter
     limit: int
 
@@ -46,119 +48,30 @@ class Wanted:
 class Gathered:
     """The texts that may be hits or stand beside one, and what BM25 knows of their collection."""
 
-    texts: tuple[Text, ...]
+    texts: Texts
     statistics: Statistics
 
 
-def gather(
-    reader: Reader, collection: Collection, wanted: Wanted, index: VectorIndex | None = None
-) -> Gathered:
-    """Find candidates by word and by meaning, with their neighbours."""
-    words = sorted(set(terms(wanted.text)))
-    statistics = _statistics(reader, collection.key, words, wanted.where)
-    by_word = _by_word(reader, collection.key, statistics, wanted)
-    cosines: dict[int, float] = {}
-    if wanted.vector is not None:
-        near = VectorQuery(collection.key, wanted.vector, wanted.where, wanted.limit)
-        found = index.nearest(reader, near) if index else None
-        cosines = ExactIndex().nearest(reader, near) if found is None else found
-    traces = _traces(by_word, cosines)
-    if not traces:
-        return Gathered((), statistics)
-    rows = sorted(
-        reader.rows(
-            f"{collection.kind}_around",
-            collection=collection.key,
-            docs=to_json(sorted(traces)),
-            before_doc=wanted.where.before_doc,
-        )
-    )
-    docs = [row[0] for row in rows]
-    counts = _counts(reader, collection.key, statistics, docs)
-    if wanted.vector is not None:
-        others = [doc for doc in docs if doc not in cosines]
-        cosines = {**cosines, **exact_scores(reader, near, others)}
-    allowed = _allowed(reader, collection.key, wanted.where, docs)
-    reach = _REACH[collection.kind]
-    texts = []
-    for doc, length, thread, sequence, session, author, dated, ending in rows:
-        placed = thread is not None and sequence is not None
-        texts.append(
-            Text(
-                doc=doc,
-                length=length,
-                dated=dated.replace(tzinfo=UTC),
-                counts=counts.get(doc, {}),
-                cosine=cosines.get(doc),
-                author=author,
-                place=Place((collection.key, thread), sequence, reach) if placed else None,
-                session=None if session is None else (collection.key, session),
-                asks=_ASKS.search(ending) is not None,
-                allowed=doc in allowed,
-                trace=traces.get(doc, Trace()),
-            )
-        )
-    return Gathered(tuple(texts), statistics)
+class Corpus(Protocol):
+    """A collection as a search reads it."""
+
+    def newest(self) -> int:
+        """The last document; 0 without any."""
+
+    def gather(self, wanted: Wanted) -> Gathered:
+        """Find candidates by word and by meaning, with their neighbours, in the order of doc."""
 
 
-def _statistics(reader: Reader, collection: int, words: Sequence[str], where: Filter) -> Statistics:
-    ((count, mean_length),) = reader.rows(
-        "collection_lengths", collection=collection, before_doc=where.before_doc
-    )
-    frequencies = reader.rows(
-        "document_frequencies",
-        collection=collection,
-        terms=" ".join(words),
-        before_doc=where.before_doc,
-    )
-    return Statistics({term: rarity(count, df) for term, df in sorted(frequencies)}, mean_length)
+def ranks(by_word: Sequence[int], cosines: Mapping[int, float]) -> dict[int, tuple[int, int]]:
+    """The ranks in both searches, from 1, of everything that one of them proposed; 0: it did not.
 
-
-def _by_word(reader: Reader, collection: int, statistics: Statistics, wanted: Wanted) -> list[int]:
-    """The best documents by BM25, best first."""
-    if not statistics.idf:
-        return []
-    rows = reader.rows(
-        wanted.where.leg("keyword_leg"),
-        collection=collection,
-        terms=" ".join(statistics.idf),
-        idf=to_json(list(statistics.idf.values())),
-        mean_length=statistics.mean_length,
-        k1=K1,
-        b=B,
-        limit=wanted.limit,
-        **wanted.where.for_leg(),
-    )
-    return [doc for doc, _ in rows]
-
-
-def _traces(by_word: Sequence[int], cosines: dict[int, float]) -> dict[int, Trace]:
-    """The ranks of everything that a search proposed."""
+    Args:
+        by_word: the documents that the keyword search found, best first.
+        cosines: of those that the vector search found.
+    """
     keyword = {doc: rank for rank, doc in enumerate(by_word, start=1)}
     nearest = sorted(cosines, key=lambda doc: (-cosines[doc], doc))
     vector = {doc: rank for rank, doc in enumerate(nearest, start=1)}
-    return {doc: Trace(keyword.get(doc), vector.get(doc)) for doc in keyword.keys() | vector.keys()}
-
-
-def _counts(
-    reader: Reader, collection: int, statistics: Statistics, docs: Sequence[int]
-) -> dict[int, dict[str, int]]:
-    """How often each document holds each term that any document of the collection holds."""
-    counts: dict[int, dict[str, int]] = {}
-    if statistics.idf:
-        words = " ".join(statistics.idf)
-        for doc, term, count in reader.rows(
-            "term_counts", collection=collection, terms=words, docs=to_json(docs)
-        ):
-            counts.setdefault(doc, {})[term] = count
-    return counts
-
-
-def _allowed(reader: Reader, collection: int, where: Filter, docs: Sequence[int]) -> set[int]:
-    """The documents that may be hits; the others only stand beside them."""
-    if where.is_open:
-        return set(docs)
-    rows = reader.rows(
-        "allowed_among", collection=collection, docs=to_json(docs), **where.parameters()
-    )
-    return {doc for (doc,) in rows}
+    return {
+        doc: (keyword.get(doc, 0), vector.get(doc, 0)) for doc in keyword.keys() | vector.keys()
+    }

@@ -45,11 +45,12 @@ class _Index:
 class HnswIndex:
     """Proposes the nearest documents of collections with at least `threshold` vectors.
 
-    A thread of its own builds and feeds; close() ends it. Without VSS nothing is ever built.
+    A thread of its own builds and feeds; close() ends it. Without a threshold or without VSS
+    nothing is ever built; vss_error says why VSS is missing.
     """
 
-    def __init__(self, database: "Database", threshold: int) -> None:
-        self._database, self._threshold = database, threshold
+    def __init__(self, database: "Database", threshold: int | None) -> None:
+        self._database, self._threshold = database, threshold or 0
         self._indexes: dict[int, _Index] = {}
         self._builds = 0
         self._removed: dict[int, int] = {}
@@ -57,7 +58,8 @@ class HnswIndex:
         self._work: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        if database.vss_error is None:
+        self.vss_error = database.load_vss() if threshold else None
+        if threshold and self.vss_error is None:
             with database.scratch() as scratch:
                 scratch.rows("hnsw_attach")
                 large = scratch.rows("large_collections", threshold=threshold)

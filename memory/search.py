@@ -1,7 +1,8 @@
 """Search over an archive, over recall memory or over both: find, rank, page.
 
-Candidates are read in gathering.py, scored in surroundings.py, fused in fusion.py and, where there
-is a reranker, ordered anew in reranking.py. Here are the query, the page and its cursor.
+Candidates are gathered by a corpus (gathering.py), scored in surroundings.py, fused in fusion.py
+and, where there is a reranker, ordered anew in reranking.py. Here are the query, the page and its
+cursor.
 """
 
 import base64
@@ -10,19 +11,23 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from memory.dates import local_day
 from memory.errors import InvalidValue
 from memory.fusion import MIN_COSINE, WEIGHTS, Asked, Ranked, fuse
-from memory.gathering import Collection, Wanted, gather
+from memory.gathering import Corpus, Wanted
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.named_dates import named_dates
 from memory.records import Message, Passage
 from memory.reranking import Reranker, rerank
 from memory.surroundings import Scored, in_context
 from memory.transaction import Reader, to_json
-from memory.vectors import Filter, VectorIndex
+from memory.vectors import Filter
+
+if TYPE_CHECKING:  # numpy is heavy and this module is not
+    from memory.embedder import Vectors
 
 MIN_CANDIDATES = 100
 """Of each search; with 50 already the ranking loses nothing to one of everything (decision 19)."""
@@ -57,13 +62,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a search works with. vector: the query's, as text for the database; None: words only.
+    """What a search works with. vector: the query's, of shape (d,); None: words only.
 
-    index: proposes the nearest in place of exact search. reranker: orders the best hits anew.
+    reranker: orders the best hits anew.
     """
 
-    vector: str | None = None
-    index: VectorIndex | None = None
+    vector: "Vectors | None" = None
     reranker: Reranker | None = None
 
 
@@ -112,8 +116,8 @@ class _Position:
     today: int
 
 
-def search(reader: Reader, query: Query, collections: Sequence[Collection], means: Means) -> Page:
-    """Find documents of all the collections, in one ranking.
+def search(reader: Reader, query: Query, corpora: Sequence[Corpus], means: Means) -> Page:
+    """Find documents of all the corpora, in one ranking.
 
     Raises:
         InvalidValue: the query is empty, or the cursor or limit is none of ours.
@@ -121,17 +125,17 @@ def search(reader: Reader, query: Query, collections: Sequence[Collection], mean
     check_filled(query.text, "query", MAX_QUERY_CHARS)
     if not 1 <= query.limit <= MAX_LIMIT:
         raise InvalidValue(f"limit {query.limit} is outside 1 to {MAX_LIMIT}")
-    at = _read_cursor(query) if query.cursor else _first_position(reader, query, collections)
+    at = _read_cursor(query) if query.cursor else _first_position(query, corpora)
     query = replace(query, before_doc=at.before_doc)
     wanted = Wanted(query.text, means.vector, _filter(query), at.candidates)
     scored: list[Scored] = []
-    for collection in collections:
-        found = gather(reader, collection, wanted, means.index)
-        scored += in_context(found.texts, found.statistics, WEIGHTS.context)
+    for corpus in corpora:
+        found = corpus.gather(wanted)
+        scored.append(in_context(found.texts, found.statistics, WEIGHTS.context))
     # What tags or dates have chosen is asked for already: the far ones come last, not never.
     chosen = query.tags_any or query.tags_all or query.since or query.until
     asked = asked_on(query, date.fromordinal(at.today))
-    ranked = fuse(asked, scored, min_cosine=-1.0 if chosen else MIN_COSINE)
+    ranked: Sequence[Ranked] = fuse(asked, scored, min_cosine=-1.0 if chosen else MIN_COSINE)
     if means.reranker is not None:
         ranked = rerank(reader, query.text, ranked, means.reranker)
     return _page(query, at, ranked, by_meaning=means.vector is not None)
@@ -174,9 +178,9 @@ def _filter(query: Query) -> Filter:
     )
 
 
-def _first_position(reader: Reader, query: Query, collections: Sequence[Collection]) -> _Position:
+def _first_position(query: Query, corpora: Sequence[Corpus]) -> _Position:
     """The beginning of a search over what there is now; later pages see no more."""
-    newest = max(int(reader.value("newest_document_of", collection=c.key)) for c in collections)
+    newest = max(corpus.newest() for corpus in corpora)
     before_doc = newest + 1 if query.before_doc is None else query.before_doc
     today = local_day(datetime.now(UTC), ZoneInfo(query.timezone))
     return _Position(0, max(MIN_CANDIDATES, 2 * query.limit), before_doc, today.toordinal())

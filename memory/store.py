@@ -9,7 +9,7 @@ Reader or Transaction that `read` and `write` yield; search goes through `search
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,19 +18,17 @@ from memory.archival import passage_of
 from memory.database import Database
 from memory.embedder import Embedder
 from memory.embedding import EmbeddingQueue
-from memory.gathering import Collection
+from memory.gathering import Collection, Corpus
 from memory.hnsw import HnswIndex
 from memory.records import Agent, AgentState, Origin
 from memory.reranking import Reranker
+from memory.resident.cache import ResidentCollections
 from memory.search import Means, MessageHit, Page, PassageHit, Query, search
+from memory.stored import StoredCorpus
 from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet
 
 logger = logging.getLogger(__name__)
-
-HNSW_THRESHOLD = 20_000
-"""Vectors in one archive from which the index is built: exact search costs 20 ms there, and the
-index begins to win (storage measurements)."""
 
 EMBEDDER_WAIT_S = 2.0
 """How long a search waits for an embedder that is still loading (MiniLM: 0.2 s)."""
@@ -40,13 +38,26 @@ MAX_AWAITED = 100
 """Documents: when more wait, as after an import, they would not be done in that time."""
 
 
+@dataclass(frozen=True, slots=True)
+class SearchMeans:
+    """What searches may take to be fast (docs/decisions/0021).
+
+    memory_bytes: for collections that are held in memory, enough for a million short texts; 0: all
+    searches ask the database. hnsw_threshold: vectors from which a collection that is not held in
+    memory gets an HNSW index, which takes several times as much; None: none does.
+    """
+
+    memory_bytes: int = 1 << 30
+    hnsw_threshold: int | None = None
+
+
 class MemoryStore:
     """All agents' memory. Safe to use from several threads; close it, or use it in a `with`.
 
     Args:
         path: the database file, created when missing; None keeps everything in memory.
         load_embedder: makes the embedder, in the background; None: search by keyword only.
-        hnsw_threshold: vectors in one archive from which it is searched through the HNSW index.
+        means: what searches may take to be fast.
         vss_file: the VSS extension; None: the one in its installed package.
         reranker: reads the best hits of each search and orders them anew; None: nobody does.
 
@@ -58,18 +69,18 @@ class MemoryStore:
         self,
         path: Path | None,
         load_embedder: Callable[[], Embedder] | None,
-        hnsw_threshold: int = HNSW_THRESHOLD,
+        means: SearchMeans = SearchMeans(),
         vss_file: Path | None = None,
         reranker: Reranker | None = None,
     ) -> None:
         self._reranker = reranker
         with ExitStack() as opened:
             self.database = opened.enter_context(Database(path, vss_file))
-            self.index = HnswIndex(self.database, hnsw_threshold)
+            self.index = HnswIndex(self.database, means.hnsw_threshold)
             opened.callback(self.index.close)
-            self.embedding = EmbeddingQueue(
-                self.database, load_embedder, self.index.vectors_written
-            )
+            self.resident = ResidentCollections(self.database, means.memory_bytes)
+            opened.callback(self.resident.close)
+            self.embedding = EmbeddingQueue(self.database, load_embedder, self._vectors_written)
             opened.callback(self.embedding.close)
             requests.forget_old(self.database)
             runs.forget_prompts(self.database)
@@ -109,6 +120,7 @@ class MemoryStore:
                 yield transaction
             self._working_set.follow(transaction.changes)
             self.index.follow(transaction.changes)
+            self.resident.follow(transaction.changes)
             self.embedding.add(transaction.changes.newest_docs, transaction.changes.newest_embedded)
         for watcher in self._watchers:
             try:
@@ -161,13 +173,25 @@ class MemoryStore:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([c.key for c in collections], SETTLE_WAIT_S)
         behind = vector is not None and self.embedding.behind > 0
+        # Before the reader is renewed: what a corpus in memory holds it must see, too.
+        corpora = [self.corpus(reader, collection) for collection in collections]
         reader.renew()
-        page = search(reader, query, collections, Means(vector, self.index, self._reranker))
+        page = search(reader, query, corpora, Means(vector, self._reranker))
         if not behind:
             return page
         # Of this collection alone: others' are nobody's business who may not see them.
         counts = [reader.value("count_pending_in", collection=c.key) for c in collections]
         return replace(page, pending=sum(counts))
+
+    def corpus(self, reader: Reader, collection: Collection) -> Corpus:
+        """What answers for a collection: memory where it can, else the database."""
+        # A transaction sees what it has written itself, and nobody else does.
+        held = None if isinstance(reader, Transaction) else self.resident.get(collection)
+        return StoredCorpus(reader, collection, self.index) if held is None else held
+
+    def _vectors_written(self, collections: set[int]) -> None:
+        self.index.vectors_written(collections)
+        self.resident.changed(collections)
 
 
 def _passage_hits(reader: Reader, archive_key: int, page: Page) -> dict[int, PassageHit]:

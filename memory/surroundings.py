@@ -5,42 +5,27 @@ compared with a query together with its neighbours: what they say counts for it,
 away. Who has no session has no neighbours and is compared alone. Nothing is stored for this: the
 postings and vectors of the neighbours are enough (docs/decisions/0019).
 
-What is compared comes from gathering.py; the scores of both searches are fused in fusion.py.
+What is compared comes from gathering.py, in columns: a search looks at several hundred texts. The
+scores of both searches are fused in fusion.py.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 K1 = 1.2
 B = 0.75
 """BM25's usual constants: how soon a term's repeats stop to count, and how much length does."""
 
-Thread = tuple[int, str]
-"""Where texts follow each other: a collection, and a session in it."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a text stands in its thread, and up to how many numbers away its neighbours stand."""
-
-    thread: Thread
-    sequence: int
-    reach: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Where each search found a text: its rank there, from 1; None: only beside another hit."""
-
-    keyword_rank: int | None = None
-    vector_rank: int | None = None
-
-    @property
-    def proposed(self) -> bool:
-        """Whether a search found it, and not only its neighbour."""
-        return self.keyword_rank is not None or self.vector_rank is not None
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +33,9 @@ class Text:
     """A document as search sees it, whether it may be a hit itself or only stands beside one.
 
     length: in terms. counts: how often it holds each of the query's terms. cosine: None when it has
-    no vector (yet), or the query has none. place: None when it has no neighbours. session: what it
-    is part of, by whatever name; None: of nothing. asks: it ends with a question.
+    no vector (yet), or the query has none. thread: where texts follow each other by their sequence;
+    None: it has no neighbours. session: what it is part of, by whatever name; None: of nothing.
+    asks: it ends with a question. The ranks are those that each search gave it, from 1; 0: none.
     """
 
     doc: int
@@ -58,11 +44,13 @@ class Text:
     counts: Mapping[str, int] = field(default_factory=dict)
     cosine: float | None = None
     author: str | None = None
-    place: Place | None = None
-    session: Thread | None = None
+    thread: Hashable | None = None
+    sequence: int = 0
+    session: Hashable | None = None
     asks: bool = False
     allowed: bool = True
-    trace: Trace = Trace()
+    keyword_rank: int = 0
+    vector_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,64 +62,118 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """The n texts that a search looks at in one collection, in columns, in the order of doc.
+
+    Each column says what a field of Text does: arrays of length n. dated: microseconds since 1970,
+    UTC. counts: (n, t), the t terms in the order of the statistics. cosine: NaN for none. author:
+    the place of the name in `authors`; thread, session: numbers of any kind; -1: none. reach: up
+    to how many numbers away neighbours stand.
+    """
+
+    doc: NDArray[np.int64]
+    length: NDArray[np.int32]
+    dated: NDArray[np.int64]
+    counts: Numbers
+    cosine: Numbers
+    author: NDArray[np.int64]
+    authors: tuple[str, ...]
+    thread: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    session: NDArray[np.int64]
+    asks: NDArray[np.bool_]
+    allowed: NDArray[np.bool_]
+    keyword_rank: NDArray[np.int32]
+    vector_rank: NDArray[np.int32]
+    reach: int = 2
+
+    def __len__(self) -> int:
+        return len(self.doc)
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """A text's own scores, and those it has together with its neighbours."""
+    """Texts with their own scores, and those that they have together with their neighbours.
 
-    text: Text
-    bm25: float
-    bm25_in_context: float
-    cosine_in_context: float | None
+    (n,) each. cosine_in_context: NaN where no cosine is known.
+    """
+
+    texts: Texts
+    bm25: Numbers
+    bm25_in_context: Numbers
+    cosine_in_context: Numbers
 
 
-def in_context(
-    texts: Sequence[Text], statistics: Statistics, shares: Sequence[float]
-) -> list[Scored]:
-    """Score texts of one collection, in the order of doc.
+def in_columns(texts: Sequence[Text], statistics: Statistics, reach: int = 2) -> Texts:
+    """Texts as columns, in the order of doc."""
+    texts = sorted(texts, key=lambda text: text.doc)
+    authors = sorted({text.author for text in texts if text.author is not None})
+    numbers = {name: number for number, name in enumerate(authors)}
+    counts = [[text.counts.get(term, 0) for term in statistics.idf] for text in texts]
+
+    def column(name: str, kind: Any) -> NDArray[Any]:
+        return np.asarray([getattr(text, name) for text in texts], kind)
+
+    return Texts(
+        doc=column("doc", np.int64),
+        length=column("length", np.int32),
+        dated=np.asarray([microseconds(text.dated) for text in texts], np.int64),
+        counts=np.asarray(counts, np.float64).reshape(len(texts), len(statistics.idf)),
+        cosine=column("cosine", np.float64),
+        author=np.asarray([numbers.get(text.author or "", -1) for text in texts], np.int64),
+        authors=tuple(authors),
+        thread=_numbered([text.thread for text in texts]),
+        sequence=column("sequence", np.int64),
+        session=_numbered([text.session for text in texts]),
+        asks=column("asks", np.bool_),
+        allowed=column("allowed", np.bool_),
+        keyword_rank=column("keyword_rank", np.int32),
+        vector_rank=column("vector_rank", np.int32),
+        reach=reach,
+    )
+
+
+def in_context(texts: Texts, statistics: Statistics, shares: Sequence[float]) -> Scored:
+    """Score texts of one collection.
 
     Terms of neighbours are counted as if they stood in the text, lengths and cosines are averaged.
 
     Args:
         shares: how much the neighbours 1, 2, ... steps away count; the text itself counts 1.
     """
-    texts = sorted(texts, key=lambda text: text.doc)
-    # Columns, not an object for each text: this is most of the work of a ranking.
-    counts: list[dict[str, float]] = [dict(text.counts) for text in texts]
-    lengths = [float(text.length) for text in texts]
-    weights = [1.0] * len(texts)
-    cosines = [text.cosine or 0.0 for text in texts]
-    known = [0.0 if text.cosine is None else 1.0 for text in texts]
+    own = ~np.isnan(texts.cosine)
+    counts, lengths = texts.counts.copy(), texts.length.astype(np.float64)
+    cosines, known = np.where(own, texts.cosine, 0.0), own.astype(np.float64)
+    weights = np.ones(len(texts))
     for share, one, other in _neighbours(texts, shares):
-        for here, text in ((one, texts[other]), (other, texts[one])):
-            lengths[here] += share * text.length
+        # Each text stands at most once on either side, so nothing is added to a place twice.
+        for here, there in ((one, other), (other, one)):
+            lengths[here] += share * texts.length[there]
             weights[here] += share
-            if text.cosine is not None:
-                cosines[here] += share * text.cosine
-                known[here] += share
-            if text.counts:
-                mixed = counts[here]
-                for term, count in text.counts.items():
-                    mixed[term] = mixed.get(term, 0.0) + share * count
-    scored = []
-    for i, text in enumerate(texts):
-        own = bm25(text.counts, text.length, statistics) if text.counts else 0.0
-        together = own
-        if weights[i] != 1.0 and counts[i]:
-            together = bm25(counts[i], lengths[i] / weights[i], statistics)
-        cosine = cosines[i] / known[i] if known[i] else None
-        scored.append(Scored(text, own, together, cosine))
-    return scored
+            counts[here] += share * texts.counts[there]
+            cosines[here] += share * np.where(own[there], texts.cosine[there], 0.0)
+            known[here] += share * own[there]
+    with np.errstate(invalid="ignore"):
+        cosine_in_context = np.where(known > 0, cosines / known, np.nan)
+    return Scored(
+        texts,
+        bm25(texts.counts, texts.length, statistics),
+        bm25(counts, lengths / weights, statistics),
+        cosine_in_context,
+    )
 
 
-def bm25(counts: Mapping[str, float], length: float, statistics: Statistics) -> float:
-    """BM25 of a text that holds the query's terms this often; the query names each term once."""
-    norm = K1 * (1 - B + B * length / statistics.mean_length)
-    score = 0.0
-    # In the order of the statistics, whatever the order of the counts: sums of floats depend on it.
-    for term, idf in statistics.idf.items():
-        count = counts.get(term)
-        if count is not None:
-            score += idf * count * (K1 + 1) / (count + norm)
-    return score
+def bm25(counts: Numbers, lengths: NDArray[Any], statistics: Statistics) -> Numbers:
+    """BM25 of texts that hold the query's terms this often; the query names each term once.
+
+    Args:
+        counts: (n, t), in the order of the statistics' terms.
+        lengths: (n,), in terms.
+    """
+    norms = K1 * (1 - B + B * lengths / statistics.mean_length)
+    idf = np.fromiter(statistics.idf.values(), np.float64, len(statistics.idf))
+    scores: Numbers = (idf * counts * (K1 + 1) / (counts + norms[:, None])).sum(axis=1)
+    return scores
 
 
 def rarity(documents: int, frequency: int) -> float:
@@ -139,20 +181,37 @@ def rarity(documents: int, frequency: int) -> float:
     return log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
 
 
-def _neighbours(texts: Sequence[Text], shares: Sequence[float]) -> Iterator[tuple[float, int, int]]:
-    """The share by which each two neighbours speak for each other, and their numbers in `texts`.
+def microseconds(moment: datetime) -> int:
+    """A moment as `dated` has it."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(dated: int) -> datetime:
+    """The moment that `dated` names."""
+    return _EPOCH + dated * _MICROSECOND
+
+
+def _neighbours(
+    texts: Texts, shares: Sequence[float]
+) -> Iterator[tuple[float, NDArray[np.intp], NDArray[np.intp]]]:
+    """The share by which neighbours speak for each other, and where they stand, pair by pair.
 
     A step leads to the next text there is, for a deleted one leaves a gap and the results of tools
     are no documents; but no further than the reach.
     """
-    placed = sorted(
-        (text.place.thread, text.place.sequence, number, text.place.reach)
-        for number, text in enumerate(texts)
-        if text.place is not None
-    )
+    placed = np.flatnonzero(texts.thread >= 0)
+    order = np.lexsort((placed, texts.sequence[placed], texts.thread[placed]))
+    placed = placed[order]
     for step, share in enumerate(shares, start=1):
-        for (thread, here, one, reach), (same, there, other, _) in zip(
-            placed, placed[step:], strict=False
-        ):
-            if thread == same and there - here <= reach:
-                yield share, one, other
+        one, other = placed[:-step], placed[step:]
+        beside = texts.thread[one] == texts.thread[other]
+        beside &= texts.sequence[other] - texts.sequence[one] <= texts.reach
+        yield share, one[beside], other[beside]
+
+
+def _numbered(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
+    """A number for each name, the same for the same; -1 for None."""
+    numbers: dict[Hashable, int] = {}
+    return np.asarray(
+        [-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names], np.int64
+    )

@@ -17,6 +17,7 @@ from memory.records import Agent, Block, Message, Origin, View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
 Row = tuple[Any, ...]
 
@@ -101,6 +102,10 @@ class Reader:
     def rows(self, query: str, **parameters: object) -> list[Row]:
         """Run a query and return all its rows."""
         return self._execute(self._queries()[query], parameters).fetchall()
+
+    def arrays(self, query: str, **parameters: object) -> "Mapping[str, NDArray[Any]]":
+        """Run a query and return its columns, which must hold no NULL, as numpy arrays."""
+        return self._execute(self._queries()[query], parameters).fetchnumpy()
 
     def rows_of(self, query: str, collection: int, **parameters: object) -> list[Row]:
         """Run a query on the collection's own table of the HNSW index."""

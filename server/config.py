@@ -31,6 +31,7 @@ OWN_SETTINGS = (
     "context_tokens",
     "model_threads",
     "kv_cache_mb",
+    "search_memory_mb",
     "hnsw_threshold",
     "sandbox_minimum",
     "sandbox_python",
@@ -106,8 +107,11 @@ class Settings(BaseModel):
     kv_cache_mb: int = Field(
         2048, ge=0, description="Disk for computed prompts, which keep restarts warm; 0: none."
     )
+    search_memory_mb: int = Field(
+        1024, ge=0, description="Memory for what is searched, 1 MB for 1,000 texts; 0: none."
+    )
     hnsw_threshold: int | None = Field(
-        None, ge=1, description="Vectors from which an archive gets an HNSW index; default 20000."
+        None, ge=1, description="Vectors from which what memory has no room for is indexed by VSS."
     )
     http_host: str = Field("127.0.0.1", description="Address that `mnemon serve` listens on.")
     http_port: int = Field(7077, ge=0, le=65_535, description="Its port; 0 takes a free one.")

@@ -25,7 +25,7 @@ from agent.runs import Runs
 from memory.embedders.factory import load_embedder
 from memory.errors import DatabaseLocked
 from memory.records import Agent
-from memory.store import HNSW_THRESHOLD, MemoryStore
+from memory.store import MemoryStore, SearchMeans
 from memory.transaction import Change
 from server.config import Settings, installer_variables
 from server.endpoint_models import EndpointModels
@@ -51,7 +51,7 @@ class Runtime:
             lambda: MemoryStore(
                 settings.database,
                 None if embedder == "none" else lambda: load_embedder(embedder),
-                settings.hnsw_threshold or HNSW_THRESHOLD,
+                SearchMeans(settings.search_memory_mb << 20, settings.hnsw_threshold),
             ),
             DatabaseLocked,
         )

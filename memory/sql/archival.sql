@@ -13,7 +13,7 @@ WHERE archive_key = $archive_key AND session = $session;
 -- name: passages_by_doc
 SELECT doc, id, text, tags, author, source, session, sequence, occurred_at, created_at
 FROM passages
-WHERE archive_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+WHERE archive_key = $collection AND doc IN (SELECT unnest($docs::VARCHAR::BIGINT[]));
 
 -- name: passages_beside
 -- The passages up to $steps numbers before and after given ones in their session, with whose they are.

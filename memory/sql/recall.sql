@@ -16,7 +16,7 @@ ORDER BY doc;
 -- name: messages_by_doc
 SELECT doc, id, role, content, tool_calls, tool_call_id, turn_id, sequence, created_at
 FROM messages
-WHERE agent_key = $collection AND doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')));
+WHERE agent_key = $collection AND doc IN (SELECT unnest($docs::VARCHAR::BIGINT[]));
 
 -- name: messages_beside
 -- What was said up to $steps numbers before and after given messages, with whose it is.

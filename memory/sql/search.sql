@@ -70,29 +70,28 @@ WHERE p.collection = $collection
 GROUP BY p.doc ORDER BY score DESC, p.doc LIMIT $limit;
 
 -- name: passages_around
--- Given passages and those up to two places away in their session.
+-- Given passages and those up to $reach places away in their session.
 WITH given AS (SELECT unnest($docs::VARCHAR::BIGINT[]) AS doc),
 places AS (SELECT DISTINCT session, sequence + step AS sequence
-           FROM passages SEMI JOIN given USING (doc) CROSS JOIN range(-2, 3) AS steps(step)
+           FROM passages SEMI JOIN given USING (doc) CROSS JOIN range(-$reach, $reach + 1) AS steps(step)
            WHERE archive_key = $collection AND session IS NOT NULL AND sequence IS NOT NULL),
 chosen AS (SELECT doc FROM given
            UNION
            SELECT doc FROM passages SEMI JOIN places USING (session, sequence)
            WHERE archive_key = $collection)
 SELECT p.doc, d.length, session AS thread, sequence, session, author,
-       coalesce(occurred_at, created_at) AS dated, right(text, 8) AS ending
+       coalesce(occurred_at, created_at) AS dated, regexp_matches(right(text, 8), $asks) AS asks
 FROM passages p JOIN documents d ON d.doc = p.doc SEMI JOIN chosen c ON c.doc = p.doc
 WHERE archive_key = $collection AND ($before_doc IS NULL OR p.doc < $before_doc);
 
 -- name: messages_around
--- Given messages and those up to four places away, for the calls of a tool and its results may stand
--- between two that are searched. A message is part of its turn as a passage is of its session.
+-- Given messages and those up to $reach places away. A message is part of its turn as a passage is of its session.
 WITH given AS (SELECT unnest($docs::VARCHAR::BIGINT[]) AS doc),
 places AS (SELECT DISTINCT sequence + step AS sequence
-           FROM messages SEMI JOIN given USING (doc) CROSS JOIN range(-4, 5) AS steps(step)
+           FROM messages SEMI JOIN given USING (doc) CROSS JOIN range(-$reach, $reach + 1) AS steps(step)
            WHERE agent_key = $collection)
 SELECT m.doc, d.length, '' AS thread, sequence, turn_id AS session, NULL AS author,
-       created_at AS dated, right(content, 8) AS ending
+       created_at AS dated, regexp_matches(right(content, 8), $asks) AS asks
 FROM messages m JOIN documents d ON d.doc = m.doc SEMI JOIN places USING (sequence)
 WHERE agent_key = $collection AND ($before_doc IS NULL OR m.doc < $before_doc);
 

@@ -45,7 +45,7 @@ GROUP BY v.doc ORDER BY score DESC, v.doc LIMIT $limit;
 -- Exact cosine of given documents, which an approximate index proposes or which stand beside a hit.
 SELECT v.doc, max(array_inner_product(v.embedding, $vector::VARCHAR::FLOAT[{dimensions}])) AS score
 FROM vectors v
-WHERE v.collection = $collection AND v.doc IN (SELECT unnest(from_json($docs, '["BIGINT"]')))
+WHERE v.collection = $collection AND v.doc IN (SELECT unnest($docs::VARCHAR::BIGINT[]))
 GROUP BY v.doc;
 
 -- name: delete_document_vectors

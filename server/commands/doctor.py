@@ -179,10 +179,10 @@ def _described(found: Inspection) -> str:
 def _vss() -> Finding:
     """Whether large archives get an index."""
     with Database(None) as opened:
-        error = opened.vss_error
+        error = opened.load_vss()
     if error is None:
-        return Finding("ok", "vss", "loaded; large archives are searched through an HNSW index")
-    return Finding("note", "vss", f"not loaded ({error}); every search is exact")
+        return Finding("ok", "vss", "loads; `hnsw_threshold` says what gets an HNSW index")
+    return Finding("note", "vss", f"does not load ({error}); every search is exact")
 
 
 def _embedder(spec: str, owner: str | None) -> Finding:

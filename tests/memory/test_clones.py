@@ -13,7 +13,7 @@ from memory.clones import Parts, clone_agent
 from memory.embedder import Embedder, Vectors
 from memory.errors import NameTaken, RunInProgress
 from memory.records import NewPassage, View
-from memory.store import MemoryStore
+from memory.store import MemoryStore, SearchMeans
 from tests.memory.given import TEST, MemoryOf, labels
 
 
@@ -115,7 +115,7 @@ class Counting:
 
 def test_vectors_are_copied_and_nothing_is_embedded_again(minilm: Embedder) -> None:
     counting = Counting(minilm)
-    with MemoryStore(None, load_embedder=lambda: counting, hnsw_threshold=2) as store:
+    with MemoryStore(None, load_embedder=lambda: counting, means=SearchMeans(0, 2)) as store:
         ada = MemoryOf.new_agent(store, "Ada")
         ada.archive("The cat sat on the mat.", "Quarterly revenue grew.")
         ada.say("I love sailing.")

@@ -13,7 +13,7 @@ import pytest
 from memory import agents
 from memory.embedder import Embedder, TextKind, Vectors
 from memory.records import NewPassage
-from memory.store import MemoryStore
+from memory.store import MemoryStore, SearchMeans
 from tests.memory.given import MemoryOf
 
 SUBJECTS = "cat dog teacher sailor baker doctor robot queen farmer painter".split()
@@ -69,7 +69,7 @@ def until(fact: Callable[[], bool]) -> None:
 @pytest.fixture
 def indexed(embedder: Embedder) -> Iterator[MemoryOf]:
     """An archive of 600 sentences behind an index that holds them all."""
-    with MemoryStore(None, lambda: embedder, hnsw_threshold=THRESHOLD) as store:
+    with MemoryStore(None, lambda: embedder, means=SearchMeans(0, THRESHOLD)) as store:
         memory = MemoryOf.new_agent(store, "Ada")
         memory.archive(*passages())
         memory.embedded()
@@ -145,7 +145,7 @@ def test_an_archive_is_indexed_again_after_a_restart(embedder: Embedder, path: P
         memory.archive(*sentences(THRESHOLD))
         memory.embedded()
         assert not store.index.collections
-    with MemoryStore(path, lambda: embedder, hnsw_threshold=THRESHOLD) as store:
+    with MemoryStore(path, lambda: embedder, means=SearchMeans(0, THRESHOLD)) as store:
         again = MemoryOf(store, memory.agent)
         until(lambda: memory.agent.archive_key in store.index.collections)
         assert len(again.found("a pet at home")) == 10
@@ -167,20 +167,20 @@ def test_without_the_extension_every_search_is_exact_and_the_reason_is_told(
     embedder: Embedder, exact: MemoryOf, tmp_path: Path
 ) -> None:
     missing = tmp_path / "no.duckdb_extension"
-    with MemoryStore(None, lambda: embedder, hnsw_threshold=10, vss_file=missing) as store:
+    with MemoryStore(None, lambda: embedder, means=SearchMeans(0, 10), vss_file=missing) as store:
         memory = MemoryOf.new_agent(store, "Ada")
         memory.archive(*sentences(600))
         memory.embedded()
         assert memory.found("a pet at home") == exact.found("a pet at home")
         assert not store.index.collections
-        assert "no.duckdb_extension" in str(store.database.vss_error)
+        assert "no.duckdb_extension" in str(store.index.vss_error)
 
 
 def test_a_damaged_extension_is_not_loaded(tmp_path: Path) -> None:
     damaged = tmp_path / "vss.duckdb_extension"
     damaged.write_bytes(b"not an extension" * 1_000)
-    with MemoryStore(None, None, vss_file=damaged) as store:
-        assert store.database.vss_error
+    with MemoryStore(None, None, means=SearchMeans(0, 1), vss_file=damaged) as store:
+        assert store.index.vss_error
         assert MemoryOf.new_agent(store, "Ada").archive("tea")
 
 
@@ -189,7 +189,7 @@ def test_closing_while_an_index_is_built_ends_promptly(embedder: Embedder, path:
         memory = MemoryOf.new_agent(store, "Ada")
         memory.archive(*sentences(600) * 4)
         memory.embedded()
-    store = MemoryStore(path, lambda: embedder, hnsw_threshold=THRESHOLD)
+    store = MemoryStore(path, lambda: embedder, means=SearchMeans(0, THRESHOLD))
     until(lambda: bool(store.index.collections))
     began = time.monotonic()
     store.close()

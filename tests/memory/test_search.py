@@ -228,9 +228,8 @@ def test_a_hit_says_why_it_is_one(ada: MemoryOf) -> None:
     assert first.passage.text == "The cat sleeps."
     assert first.why.bm25 > 0 and first.why.cosine and first.why.author == 1.0
     assert second.passage.text == "It snores, too."
-    assert second.why.found.bm25_in_context > second.why.bm25
-    trace = first.why.found.text.trace
-    assert (trace.keyword_rank, trace.vector_rank) == (1, 1)
+    assert second.why.bm25_in_context > second.why.bm25
+    assert (first.why.keyword_rank, first.why.vector_rank) == (1, 1)
 
 
 def test_author_and_date_of_a_passage_can_be_asked_for(words_only: MemoryStore) -> None:

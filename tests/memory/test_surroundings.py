@@ -1,34 +1,52 @@
 """What neighbours add to a text's scores: against formulas by hand, and its laws."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import isnan
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from memory.surroundings import (
-    K1,
-    B,
-    Place,
-    Scored,
-    Statistics,
-    Text,
-    bm25,
-    in_context,
-    rarity,
-)
+from memory.surroundings import K1, B, Statistics, Text, bm25, in_columns, rarity
+from memory.surroundings import in_context as columns_in_context
 
 DAY = datetime(2026, 3, 31, tzinfo=UTC)
 KNOWN = Statistics({"sea": 2.0, "tea": 1.0}, mean_length=10.0)
 SHARES = (0.5, 0.25)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A text and its scores."""
+
+    text: Text
+    bm25: float
+    bm25_in_context: float
+    cosine_in_context: float | None
+
+
 def text(doc: int, sequence: int | None = None, **known: object) -> Text:
-    place = None if sequence is None else Place((1, "chat"), sequence)
-    return replace(Text(doc, 10, DAY, place=place), **known)  # type: ignore[arg-type]
+    placed = Text(doc, 10, DAY, thread="chat", sequence=sequence or 0)
+    alone = replace(placed, thread=None)
+    return replace(alone if sequence is None else placed, **known)  # type: ignore[arg-type]
+
+
+def in_context(
+    found: Sequence[Text], statistics: Statistics, shares: Sequence[float]
+) -> list[Scored]:
+    """Score texts, and give the scores back text by text, in the order of doc."""
+    scored = columns_in_context(in_columns(found, statistics), statistics, shares)
+    columns = (scored.bm25, scored.bm25_in_context, scored.cosine_in_context)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    texts = sorted(found, key=lambda one: one.doc)
+    return [
+        Scored(one, own, together, None if isnan(cosine) else cosine)
+        for one, (own, together, cosine) in zip(texts, rows, strict=True)
+    ]
 
 
 counts = st.dictionaries(st.sampled_from(["sea", "tea"]), st.integers(1, 5), max_size=2)
@@ -39,7 +57,6 @@ cosines = st.none() | st.integers(-1000, 1000).map(lambda n: n / 1000)
 def texts(draw: st.DrawFn, places: bool = True) -> list[Text]:
     docs = draw(st.lists(st.integers(1, 10_000), max_size=12, unique=True))
     threads = st.sampled_from(["chat", "file"])
-    place = st.builds(Place, st.tuples(st.just(1), threads), st.integers(0, 12))
     return [
         Text(
             doc,
@@ -47,7 +64,8 @@ def texts(draw: st.DrawFn, places: bool = True) -> list[Text]:
             DAY,
             counts=draw(counts),
             cosine=draw(cosines),
-            place=draw(st.none() | place) if places else None,
+            thread=draw(st.none() | threads) if places else None,
+            sequence=draw(st.integers(0, 12)),
         )
         for doc in docs
     ]
@@ -85,7 +103,7 @@ def test_a_neighbour_is_the_next_text_there_is_within_reach() -> None:
 
 
 def test_texts_of_another_session_are_no_neighbours() -> None:
-    other = replace(text(1, counts={"tea": 1}), place=Place((1, "file"), 1))
+    other = text(1, 1, counts={"tea": 1}, thread="file")
     assert by_doc(in_context([other, text(2, 2)], KNOWN, SHARES))[2].bm25_in_context == 0
 
 
@@ -105,7 +123,8 @@ def test_who_has_no_session_is_scored_alone(found: list[Text]) -> None:
     for scored in in_context(found, KNOWN, SHARES):
         alone = scored.text
         assert scored.bm25 == scored.bm25_in_context
-        assert scored.bm25 == bm25(alone.counts, alone.length, KNOWN)
+        counts = np.asarray([[alone.counts.get(term, 0) for term in KNOWN.idf]])
+        assert scored.bm25 == bm25(counts, np.asarray([alone.length]), KNOWN)[0]
         assert scored.cosine_in_context == alone.cosine
 
 
@@ -126,14 +145,12 @@ def test_a_cosine_in_context_lies_between_those_that_it_is_made_of(found: list[T
 
 
 @given(texts(), texts())
-def test_what_stands_in_another_collection_changes_nothing(
+def test_what_stands_in_another_thread_changes_nothing(
     found: list[Text], others: list[Text]
 ) -> None:
     taken = {t.doc for t in found}
     elsewhere = [
-        replace(t, place=t.place and Place((2, t.place.thread[1]), t.place.sequence))
-        for t in others
-        if t.doc not in taken
+        replace(t, thread=t.thread and f"another {t.thread}") for t in others if t.doc not in taken
     ]
     both = by_doc(in_context([*found, *elsewhere], KNOWN, SHARES))
     for scored in in_context(found, KNOWN, SHARES):
