@@ -16,6 +16,7 @@ NAMES = (
     "model",
     "context-tokens",
     "model-threads",
+    "search-memory-mb",
     "hnsw-threshold",
     "idle-minutes",
     "toolset",
@@ -25,7 +26,7 @@ NAMES = (
 """Settings that `mnemon mcp` takes as flags."""
 
 
-_NUMBERS = ("context-tokens", "model-threads", "hnsw-threshold", "idle-minutes")
+_NUMBERS = ("context-tokens", "model-threads", "search-memory-mb", "hnsw-threshold", "idle-minutes")
 _CHOICES = {
     "toolset": ("memory", "agents", "full"),
     "log-level": ("debug", "info", "warning", "error"),

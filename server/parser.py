@@ -159,10 +159,13 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
         "--model-threads", default=absent, type=int, help="threads of the language model"
     )
     parser.add_argument(
+        "--search-memory-mb", default=absent, type=int, help="memory for what is searched (1024)"
+    )
+    parser.add_argument(
         "--hnsw-threshold",
         default=absent,
         type=int,
-        help="vectors from which an archive is indexed",
+        help="vectors from which what memory has no room for is indexed",
     )
     parser.add_argument(
         "--log-level", default=absent, choices=["debug", "info", "warning", "error"]

@@ -31,8 +31,9 @@ AT_ONCE = 20_000
 BYTES_PER_DOCUMENT = 1_000
 """Of a short text: 776 for its vector, some 100 for its words, 60 for the rest."""
 
+MANY_GONE = 1_000
 MAX_GONE = 0.2
-"""The share of deleted documents from which a collection is read anew."""
+"""As many deleted documents, and such a share of all, and a collection is read anew."""
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ class ResidentCollections:
                     reading.removed.append(doc)
             if held is not None:
                 held.remove(doc)
-                if held.gone > MAX_GONE * len(held):
+                if held.gone > max(MANY_GONE, MAX_GONE * len(held)):
                     self._forget(key)
 
     def close(self) -> None:

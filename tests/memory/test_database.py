@@ -180,6 +180,7 @@ def test_a_duckdb_file_of_another_program_is_refused_and_stays_as_it_is(path: Pa
 
 def test_every_query_is_valid_sql_for_the_schema() -> None:
     with Database(None) as database, database.scratch() as scratch:
+        assert database.load_vss() is None
         scratch.rows("hnsw_attach")
         for name in ("hnsw_create", "hnsw_index"):
             scratch.rows_of(name, 1)

@@ -29,7 +29,7 @@ from memory.stored import StoredCorpus
 from memory.surroundings import Texts
 from memory.transaction import to_json
 from memory.vectors import Filter
-from tests.memory.given import MemoryOf
+from tests.memory.given import MemoryOf, words_only_store
 
 WORDS = "tea milk sugar lemon honey ginger?".split()
 DAY = datetime(2026, 3, 31, tzinfo=UTC)
@@ -73,25 +73,33 @@ filters = st.builds(
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens to an agent's memory."""
+    """Something that happens to an agent's memory; and whether somebody searches it then."""
 
     kind: str
-    new: tuple[NewPassage, ...] = ()
-    at: int = 0
+    new: tuple[NewPassage, ...]
+    at: int
+    searched: bool
 
 
-steps = st.one_of(
-    st.lists(passages, min_size=1, max_size=6).map(lambda new: Step("archive", tuple(new))),
-    st.lists(passages, min_size=1, max_size=4).map(lambda new: Step("say", tuple(new))),
-    st.integers(0, 30).map(lambda at: Step("forget", at=at)),
-    st.just(Step("search")),
-    st.just(Step("clone")),
+steps = st.builds(
+    Step,
+    st.sampled_from(["archive", "archive", "say", "forget", "forget", "clone"]),
+    st.lists(passages, min_size=1, max_size=5).map(tuple),
+    st.integers(0, 30),
+    st.booleans(),
 )
+searches = st.tuples(said, filters, st.sampled_from(["passages", "passages", "messages"]))
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[MemoryStore]:
     with MemoryStore(None, ByLetters, vss_file=Path("none")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def words_only() -> Iterator[MemoryStore]:
+    with words_only_store() as opened:
         yield opened
 
 
@@ -105,8 +113,6 @@ def happen(memory: MemoryOf, kept: list[Passage], step: Step) -> MemoryOf:
                 memory.say(new.text, NewMessage("assistant", new.text))
         case "forget" if kept:
             memory.forget(kept.pop(step.at % len(kept)))
-        case "search":
-            in_memory(memory, "passages")
         case "clone":
             with memory.write() as transaction:
                 name, parts = f"{memory.agent.name}+", Parts(messages=True)
@@ -148,22 +154,29 @@ def named(texts: Texts) -> list[dict[str, Any]]:
     ]
 
 
-@given(
-    st.lists(steps, min_size=1, max_size=8),
-    said,
-    filters,
-    st.sampled_from(["passages", "messages"]),
-)
+@given(st.lists(steps, min_size=1, max_size=8), searches)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_memory_answers_as_the_database_does(
-    store: MemoryStore, history: list[Step], query: str, where: Filter, kind: Kind
+    store: MemoryStore,
+    words_only: MemoryStore,
+    history: list[Step],
+    search: tuple[str, Filter, Kind],
 ) -> None:
-    memory, kept = MemoryOf.new_agent(store, f"Ada {uuid4()}"), list[Passage]()
+    for opened in (store, words_only):
+        answers_alike(MemoryOf.new_agent(opened, f"Ada {uuid4()}"), history, *search)
+
+
+def answers_alike(
+    memory: MemoryOf, history: list[Step], query: str, where: Filter, kind: Kind
+) -> None:
+    kept = list[Passage]()
     in_memory(memory, kind)
     for step in history:
         memory = happen(memory, kept, step)
+        if step.searched:
+            in_memory(memory.embedded(), kind)
     memory.embedded()
     (vector,) = ByLetters().embed([query], "query")
     wanted = Wanted(query, vector, where, 100)
