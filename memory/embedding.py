@@ -84,6 +84,13 @@ class EmbeddingQueue:
         with self._changed:
             return self._known - self._done
 
+    @property
+    def obstacle(self) -> str:
+        """Why documents that wait get no vectors now; empty: they will."""
+        if self._load is None:
+            return "there is no embedder"
+        return "" if self.problem is None else str(self.problem)
+
     def query_vector(self, text: str, timeout_s: float) -> str | None:
         """Embed a query, as text for the database; None while there is no embedder.
 
