@@ -57,6 +57,7 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python -m benchmarks.constrained
 	$(BIN)/python -m benchmarks.sandbox
 	$(BIN)/python -m benchmarks.facts
+	$(BIN)/python -m benchmarks.ingest
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
 	$(PYTHON) -m scripts.build_mcpb

@@ -4,14 +4,17 @@ Read twice, as a stream: once to find what is wrong before anything is stored an
 send. So a file may be far larger than what is held of it.
 """
 
+import codecs
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
@@ -28,10 +31,14 @@ Format = Literal["jsonl", "text"]
 
 JSONL_ENDINGS: Final = frozenset({".jsonl", ".ndjson"})
 
-PIECE_WORDS: Final = 200
-"""Of a text: an embedder reads such a piece whole, and a page has two or three of them."""
-# Roughly the pieces that a tokenizer makes of words; which one it will be is not known here.
+PIECE_TOKENS: Final = 200
+"""Of a piece of a text, some 150 words: an embedder reads it whole, and it is about one thing."""
+# About what a tokenizer makes of words; which one will read them is not known here.
 _WORD_PIECE: Final = re.compile(r"\w{1,5}|[^\w\s]")
+
+MAX_LINE_BYTES: Final = 2_000_000
+"""More than the longest passage takes, every character of it escaped, with its notes."""
+CHUNK_BYTES: Final = 1_000_000
 
 BATCH_PASSAGES: Final = 500
 BATCH_CHARS: Final = 250_000
@@ -120,10 +127,13 @@ def in_batches(passages: Iterator[ImportedPassage]) -> Iterator[list[ImportedPas
 
 def _of_lines(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     """Of JSON Lines: an object with the fields of a passage, or only its text, on each line."""
-    for number, line in enumerate(source.file, start=1):
+    read = partial(source.file.readline, MAX_LINE_BYTES + 1)
+    for number, line in enumerate(iter(read, b""), start=1):
         place = f"{source.name}, line {number}"
         if not line.strip():
             continue
+        if len(line) > MAX_LINE_BYTES:
+            raise CannotImport(f"{place} has more than {MAX_LINE_BYTES} bytes; make passages of it")
         try:
             found = json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
@@ -138,16 +148,26 @@ def _of_lines(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _of_text(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     """Of a text: pieces that end where a paragraph does, or a line or sentence, in a session."""
+    line, number = 1, 0
     try:
-        text = source.file.read().decode("utf-8-sig")
+        for piece in _pieces(source.file):
+            if piece.strip():
+                number += 1
+                yield f"{source.name}, line {line}", {"content": piece.strip(), "sequence": number}
+            line += piece.count("\n")
     except UnicodeDecodeError as error:
         raise CannotImport(f"{source.name} is no UTF-8 text: {error.reason}") from None
-    line, number = 1, 0
-    for piece in split_text(text, PIECE_WORDS, _word_pieces):
-        if piece.strip():
-            number += 1
-            yield f"{source.name}, line {line}", {"content": piece.strip(), "sequence": number}
-        line += piece.count("\n")
+
+
+def _pieces(file: IO[bytes]) -> Iterator[str]:
+    """The pieces of a text; joined they are the text. The same each time it is read."""
+    decoder, text = codecs.getincrementaldecoder("utf-8-sig")(), ""
+    while chunk := file.read(CHUNK_BYTES):
+        pieces = split_text(text + decoder.decode(chunk), PIECE_TOKENS, _word_pieces)
+        # Where the last ones end depends on what comes.
+        yield from pieces[:-2]
+        text = "".join(pieces[-2:])
+    yield from split_text(text + decoder.decode(b"", final=True), PIECE_TOKENS, _word_pieces)
 
 
 def _word_pieces(text: str) -> list[tuple[int, int]]:
@@ -161,7 +181,8 @@ def _format_of(name: str) -> Format:
 def _open(name: str, opened: ExitStack) -> IO[bytes]:
     path = expanded(Path(name))
     try:
-        return opened.enter_context(path.open("rb"))
+        file = opened.enter_context(path.open("rb"))
+        return file if file.seekable() else _kept(file, opened)
     except OSError as error:
         raise CannotImport(f"{path} cannot be read: {error.strerror}") from error
 
@@ -169,7 +190,11 @@ def _open(name: str, opened: ExitStack) -> IO[bytes]:
 def _standard_input(opened: ExitStack) -> IO[bytes]:
     if sys.stdin is None:
         raise CannotImport("standard input cannot be read: it is closed")
+    return _kept(sys.stdin.buffer, opened)
+
+
+def _kept(stream: IO[bytes], opened: ExitStack) -> IO[bytes]:
+    """A copy of what can be read once."""
     kept = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with `opened`
-    for chunk in iter(lambda: sys.stdin.buffer.read(1 << 20), b""):
-        kept.write(chunk)
+    shutil.copyfileobj(stream, kept)
     return kept

@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from server.config import Settings
 from server.console import Console
 from server.counted import counted
+from server.errors import OperatorError
 from server.host_session import HostFailed, HostSession, innermost, open_session
 from server.import_files import Source, in_batches, open_sources, read_passages
 from server.import_tool import NAME, ImportedPassage, PassagesImported
@@ -56,7 +57,7 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         made = _Import(options["agent_id"], sum(1 for _ in read_passages(sources)))
         try:
             anyio.run(_send, settings, options, sources, made, console)
-        except* (HostFailed, MCPError) as failed:
+        except* (OperatorError, MCPError) as failed:
             raise HostFailed(f"{innermost(failed)}{_so_far(made)}") from None
         except* KeyboardInterrupt:
             console.end_progress()

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -16,6 +16,7 @@ from memory import agents
 from memory.archival import passage_of
 from memory.records import Passage
 from memory.store import MemoryStore
+from server.import_files import CHUNK_BYTES, open_sources, read_passages
 from tests.server.processes import DEADLINE_S, Run, kill_owner
 
 MANY = 1_200
@@ -117,6 +118,20 @@ def test_a_text_becomes_pieces_in_the_order_of_the_file(sam: Run, tmp_path: Path
     ]
 
 
+def test_a_text_of_any_length_is_cut_without_a_loss(tmp_path: Path) -> None:
+    text = "\ufeff" + "\n\n".join(
+        f"Absatz {n} erzählt: {'Enten schwimmen. ' * 9}" for n in range(15_000)
+    )
+    (tmp_path / "ducks.txt").write_text(text)
+    with ExitStack() as opened:
+        sources = open_sources([str(tmp_path / "ducks.txt")], None, {}, opened)
+        first, again = (list(read_passages(sources)) for _ in range(2))
+    assert first == again and len(text) > 2 * CHUNK_BYTES
+    assert "".join("".join(p.content for p in first).split()) == "".join(text[1:].split())
+    assert [p.sequence for p in first] == list(range(1, len(first) + 1))
+    assert max(len(p.content) for p in first) < 1_200
+
+
 def test_standard_input_is_read_as_lines(sam: Run, tmp_path: Path) -> None:
     done = sam("import", "Sam", "-", "--embedder", "none", input='"one"\n\n{"content": "two"}\n')
     assert "2 passages stored" in done.stdout
@@ -134,6 +149,8 @@ def test_standard_input_is_read_as_lines(sam: Run, tmp_path: Path) -> None:
         ),
         ('"a"\n"\\u0000"', "line 2: the passage holds a NUL character"),
         ('{"content": "a", "occurred_at": "soon"}', "line 1: occurred_at"),
+        ('"a"\n"' + "a" * 100_001 + '"', "line 2: the passage has 100001 characters"),
+        ("a" * 2_000_001, "line 1 has more than 2000000 bytes"),
     ],
 )
 def test_a_file_with_something_wrong_in_it_changes_nothing(
