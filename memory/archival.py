@@ -25,7 +25,7 @@ def insert_passages(
     Raises:
         InvalidValue: a text is empty, too long or no valid text; nothing was stored.
     """
-    checked = [_checked(new) for new in passages]
+    checked = [check_passage(new) for new in passages]
     if not checked:
         return []
     stored = _placed(transaction, agent, checked)
@@ -33,7 +33,7 @@ def insert_passages(
         "insert_passages",
         archive_key=agent.archive_key,
         now=transaction.now_utc,
-        rows=to_json([_columns(passage) for passage in stored]),
+        rows=to_json([{"doc": p.doc, "id": p.id, **columns_of(p)} for p in stored]),
     )
     transaction.record_all("passage.insert", agent.id, [(p.id, None, describe(p)) for p in stored])
     indexed = [(p.doc, indexed_text(p.text, p.author, p.occurred_at)) for p in stored]
@@ -79,7 +79,7 @@ def passage_of(row: Row) -> Passage:
     )
 
 
-def describe(passage: Passage) -> dict[str, Any]:
+def describe(passage: Passage | NewPassage) -> dict[str, Any]:
     """A passage as events keep it: whole, so that a deletion can be undone."""
     return {
         "text": passage.text,
@@ -123,14 +123,27 @@ def _placed(transaction: Transaction, agent: Agent, checked: Sequence[NewPassage
     return stored
 
 
-def _columns(passage: Passage) -> dict[str, Any]:
+def columns_of(passage: Passage | NewPassage) -> dict[str, Any]:
+    """What a passage says, as its columns take it from JSON."""
     happened = passage.occurred_at and passage.occurred_at.replace(tzinfo=None).isoformat()
-    return {
-        **describe(passage),
-        "doc": passage.doc,
-        "id": passage.id,
-        "occurred_at": happened,
-    }
+    return {**describe(passage), "occurred_at": happened}
+
+
+def check_passage(new: NewPassage, place: int | None = None) -> NewPassage:
+    """A passage as it is stored: blank notes are none, tags without repeats, times in UTC.
+
+    Args:
+        place: its number among several, from 1, for the message.
+
+    Raises:
+        InvalidValue: it cannot be stored.
+    """
+    try:
+        return _checked(new)
+    except InvalidValue as error:
+        if place is None:
+            raise
+        raise InvalidValue(f"passage {place}: {error}") from None
 
 
 def _checked(new: NewPassage) -> NewPassage:

@@ -14,14 +14,22 @@ def add_documents(
     transaction: Transaction, collection: int, documents: Sequence[tuple[int, str]]
 ) -> None:
     """Index (doc, text) pairs, in the order of doc; two statements however many."""
-    lengths, postings = [], []
-    for doc, text in documents:
-        counts = term_counts(text)
-        lengths.append({"doc": doc, "length": counts.total()})
-        postings += [{"term": term, "doc": doc, "tf": tf} for term, tf in counts.items()]
-    transaction.run("insert_documents", collection=collection, rows=to_json(lengths))
+    counted = [(doc, term_counts(text)) for doc, text in documents]
+    postings = [(term, doc, tf) for doc, counts in counted for term, tf in counts.items()]
+    transaction.run(
+        "insert_documents",
+        collection=collection,
+        docs=to_json([doc for doc, _ in counted]),
+        lengths=to_json([counts.total() for _, counts in counted]),
+    )
     if postings:
-        transaction.run("insert_postings", collection=collection, rows=to_json(postings))
+        transaction.run(
+            "insert_postings",
+            collection=collection,
+            terms=" ".join(term for term, _, _ in postings),
+            docs=to_json([doc for _, doc, _ in postings]),
+            tfs=to_json([tf for _, _, tf in postings]),
+        )
     transaction.changes.newest_docs[collection] = documents[-1][0]
 
 

@@ -83,6 +83,13 @@ class EmbeddingQueue:
         with self._changed:
             return self._known - self._done
 
+    @property
+    def obstacle(self) -> str:
+        """Why documents that wait get no vectors now; empty: they will."""
+        if self._load is None:
+            return "there is no embedder"
+        return "" if self.problem is None else str(self.problem)
+
     def query_vector(self, text: str, timeout_s: float) -> Vectors | None:
         """Embed a query, as a vector of shape (d,); None while there is no embedder.
 

@@ -98,4 +98,5 @@ def exact_scores(reader: Reader, query: VectorQuery, docs: Sequence[int]) -> dic
 
 def vector_text(vector: "Vectors") -> str:
     """A vector of shape (d,) as the database reads it; see insert_vectors for why text."""
-    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
+    numbers = vector.tolist()
+    return "[" + ",".join(["%.7g"] * len(numbers)) % tuple(numbers) + "]"

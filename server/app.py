@@ -27,6 +27,7 @@ from server.consent import Consent
 from server.context_tools import context_tool
 from server.custom_tool_table import custom_tools
 from server.errors import describe_error, explain_for
+from server.import_tool import import_tool
 from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
@@ -122,6 +123,7 @@ class App:
             instructions=files("server").joinpath("instructions.md").read_text(encoding="utf-8"),
             tools=(
                 *memory_tools(access),
+                import_tool(access),
                 *search_tools(access),
                 *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
                 *run_tools(access),

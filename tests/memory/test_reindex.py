@@ -13,7 +13,7 @@ from memory.reindex import reindex
 from memory.store import MemoryStore
 from tests.memory.given import MemoryOf
 
-TEXTS = [f"passage {n} about the sea" for n in range(99)] + ["The cat sleeps."]
+TEXTS = [f"passage {n} about the sea" for n in range(399)] + ["The cat sleeps."]
 
 
 class Shorter:

@@ -118,6 +118,7 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
     "memory_replace": {"label": "human", "old_string": "x", "new_string": "y"},
     "memory_rethink": {"label": "human", "new_memory": "x"},
     "archival_memory_insert": {"content": "x"},
+    "archival_memory_import": {"passages": [{"content": "x"}]},
     "archival_memory_search": {"query": "secret"},
     "archival_memory_delete": {"passage_id": "passage-1"},
     "conversation_search": {"query": "secret"},

@@ -1,0 +1,281 @@
+"""What does it cost to bring many texts into an archive, and what do those cost that wait?
+
+Questions, each beside its baseline in one run: passages brought in 500 at a time against one call
+each, in process and over stdio, from the first call until the last has its vector; the embedder
+alone, which is the floor of both; one passage more in archives of growing size; the memory of a
+process into which texts come faster than it embeds them. Goals: in batches three times as fast over
+stdio, one passage in 5 ms without its embedding at any size.
+
+    python -m benchmarks.ingest [--passages 2000] [--sizes 1000 10000 100000]
+
+CPU is that of all threads of all processes that work on it: front and owner over stdio. What memory
+grows by is what DuckDB keeps of its file, up to its limit of 1 GB. Prints one JSON line.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from benchmarks.hosts import MNEMON, piped, resident_mb
+from benchmarks.startup import INITIALIZE
+from memory import agents, archival
+from memory.agents import NewAgent
+from memory.embedder import Embedder
+from memory.embedders.factory import load_embedder
+from memory.importing import Imported, import_passages
+from memory.records import Agent, NewPassage, Origin
+from memory.store import MemoryStore
+from memory.terms import indexed_text
+
+ORIGIN = Origin("host:benchmark", "ingest")
+BATCH = 500
+WAIT_S = 600.0
+SINGLE = 200
+"""Passages inserted alone at each size."""
+
+WORDS = (
+    "the a in on with and but then never always ran sang built found lost market river kitchen"
+    " train winter garden letter doctor piano bridge harbour coffee mountain ticket yellow quiet"
+    " broken early neighbour sister teacher island museum bicycle violin window storm summer bread"
+).split()
+
+
+def texts(number: int, seed: int) -> list[NewPassage]:
+    """Short passages, no two alike, of 8 to 30 words."""
+    choose = random.Random(seed)  # noqa: S311 - texts, not secrets
+    return [
+        NewPassage(
+            f"On day {n} {' '.join(choose.choices(WORDS, k=choose.randint(4, 26)))}.", author="Ada"
+        )
+        for n in range(number)
+    ]
+
+
+def batches(passages: Sequence[NewPassage]) -> Iterator[Sequence[NewPassage]]:
+    """As they are brought in."""
+    return (passages[start : start + BATCH] for start in range(0, len(passages), BATCH))
+
+
+def each(passages: int, work: Callable[[], object], cpu: Callable[[], float]) -> dict[str, float]:
+    """Do the work; what it took of each passage, in ms, and how many came in a second."""
+    began, used = time.perf_counter(), cpu()
+    work()
+    wall, spent = time.perf_counter() - began, cpu() - used
+    return {
+        "cpu_ms": round(1e3 * spent / passages, 3),
+        "wall_ms": round(1e3 * wall / passages, 3),
+        "per_cpu_s": round(passages / spent, 1),
+    }
+
+
+@contextmanager
+def memory(embedder: Embedder | None) -> Iterator[tuple[MemoryStore, Agent]]:
+    """A new file with one agent, and the embedder at hand."""
+    with tempfile.TemporaryDirectory() as folder:
+        load = None if embedder is None else lambda: embedder
+        with MemoryStore(Path(folder) / "mnemon.duckdb", load) as store:
+            store.embedding.query_vector("ready", WAIT_S)
+            with store.write(ORIGIN) as transaction:
+                agent = agents.create_agent(transaction, NewAgent("Sam"))
+            yield store, agent
+
+
+def bring_in(store: MemoryStore, agent: Agent, passages: Sequence[NewPassage]) -> None:
+    """Import in batches."""
+    for batch in batches(passages):
+        with store.write(ORIGIN) as transaction:
+            import_passages(transaction, agent, [Imported(new) for new in batch])
+
+
+def in_process(embedder: Embedder, passages: Sequence[NewPassage]) -> dict[str, Any]:
+    """One by one and in batches, until all is embedded; and what the embedder takes alone."""
+    found: dict[str, Any] = {}
+    with memory(embedder) as (store, agent):
+
+        def alone() -> None:
+            for new in passages:
+                with store.write(ORIGIN) as transaction:
+                    archival.insert_passages(transaction, agent, [new])
+            store.embedding.settle(None, WAIT_S)
+
+        found["one_by_one"] = each(len(passages), alone, time.process_time)
+    with memory(embedder) as (store, agent):
+
+        def together() -> None:
+            bring_in(store, agent, passages)
+            store.embedding.settle(None, WAIT_S)
+
+        found["in_batches"] = each(len(passages), together, time.process_time)
+    whole = [indexed_text(new.text, new.author, new.occurred_at) for new in passages]
+    found["embedder_alone"] = each(
+        len(passages), lambda: embedder.embed(whole, "passage"), time.process_time
+    )
+    return found
+
+
+class Host:
+    """A front with its owner, as a host has them."""
+
+    def __init__(self, front: "subprocess.Popen[bytes]", data: Path) -> None:
+        self._front, self._data, self._ids = front, data, count(1)
+        self._send({**INITIALIZE, "id": 0})
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self._answer(0)
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """What the tool returns."""
+        number = next(self._ids)
+        params = {"name": tool, "arguments": arguments}
+        self._send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+        answer = self._answer(number)
+        if answer["result"].get("isError"):
+            raise RuntimeError(answer["result"]["content"])
+        found: dict[str, Any] = answer["result"]["structuredContent"]
+        return found
+
+    def embedded(self) -> None:
+        """Wait until all has its vectors."""
+        while self.call("archival_memory_import", agent_id="Sam", passages=[], wait_s=60)[
+            "pending_vectors"
+        ]:
+            pass
+
+    def cpu_s(self) -> float:
+        """Of front and owner, so far."""
+        owner = json.loads((self._data / "owner.lock").read_text())["pid"]
+        ticks = 0
+        for pid in (self._front.pid, owner):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._front.stdin is not None  # noqa: S101 - it is piped
+        self._front.stdin.write(json.dumps(message).encode() + b"\n")
+        self._front.stdin.flush()
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        assert self._front.stdout is not None  # noqa: S101 - it is piped
+        for line in self._front.stdout:
+            message: dict[str, Any] = json.loads(line)
+            if message.get("id") == number:
+                return message
+        raise RuntimeError("the front has ended")
+
+
+@contextmanager
+def host() -> Iterator[Host]:
+    """A host on a memory of its own, with an agent, and everything loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        front = piped([MNEMON, "mcp", "--data", folder])
+        try:
+            opened = Host(front, Path(folder))
+            opened.call("agent_create", name="Sam")
+            opened.call("archival_memory_insert", agent_id="Sam", content="It is ready.")
+            opened.embedded()
+            yield opened
+        finally:
+            front.kill()
+            front.wait()
+            subprocess.run([MNEMON, "stop", "--data", folder], check=False, capture_output=True)
+
+
+def over_stdio(passages: Sequence[NewPassage]) -> dict[str, Any]:
+    """One call each and one for each batch, until all is embedded."""
+    found: dict[str, Any] = {}
+    given = [{"content": new.text, "author": new.author} for new in passages]
+    with host() as opened:
+
+        def alone() -> None:
+            for arguments in given:
+                opened.call("archival_memory_insert", agent_id="Sam", **arguments)
+            opened.embedded()
+
+        found["one_by_one"] = each(len(passages), alone, opened.cpu_s)
+    with host() as opened:
+
+        def together() -> None:
+            for start in range(0, len(given), BATCH):
+                batch = given[start : start + BATCH]
+                opened.call("archival_memory_import", agent_id="Sam", passages=batch)
+            opened.embedded()
+
+        found["in_batches"] = each(len(passages), together, opened.cpu_s)
+    return found
+
+
+def at_sizes(sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """One passage more, without an embedder, in ever larger archives; memory while all waits."""
+    found = []
+    with memory(None) as (store, agent):
+        held = 0
+        for size in sizes:
+            more = texts(size, seed=size)[held:]
+            work = partial(bring_in, store, agent, more)
+            stored = each(max(1, len(more)), work, time.process_time)
+            held, times = size, []
+            for new in texts(SINGLE, seed=-size):
+                used = time.process_time()
+                with store.write(ORIGIN) as transaction:
+                    archival.insert_passages(transaction, agent, [new])
+                times.append(1e3 * (time.process_time() - used))
+            cuts = quantiles(times, n=20)
+            found.append(
+                {
+                    "passages": size,
+                    "stored_in_batches_cpu_ms": stored["cpu_ms"],
+                    "one_more_cpu_ms_p50": round(cuts[9], 2),
+                    "one_more_cpu_ms_p95": round(cuts[18], 2),
+                    "waiting": store.embedding.behind,
+                    "rss_mb": resident_mb(os.getpid()),
+                }
+            )
+    return found
+
+
+def main() -> None:
+    """Measure and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--passages", type=int, default=2_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    options = parser.parse_args()
+    sizes = at_sizes(sorted(options.sizes))
+    passages = texts(options.passages, seed=20_260_331)
+    process = in_process(load_embedder("minilm"), passages)
+    stdio = over_stdio(passages)
+    ratios = {
+        name: round(found["one_by_one"]["cpu_ms"] / found["in_batches"]["cpu_ms"], 2)
+        for name, found in (("in_process", process), ("over_stdio", stdio))
+    }
+    print(
+        json.dumps(
+            {
+                "benchmark": "ingest",
+                "passages": len(passages),
+                "batch": BATCH,
+                "in_process": process,
+                "over_stdio": stdio,
+                "times_as_fast_in_batches": ratios,
+                "sizes": sizes,
+                "load": os.getloadavg()[0],
+                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
