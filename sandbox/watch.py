@@ -103,7 +103,7 @@ def over_quota(name: str, bounds: Bounds, usage: Usage) -> str:
 def measure(folder: Path, bounds: Bounds) -> Usage:
     """How large a folder is; counting stops where a bound is passed. No link is followed."""
     size = entries = 0
-    for found in _walk(os.fspath(folder)):
+    for found in walk(folder):
         entries += 1
         with suppress(OSError):
             size += found.stat(follow_symlinks=False).st_blocks * 512
@@ -112,8 +112,9 @@ def measure(folder: Path, bounds: Bounds) -> Usage:
     return Usage(size, entries)
 
 
-def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
-    waiting = [folder]
+def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that is below a folder, a folder before what is in it; no link is followed."""
+    waiting = [os.fspath(folder)]
     while waiting:
         # Names come and go while we look, and a folder may be closed to us.
         with suppress(OSError), os.scandir(waiting.pop()) as entries:

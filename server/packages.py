@@ -29,6 +29,7 @@ from server.sandboxes import ProcessSandbox
 
 if TYPE_CHECKING:
     from memory.store import MemoryStore  # hosts list the tools before DuckDB is imported
+    from sandbox.interpreter import ToolPython
     from sandbox.package_folders import PackageFolders  # it is POSIX from its imports on
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Packages:
         self._store, self._sandbox, self._environment = store, sandbox, environment
         self._tasks: anyio.abc.TaskGroup | None = None
         self._folders: PackageFolders | None = None
-        self._made_for: tuple[Path, Path] | None = None
+        self._made_for: tuple[Path, ToolPython] | None = None
         self._building: dict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._resolved: dict[tuple[str, ...], tuple[float, Lock]] = {}
 

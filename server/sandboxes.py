@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -30,6 +31,7 @@ from server.config import Settings
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.choose import StrongestSandbox
     from sandbox.equipment import Equipment
+    from sandbox.interpreter import ToolPython
     from sandbox.launcher import Ground
     from sandbox.places import SandboxPlaces
     from sandbox.unprivileged import Child
@@ -74,7 +76,7 @@ class ProcessSandbox:
         self._sandbox: Sandbox | None = None
         self._places: SandboxPlaces | None = None
         self._child: Child | None = None
-        self._python: Path | None = None
+        self._python: ToolPython | None = None
         self._forgotten = set[Path]()
         self._closing, self._closed = anyio.Event(), anyio.Event()
 
@@ -146,7 +148,7 @@ class ProcessSandbox:
             raise SandboxUnavailable(found.cause, found.cure)
         return await self._strongest.ground()
 
-    async def packages(self) -> tuple[Path, Path]:
+    async def packages(self) -> "tuple[Path, ToolPython]":
         """Where installed packages lie, made where it is not, and the Python that they are for.
 
         Raises:
@@ -156,11 +158,15 @@ class ProcessSandbox:
         if found.tier is None:
             raise SandboxUnavailable(found.cause, found.cure)
         if self._python is None:
-            find = importlib.import_module("sandbox.interpreter").find_interpreter
+            interpreter = importlib.import_module("sandbox.interpreter")
             child, wanted = await self._user(), self._settings.python
-            self._python = (await anyio.to_thread.run_sync(find, child, wanted)).path
+            find = partial(interpreter.find_interpreter, child, wanted)
+            path = (await anyio.to_thread.run_sync(find)).path
+            self._python = interpreter.ToolPython(path, child)
         places = cast("SandboxPlaces", self._places)
-        return await anyio.to_thread.run_sync(places.make_packages), cast("Path", self._python)
+        return await anyio.to_thread.run_sync(places.make_packages), cast(
+            "ToolPython", self._python
+        )
 
     def packages_root(self) -> Path | None:
         """Where installed packages would lie; None: nowhere that is kept, or nowhere yet."""

@@ -28,7 +28,7 @@ from tests.server.package_index import (
     hosting,
     installed,
     kept_data,
-    no_other_index,
+    only_index,
     packages_of,
 )
 from tests.server.test_approvals import Person, text_of
@@ -39,11 +39,11 @@ TEA: dict[str, Any] = {"source": USE, "requirements": ["tea<2"]}
 
 
 @pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    folder = no_other_index(monkeypatch, tmp_path)
-    wheel(folder, "tea", requires=("cup",))
-    wheel(folder, "cup")
-    return folder
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    with only_index(monkeypatch, tmp_path) as folder:
+        wheel(folder, "tea", requires=("cup",))
+        wheel(folder, "cup")
+        yield folder
 
 
 @pytest.fixture
