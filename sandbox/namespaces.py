@@ -53,6 +53,7 @@ class NamespaceSandbox:
             try:
                 yield self
             finally:
+                self._pool.close()
                 self._pool = None
                 tasks.cancel_scope.cancel()
 

@@ -53,8 +53,8 @@ _MORE: Final = "it sent more after its answer, which is none therefore"
 Streams = Sequence[tuple[int, Callable[[bytes], None]]]
 """Pipes that are read while the call runs, and who takes what comes."""
 
-Later = Callable[[Callable[[], Awaitable[None]]], None]
-"""Has something done, at the latest before the sandbox is closed."""
+Later = Callable[[Callable[[], Awaitable[None]]], bool]
+"""Has something done, at the latest before the sandbox is closed; False: it is, so it has not."""
 
 
 @dataclass(slots=True)
@@ -120,10 +120,8 @@ class Worker:
         except BaseException:
             await self.end()
             raise
-        if later is None:
+        if later is None or not later(self.end):
             await self.end()
-        else:
-            later(self.end)
         if verdict.broken is not None:
             raise verdict.broken
         return Outcome(

@@ -1,15 +1,20 @@
 """Spare processes: one waits after a call, none is used twice, and none is left at the end."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.policy import MIB, Policy
-from sandbox.protocol import ToolRun
+from sandbox.pool import HeldFolders
+from sandbox.protocol import Outcome, ToolRun
 from sandbox.settings import SandboxSettings
+from sandbox.shape import shape_of
 from sandbox.watch import descendants
 from tests.sandbox.sandboxes import isolated
 
@@ -20,6 +25,10 @@ PATIENCE_S = 20.0
 
 def children() -> set[int]:
     return set(descendants(os.getpid())) - {os.getpid()}
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def has_ended(pid: int) -> bool:
@@ -89,6 +98,46 @@ async def test_no_more_wait_than_are_allowed_and_closing_ends_them() -> None:
         await sandbox.aclose()
         assert children() == set()
         assert (await sandbox.run(ToolRun("1", None))).status == "ok"
+
+
+async def test_a_call_that_outlasts_the_sandbox_ends_well_and_leaves_nothing() -> None:
+    began, closed = anyio.Event(), anyio.Event()
+    outcomes: list[Outcome] = []
+
+    async def wait(_: Mapping[str, Any]) -> str:
+        began.set()
+        await closed.wait()
+        return "done"
+
+    async def call(sandbox: NamespaceSandbox) -> None:
+        run = ToolRun("memory.wait()", None, methods={"memory.wait": wait})
+        outcomes.append(await sandbox.run(run))
+
+    async with anyio.create_task_group() as calls:
+        async with isolated(SandboxSettings()) as sandbox:
+            before = open_descriptors()
+            calls.start_soon(call, sandbox)
+            await began.wait()
+        closed.set()
+    assert [outcome.result for outcome in outcomes] == ["done"]
+    assert children() == set()
+    assert open_descriptors() <= before
+
+
+def test_a_folder_that_is_held_is_told_from_one_that_took_its_place(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    shape = shape_of(ToolRun("1", None, workspace=folder), writable=True)
+    held = HeldFolders(shape)
+    assert held.are_current()
+    for _ in range(20):  # its number may be given out again as soon as nobody has it
+        folder.rmdir()
+        assert not held.are_current()
+        folder.mkdir()
+        assert not held.are_current()
+    held.close()
+    with pytest.raises(FileNotFoundError):
+        HeldFolders(shape_of(ToolRun("1", None, workspace=tmp_path / "b"), writable=True))
 
 
 async def test_a_spare_process_that_was_killed_is_not_used() -> None:
