@@ -27,6 +27,7 @@ from sandbox.settings import SandboxSettings
 from sandbox.workspace import Workspace
 from sandbox.workspace_records import limits_of
 from server.config import Settings
+from server.deleted_workspaces import DeletedWorkspaces
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.choose import StrongestSandbox
@@ -77,7 +78,7 @@ class ProcessSandbox:
         self._places: SandboxPlaces | None = None
         self._child: Child | None = None
         self._python: ToolPython | None = None
-        self._forgotten = set[Path]()
+        self._deleted = DeletedWorkspaces()
         self._closing, self._closed = anyio.Event(), anyio.Event()
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -90,12 +91,15 @@ class ProcessSandbox:
         Raises:
             SandboxError: it cannot be isolated as it must be, or is not well-formed.
         """
-        try:
-            return await (await self._opened()).run(run)
-        finally:
-            if run.workspace in self._forgotten:  # it went on writing while its folder was deleted
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(_delete, run.workspace)
+        with self._deleted.in_use(run.workspace):
+            try:
+                return await (await self._opened()).run(run)
+            finally:
+                if (
+                    run.workspace and run.workspace in self._deleted
+                ):  # it went on writing while that was deleted
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(_delete, run.workspace)
 
     async def availability(self) -> Availability:
         """What isolates runs here, by trying to break out."""
@@ -178,7 +182,7 @@ class ProcessSandbox:
         places = self._known_places()
         if places is not None:
             folder = places.workspace(agent_id)
-            self._forgotten.add(folder)
+            self._deleted.add(folder)
             _delete(folder)
 
     def _known_places(self) -> "SandboxPlaces | None":
