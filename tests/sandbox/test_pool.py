@@ -1,7 +1,9 @@
 """Spare processes: one waits after a call, none is used twice, and none is left at the end."""
 
+import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,28 @@ async def test_a_call_that_outlasts_the_sandbox_ends_well_and_leaves_nothing() -
     assert [outcome.result for outcome in outcomes] == ["done"]
     assert children() == set()
     assert open_descriptors() <= before
+
+
+@contextmanager
+def as_process_one() -> Iterator[None]:
+    """As in a container: whoever loses its parent becomes a child of this process."""
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36
+    prctl(subreaper, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(subreaper, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("warm_workers", [0, 4])
+async def test_nothing_is_left_for_process_one_to_wait_for(warm_workers: int) -> None:
+    with as_process_one():
+        async with isolated(SandboxSettings(warm_workers=warm_workers)) as sandbox:
+            for source in ("1", "import os\nos._exit(0)", "import time\ntime.sleep(60)"):
+                await sandbox.run(ToolRun(source, None, policy=Policy(wall_s=0.5)))
+            if warm_workers:
+                await waiting(sandbox)
+        assert children() == set()
 
 
 def test_a_folder_that_is_held_is_told_from_one_that_took_its_place(tmp_path: Path) -> None:
