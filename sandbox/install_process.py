@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ import anyio
 from anyio.abc import ByteReceiveStream, Process
 
 from sandbox.errors import PackagesUnavailable
+from sandbox.unprivileged import Child
+from sandbox.watch import walk
 
 Progress = Callable[[str], None]
 """Told each line that the installer writes."""
@@ -30,12 +32,13 @@ _CREDENTIALS: Final = re.compile(r"//[^/\s@]+@")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is run, and where. what: of it, for messages. folders: whose files are counted."""
+    """What is run, where, and as whom. what: of it, for messages. folders: whose files count."""
 
     what: str
     command: Sequence[str]
     folders: Sequence[Path]
     environment: Mapping[str, str]
+    child: Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ async def _started(installation: Installation) -> AsyncIterator[Process]:
                 cwd=installation.folders[0],
                 env=installation.environment,
                 start_new_session=True,
+                **installation.child.spawn_arguments(),
             )
     except OSError as error:
         raise PackagesUnavailable(
@@ -140,20 +144,12 @@ def _excess(folders: Sequence[Path], bounds: Bounds) -> str:
     """Which bound the files exceed; empty: none."""
     size = files = 0
     for folder in folders:
-        for entry in _files(folder):
+        for entry in walk(folder):
             files += 1
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 size += entry.stat(follow_symlinks=False).st_size
     if size > bounds.max_bytes:
         return f"the packages take more than {bounds.max_bytes} bytes"
     return (
         f"the packages have more than {bounds.max_files} files" if files > bounds.max_files else ""
     )
-
-
-def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))

@@ -6,13 +6,16 @@ index is the one that the operator has configured for them.
 
 import importlib.util
 import json
+import os
 import shutil
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sandbox.beneath import READ
 from sandbox.errors import PackagesUnavailable
 from sandbox.requirements import Lock, parse_lock, parse_report
 
@@ -20,6 +23,7 @@ WANTED: Final = "wanted.txt"
 LOCKED: Final = "locked.txt"
 _ANSWER: Final = "answer"
 _WITHOUT_BUILDS: Final = Path(__file__).with_name("pip_without_builds.py")
+_MAX_ANSWER_CHARS: Final = 64 * 1024 * 1024  # pip's has the descriptions of all packages
 _ERRORS: Final = ("error", "\N{MULTIPLICATION SIGN}", "\N{BOX DRAWINGS LIGHT ARC UP AND RIGHT}")
 _MAX_QUOTED_CHARS: Final = 1_000
 _UNREACHABLE: Final = (
@@ -33,10 +37,15 @@ _UNREACHABLE: Final = (
 class Pip:
     """The pip of the server, run by the interpreter that the packages are for.
 
-    runner: its `__pip-runner__.py`.
+    runner: its `__pip-runner__.py`. starter: pip_without_builds.py.
     """
 
     runner: Path
+    starter: Path = _WITHOUT_BUILDS
+
+    def lent(self, lend: Callable[[Path], Path]) -> "Pip":
+        """The same, its files where `lend` says that they are to be read."""
+        return Pip(lend(self.runner.parent) / self.runner.name, lend(self.starter))
 
     def resolve_command(self, python: Path, work: Path) -> list[str]:
         """Resolve WANTED of the work folder; install nothing."""
@@ -51,10 +60,10 @@ class Pip:
 
     def read_lock(self, work: Path, python: str) -> Lock:
         """What resolving has answered."""
-        return parse_report(json.loads((work / _ANSWER).read_text("utf-8")), python)
+        return parse_report(json.loads(_answer(work)), python)
 
     def _install(self, python: Path) -> list[str]:
-        program = [str(python), "-I", "-B", str(_WITHOUT_BUILDS), str(self.runner), "install"]
+        program = [str(python), "-I", "-B", str(self.starter), str(self.runner), "install"]
         quiet = ["--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check"]
         # Retries are where pip says that it was not connected.
         quiet += ["--retries", "2"]
@@ -66,6 +75,10 @@ class Uv:
     """uv, which refuses addresses in metadata by itself. program: its absolute path."""
 
     program: Path
+
+    def lent(self, lend: Callable[[Path], Path]) -> "Uv":
+        """The same, its file where `lend` says that it is to be read."""
+        return Uv(lend(self.program))
 
     def resolve_command(self, python: Path, work: Path) -> list[str]:
         """Resolve WANTED of the work folder; install nothing."""
@@ -82,7 +95,7 @@ class Uv:
 
     def read_lock(self, work: Path, python: str) -> Lock:
         """What resolving has answered."""
-        return parse_lock((work / _ANSWER).read_text("utf-8"), python)
+        return parse_lock(_answer(work), python)
 
     def _pip(self, command: str, python: Path) -> list[str]:
         # No cache: what is unpacked must lie where its size is watched.
@@ -95,6 +108,17 @@ class Uv:
 
 
 Installer = Pip | Uv
+
+
+def _answer(work: Path) -> str:
+    """What an installer wrote, who may be another user: a link of it leads nowhere."""
+    try:
+        with os.fdopen(os.open(work / _ANSWER, READ), encoding="utf-8") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(_MAX_ANSWER_CHARS)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackagesUnavailable(f"the installer's answer cannot be read: {error}") from None
+    raise PackagesUnavailable("the installer's answer is no file")
 
 
 def find_installer(environment: Mapping[str, str]) -> Installer:

@@ -27,6 +27,14 @@ _QUESTION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class ToolPython:
+    """The Python that runs tools, and as whom."""
+
+    path: Path
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
 class Interpreter:
     """A Python.
 

@@ -59,13 +59,15 @@ def survey(settings: SandboxSettings) -> Ground:
     interpreter = find_interpreter(child, settings.python)
     machine = platform.machine()
     outer_filter(machine)  # is there a table for this machine?
-    return Ground(child, interpreter, bubblewrap.read_system(), program_for(interpreter), machine)
+    return Ground(
+        child, interpreter, bubblewrap.read_system(), program_for(interpreter, child), machine
+    )
 
 
-def program_for(interpreter: Interpreter) -> bytes:
+def program_for(interpreter: Interpreter, child: Child) -> bytes:
     """What the process runs first, compiled for its interpreter."""
     if interpreter.magic != importlib.util.MAGIC_NUMBER:
-        return compiled_by(interpreter.path)
+        return compiled_by(interpreter.path, child)
     code = compile(boot_program(), "<boot>", "exec", dont_inherit=True)
     # Flags 0, then time and size of a source that nobody looks for.
     return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)

@@ -23,7 +23,7 @@ from sandbox.self_attack import attack, got_through
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, shape_of
 from sandbox.unprivileged import Child
-from sandbox.watch import Bounds, measure, over_quota
+from sandbox.watch import WORKSPACE, Bounds, too_large
 from sandbox.worker import Worker, call_message
 
 READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
@@ -53,6 +53,7 @@ class NamespaceSandbox:
             try:
                 yield self
             finally:
+                self._pool.close()
                 self._pool = None
                 tasks.cancel_scope.cancel()
 
@@ -170,5 +171,5 @@ def why_read_only(run: ToolRun) -> str:
     if workspace is None or not run.policy.workspace_writable:
         return ""
     policy = run.policy
-    bounds = Bounds(workspace, policy.workspace_bytes, policy.workspace_entries, 0)
-    return over_quota(bounds, measure(workspace, bounds))
+    folders = {WORKSPACE: workspace}
+    return too_large(Bounds(folders, policy.workspace_bytes, policy.workspace_entries, 0))

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +26,12 @@ import anyio
 from sandbox.errors import PackagesUnavailable
 from sandbox.install_process import Bounds, Installation, Progress, install
 from sandbox.installers import LOCKED, WANTED, Installer, explain_failure
+from sandbox.interpreter import ToolPython
+from sandbox.lending import Lending
 from sandbox.places import remove_tree
 from sandbox.policy import MIB
 from sandbox.requirements import Lock, parse_requirements
+from sandbox.watch import walk
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 _BUILDING, _WORK, _REMOVING = ".building-", ".work-", ".removing-"
@@ -57,19 +60,20 @@ def _tell_nobody(_: str) -> None:
 class PackageFolders:
     """The folders below one root.
 
-    python: the interpreter that runs tools. environment: of the installer, with the operator's
-    index and proxy in it.
+    python: the interpreter that runs tools, and as whom, which installs as well. environment: of
+    the installer, with the operator's index and proxy in it.
     """
 
     def __init__(
         self,
         root: Path,
-        python: Path,
+        python: ToolPython,
         installer: Installer,
         environment: Mapping[str, str],
         limits: PackageLimits | None = None,
     ) -> None:
-        self._root, self._python, self._installer = root, python, installer
+        self._root, self._installer = root, installer
+        self._python, self._child = python.path, python.child
         self._environment = {
             name: value for name, value in environment.items() if not name.startswith("PYTHON")
         }
@@ -88,10 +92,12 @@ class PackageFolders:
         if not wanted:
             return Lock((), identity)
         async with self._temporary(_WORK) as work:
-            (work / WANTED).write_text("".join(f"{line}\n" for line in wanted), "utf-8")
-            command = self._installer.resolve_command(self._python, work)
-            what = f"resolving {', '.join(wanted)}"
-            await self._run(what, command, [work], self._limits.resolve_s, progress)
+            _leave(work / WANTED, "".join(f"{line}\n" for line in wanted))
+            await self._run(
+                f"resolving {', '.join(wanted)}",
+                lambda installer: installer.resolve_command(self._python, work),
+                [work], self._limits.resolve_s, progress,
+            )  # fmt: skip
             return self._installer.read_lock(work, identity)
 
     async def build(self, lock: Lock, progress: Progress = _tell_nobody) -> Path:
@@ -109,7 +115,7 @@ class PackageFolders:
         if not await anyio.Path(folder).is_dir():
             async with self._temporary(_WORK) as work, self._temporary(_BUILDING) as target:
                 if lock.pins:
-                    (work / LOCKED).write_text(lock.text, "utf-8")
+                    _leave(work / LOCKED, lock.text)
                     await self._install(work, target, progress)
                 await anyio.to_thread.run_sync(publish, target, folder)
         self.touch(lock)
@@ -129,7 +135,7 @@ class PackageFolders:
             command = [str(self._python), "-I", "-S", "-c", _IDENTITY]
             ask = partial(
                 subprocess.run, command, stdin=subprocess.DEVNULL, capture_output=True,
-                timeout=_ASKING_S, check=True,
+                timeout=_ASKING_S, check=True, cwd="/", env={}, **self._child.spawn_arguments(),
             )  # fmt: skip
             try:
                 answer = await anyio.to_thread.run_sync(ask)
@@ -144,31 +150,50 @@ class PackageFolders:
         self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._root))
         try:
+            self._child.give(folder)
             yield folder
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(remove_tree, folder)
 
     async def _install(self, work: Path, target: Path, progress: Progress) -> None:
-        command = self._installer.install_command(self._python, work, target)
-        seconds = self._limits.build_s
-        await self._run("installing packages", command, [work, target], seconds, progress)
+        await self._run(
+            "installing packages",
+            lambda installer: installer.install_command(self._python, work, target),
+            [work, target], self._limits.build_s, progress,
+        )  # fmt: skip
 
     async def _run(
         self,
         what: str,
-        command: Sequence[str],
+        command: Callable[[Installer], Sequence[str]],
         folders: Sequence[Path],
         seconds: float,
         progress: Progress,
     ) -> None:
         work = str(folders[0])
-        environment = {"HOME": work, **self._environment, "TMPDIR": work}
         bounds = Bounds(seconds, self._limits.max_bytes, self._limits.max_files)
-        installation = Installation(what, command, folders, environment)
-        code, lines = await install(installation, bounds, progress)
+        async with self._temporary(_WORK) as lent:
+            installer, environment = await anyio.to_thread.run_sync(self._lent, lent)
+            environment = {"HOME": work, **environment, "TMPDIR": work}
+            installation = Installation(what, command(installer), folders, environment, self._child)
+            code, lines = await install(installation, bounds, progress)
         if code != 0:
             raise PackagesUnavailable(explain_failure(what, lines, self._installer))
+
+    def _lent(self, folder: Path) -> tuple[Installer, dict[str, str]]:
+        """The installer and its environment, as its user can read them."""
+        lending = Lending(self._child, folder)
+        try:
+            return self._installer.lent(lending.lend), lending.environment(self._environment)
+        except OSError as error:
+            raise PackagesUnavailable(f"the installer cannot be copied: {error}") from error
+
+
+def _leave(file: Path, text: str) -> None:
+    """Write a file that other users may read, whatever the umask; its folder is closed to them."""
+    file.write_text(text, "utf-8")
+    file.chmod(0o644)
 
 
 def collect(root: Path, used: Collection[str], unused_s: float) -> list[str]:
@@ -204,24 +229,38 @@ def size_of(root: Path, key: str) -> int | None:
     folder = root / key
     if not folder.is_dir():
         return None
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    sizes = (entry.stat(follow_symlinks=False) for entry in walk(folder))
+    return sum(found.st_size for found in sizes if stat.S_ISREG(found.st_mode))
 
 
 def _note(root: Path, key: str) -> Path:
     return root / f"{key}.lock"
 
 
+def _take_over(path: Path) -> None:
+    # Its owner could change its mode back: the user who has installed it is that of tools.
+    if os.geteuid() == 0:
+        os.chown(path, 0, 0, follow_symlinks=False)
+
+
 def publish(built: Path, folder: Path) -> None:
-    """Make what was built read-only, and give it its name. One of two that do so at once wins."""
-    for parent, folders, files in os.walk(built):
-        for path in (Path(parent, name) for name in (*files, *folders)):
-            if path.is_symlink():
-                path.unlink()  # wheels hold none
-            elif path.is_file():
-                runs = path.stat().st_mode & stat.S_IXUSR
-                path.chmod(0o555 if runs else 0o444)
-    for parent, _, _ in os.walk(built, topdown=False):
-        Path(parent).chmod(0o555)
+    """Make what was built read-only and ours, and give it its name.
+
+    Of two that do so at once one wins.
+    """
+    folders = [built]
+    for path in [Path(entry.path) for entry in walk(built)]:
+        if path.is_symlink():
+            path.unlink()  # wheels hold none
+        elif path.is_dir():
+            folders.append(path)
+        else:
+            _take_over(path)
+            runs = path.stat().st_mode & stat.S_IXUSR
+            path.chmod(0o555 if runs else 0o444)
+    for path in folders:
+        _take_over(path)
+        path.chmod(0o555)
     try:
         built.rename(folder)
     except OSError:

@@ -131,7 +131,7 @@ class PlainSandbox:
         except BaseException:
             await process.end()
             raise
-        return Worker(process, shape, self._tier, ready.listener)
+        return Worker(process, shape, self._tier, ready.listener, tmp)
 
     def _configuration(
         self, ground: Ground, shape: Shape, tmp: Path, process: Spawned

@@ -5,9 +5,11 @@ it goes when nobody came for a while, when others need its place, or when its fo
 same any more.
 """
 
+import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
@@ -17,8 +19,41 @@ from sandbox.shape import Shape
 from sandbox.watch import descendants
 from sandbox.worker import Worker
 
-Identity = tuple[tuple[int, int], ...]
-"""Device and inode of the folders that a process has mounted."""
+
+class HeldFolders:
+    """The folders that a process has mounted, held open from before it mounts them.
+
+    As long as they are, no other folder gets their numbers, so that one which was deleted and made
+    anew under its name is told from them.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        """Open them.
+
+        Raises:
+            OSError: one is not there.
+        """
+        self._open = dict[Path, int]()
+        with ExitStack() as opened:
+            for folder in (shape.workspace, shape.packages):
+                if folder is not None:
+                    # A place, not its content: whoever may not read it has it mounted all the same.
+                    self._open[folder] = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+                    opened.callback(os.close, self._open[folder])
+            self._closing = opened.pop_all()
+
+    def are_current(self) -> bool:
+        """Whether their names still lead to them."""
+        with suppress(OSError):
+            return all(
+                os.path.samestat(os.fstat(number), folder.stat())
+                for folder, number in self._open.items()
+            )
+        return False
+
+    def close(self) -> None:
+        """Let them go, once; they are not to be asked for after."""
+        self._closing.close()
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +61,7 @@ class Spare:
     """A process that waits. worker: None while it is being started."""
 
     shape: Shape
-    identity: Identity
+    folders: HeldFolders
     worker: Worker | None = None
     wanted: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
@@ -42,6 +77,7 @@ class Pool:
         self._start, self._tasks, self._most, self._idle_s = start, tasks, most, idle_s
         self._spares: list[Spare] = []
         self._working, self._rested = 0, anyio.Event()
+        self._closed = False
 
     async def take(self, shape: Shape) -> Worker:
         """A process that nobody used, which is the caller's to end.
@@ -49,12 +85,11 @@ class Pool:
         Raises:
             SandboxUnavailable: none waited, and none can be started.
         """
-        identity = identity_of(shape)
         for spare in [spare for spare in self._spares if spare.shape == shape]:
             if spare.worker is None:
                 continue
             self._spares.remove(spare)
-            if spare.identity == identity and spare.worker.alive:
+            if spare.folders.are_current() and spare.worker.alive:
                 worker, spare.worker = spare.worker, None
                 spare.wanted.set()
                 return worker
@@ -63,19 +98,22 @@ class Pool:
 
     def refill(self, shape: Shape) -> None:
         """Have one of this shape wait, started in the background."""
-        if self._most < 1 or any(spare.shape == shape for spare in self._spares):
+        if self._closed or self._most < 1 or any(spare.shape == shape for spare in self._spares):
             return
         while len(self._spares) >= self._most:
             self._spares.pop(0).wanted.set()
         with suppress(OSError):
-            spare = Spare(shape, identity_of(shape))
+            spare = Spare(shape, HeldFolders(shape))
             self._spares.append(spare)
             self._tasks.start_soon(self._keep, spare)
 
-    def later(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done in the background."""
+    def later(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Have something done in the background; False: it is closed, so it is the caller's."""
+        if self._closed:
+            return False
         self._working += 1
         self._tasks.start_soon(self._work, work)
+        return True
 
     async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -95,6 +133,10 @@ class Pool:
         """Of all that waits."""
         waiting = [spare.worker for spare in self._spares if spare.worker is not None]
         return frozenset(pid for worker in waiting for pid in descendants(worker.pid))
+
+    def close(self) -> None:
+        """Take nothing more; what is begun ends with the task group."""
+        self._closed = True
 
     async def clear(self) -> None:
         """End all that wait, and return when they are gone."""
@@ -117,16 +159,7 @@ class Pool:
         finally:
             if spare in self._spares:
                 self._spares.remove(spare)
+            spare.folders.close()
             if spare.worker is not None:
                 await spare.worker.end()
             spare.gone.set()
-
-
-def identity_of(shape: Shape) -> Identity:
-    """Which folders these names are now: a mounted one that was deleted and made anew is another.
-
-    Raises:
-        OSError: one is not there.
-    """
-    found = [folder.stat() for folder in (shape.workspace, shape.packages) if folder is not None]
-    return tuple((status.st_dev, status.st_ino) for status in found)

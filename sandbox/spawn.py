@@ -93,6 +93,14 @@ class Spawned:
                 await anyio.wait_readable(self._init_exit)
             await anyio.wait_readable(self._exit)
             self.popen.wait()
+            self._collect_init()
+
+    def _collect_init(self) -> None:
+        # bubblewrap ends without waiting for it. It is then a child of process 1, which in a
+        # container may be this one; anywhere else it is not ours to wait for.
+        if self.init:
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self._init_exit, os.WEXITED | os.WNOHANG)
 
     async def exit_code(self) -> int:
         """Wait until it has ended by itself; 128 and the signal's number where one ended it."""

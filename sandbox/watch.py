@@ -6,7 +6,7 @@ them, and files without a byte fill a file system in memory. What a look finds e
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,8 @@ POLL_S: Final = 0.05
 _SHARE: Final = 0.25
 # Beyond what one process may allocate: the interpreter, libraries, shared pages counted twice.
 MEMORY_MARGIN_BYTES: Final = 96 * MIB
-MEMORY_FOLDERS: Final = ("tmp", "dev/shm", "workspace")
+MEMORY_FOLDERS: Final = ("tmp", "dev/shm")
+WORKSPACE: Final = "workspace"
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -30,14 +31,16 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 class Bounds:
     """What is watched.
 
-    workspace: None is one in memory. memory_bytes: resident, of all processes together.
-    entries: of the workspace, and of each folder in memory.
+    folders: on disk, by what a tool calls them. folder_bytes, entries: of each of them; entries
+    also of each folder in memory, of which in_memory names those of a namespace. memory_bytes:
+    resident, of all processes together.
     """
 
-    workspace: Path | None
-    workspace_bytes: int
+    folders: Mapping[str, Path]
+    folder_bytes: int
     entries: int
     memory_bytes: int
+    in_memory: Sequence[str] = MEMORY_FOLDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +73,48 @@ def look(bounds: Bounds, process: int, init: int) -> str:
     resident = resident_bytes(process, enough)
     if resident > enough:
         return f"its processes used {resident // MIB} MiB of memory"
-    for folder in MEMORY_FOLDERS if init else ():
+    for folder in bounds.in_memory if init else ():
         # A quick bomb of empty files costs the kernel memory that no limit counts.
         with suppress(OSError):
             found = os.statvfs(f"/proc/{init}/root/{folder}")
-            in_memory = folder != "workspace" or bounds.workspace is None
-            if in_memory and found.f_files - found.f_ffree > bounds.entries:
+            if found.f_files - found.f_ffree > bounds.entries:
                 return f"it made more than {bounds.entries:,} files in /{folder}"
-    if bounds.workspace is not None:
-        return over_quota(bounds, measure(bounds.workspace, bounds))
+    return too_large(bounds)
+
+
+def too_large(bounds: Bounds) -> str:
+    """Which of the folders on disk is too large, in words; empty: none."""
+    for name, folder in bounds.folders.items():
+        if passed := over_quota(name, bounds, measure(folder, bounds)):
+            return passed
     return ""
 
 
-def over_quota(bounds: Bounds, usage: Usage) -> str:
-    """In what way a workspace is too large; empty: it is not."""
-    if usage.bytes > bounds.workspace_bytes:
-        limit = bounds.workspace_bytes // MIB
-        return f"its workspace holds {usage.bytes // MIB} MiB, of at most {limit} MiB"
+def over_quota(name: str, bounds: Bounds, usage: Usage) -> str:
+    """In what way a folder is too large; empty: it is not."""
+    if usage.bytes > bounds.folder_bytes:
+        limit = bounds.folder_bytes // MIB
+        return f"its {name} holds {usage.bytes // MIB} MiB, of at most {limit} MiB"
     if usage.entries > bounds.entries:
-        return f"its workspace holds more than {bounds.entries:,} files"
+        return f"its {name} holds more than {bounds.entries:,} files"
     return ""
 
 
 def measure(folder: Path, bounds: Bounds) -> Usage:
     """How large a folder is; counting stops where a bound is passed. No link is followed."""
     size = entries = 0
-    for found in _walk(os.fspath(folder)):
+    for found in walk(folder):
         entries += 1
         with suppress(OSError):
             size += found.stat(follow_symlinks=False).st_blocks * 512
-        if size > bounds.workspace_bytes or entries > bounds.entries:
+        if size > bounds.folder_bytes or entries > bounds.entries:
             break
     return Usage(size, entries)
 
 
-def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
-    waiting = [folder]
+def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that is below a folder, a folder before what is in it; no link is followed."""
+    waiting = [os.fspath(folder)]
     while waiting:
         # Names come and go while we look, and a folder may be closed to us.
         with suppress(OSError), os.scandir(waiting.pop()) as entries:

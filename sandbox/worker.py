@@ -7,6 +7,7 @@ result. Not here: how it is started (launcher.py) and how frames are read (chann
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape
 from sandbox.spawn import Spawned, drain, last_words
 from sandbox.strict_json import NotStrictJson, dumps
-from sandbox.watch import Bounds, watch
+from sandbox.watch import MEMORY_FOLDERS, WORKSPACE, Bounds, watch
 
 CALL_ID: Final = 1
 METHOD_BYTES: Final = MIB
@@ -52,8 +53,8 @@ _MORE: Final = "it sent more after its answer, which is none therefore"
 Streams = Sequence[tuple[int, Callable[[bytes], None]]]
 """Pipes that are read while the call runs, and who takes what comes."""
 
-Later = Callable[[Callable[[], Awaitable[None]]], None]
-"""Has something done, at the latest before the sandbox is closed."""
+Later = Callable[[Callable[[], Awaitable[None]]], bool]
+"""Has something done, at the latest before the sandbox is closed; False: it is, so it has not."""
 
 
 @dataclass(slots=True)
@@ -67,12 +68,16 @@ class Verdict:
 
 
 class Worker:
-    """A process that is ready for one call, never for a second."""
+    """A process that is ready for one call, never for a second.
+
+    tmp: where it keeps temporary files on disk, to be watched; None: in memory of its own.
+    """
 
     def __init__(
-        self, process: Spawned, shape: Shape, tier: Tier, listener: socket.socket | None = None
-    ) -> None:
-        self.shape, self.tier = shape, tier
+        self, process: Spawned, shape: Shape, tier: Tier,
+        listener: socket.socket | None = None, tmp: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.shape, self.tier, self._tmp = shape, tier, tmp
         self._process, self._listener = process, listener
         self._has_mounts = tier == "namespaces"
 
@@ -115,10 +120,8 @@ class Worker:
         except BaseException:
             await self.end()
             raise
-        if later is None:
+        if later is None or not later(self.end):
             await self.end()
-        else:
-            later(self.end)
         if verdict.broken is not None:
             raise verdict.broken
         return Outcome(
@@ -136,11 +139,7 @@ class Worker:
 
                 async def watched() -> None:
                     nonlocal verdict
-                    bounds = Bounds(
-                        run.workspace if self.shape.writable else None,
-                        policy.workspace_bytes, policy.workspace_entries, policy.memory_bytes,
-                    )  # fmt: skip
-                    passed = await watch(bounds, self.pid, self._process.init)
+                    passed = await watch(self._bounds(run), self.pid, self._process.init)
                     verdict = Verdict("limit", error=passed)
                     deciding.cancel_scope.cancel()
 
@@ -159,6 +158,17 @@ class Worker:
                 verdict = await self._converse(run)
                 deciding.cancel_scope.cancel()
         return verdict
+
+    def _bounds(self, run: ToolRun) -> Bounds:
+        policy, folders = run.policy, {}
+        if run.workspace is not None and self.shape.writable:
+            folders[WORKSPACE] = run.workspace
+        if self._tmp is not None:
+            folders["TMPDIR"] = self._tmp
+        return Bounds(
+            folders, policy.workspace_bytes, policy.workspace_entries, policy.memory_bytes,
+            (*MEMORY_FOLDERS, *([WORKSPACE] if run.workspace is None else [])),
+        )  # fmt: skip
 
     async def _converse(self, run: ToolRun) -> Verdict:
         """Give it the call, answer what it asks, and take its answer."""

@@ -9,8 +9,8 @@ is stored or changed, before its transaction, and never in the middle of an agen
 import importlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -29,6 +29,7 @@ from server.sandboxes import ProcessSandbox
 
 if TYPE_CHECKING:
     from memory.store import MemoryStore  # hosts list the tools before DuckDB is imported
+    from sandbox.interpreter import ToolPython
     from sandbox.package_folders import PackageFolders  # it is POSIX from its imports on
 
 T = TypeVar("T")
@@ -64,8 +65,8 @@ class Packages:
         self._store, self._sandbox, self._environment = store, sandbox, environment
         self._tasks: anyio.abc.TaskGroup | None = None
         self._folders: PackageFolders | None = None
-        self._made_for: tuple[Path, Path] | None = None
-        self._building: dict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._made_for: tuple[Path, ToolPython] | None = None
+        self._building: dict[str, anyio.Lock] = {}
         self._resolved: dict[tuple[str, ...], tuple[float, Lock]] = {}
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -146,8 +147,18 @@ class Packages:
         """
         folders = await self._opened()
         # One at a time: who comes second finds it there, in place of fetching all of it again.
-        async with self._building[lock.key]:
+        async with self._alone(lock.key):
             return await folders.build(lock, progress)
+
+    @asynccontextmanager
+    async def _alone(self, key: str) -> AsyncIterator[None]:
+        one = self._building.setdefault(key, anyio.Lock())
+        try:
+            async with one:
+                yield
+        finally:
+            if not one.locked():  # else whoever waited has it now
+                self._building.pop(key, None)
 
     async def sizes(self, locks: Sequence[str]) -> list[int | None]:
         """Bytes that installed locks take; None: it is not installed."""

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,10 +27,12 @@ from sandbox.settings import SandboxSettings
 from sandbox.workspace import Workspace
 from sandbox.workspace_records import limits_of
 from server.config import Settings
+from server.deleted_workspaces import DeletedWorkspaces
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.choose import StrongestSandbox
     from sandbox.equipment import Equipment
+    from sandbox.interpreter import ToolPython
     from sandbox.launcher import Ground
     from sandbox.places import SandboxPlaces
     from sandbox.unprivileged import Child
@@ -74,8 +77,8 @@ class ProcessSandbox:
         self._sandbox: Sandbox | None = None
         self._places: SandboxPlaces | None = None
         self._child: Child | None = None
-        self._python: Path | None = None
-        self._forgotten = set[Path]()
+        self._python: ToolPython | None = None
+        self._deleted = DeletedWorkspaces()
         self._closing, self._closed = anyio.Event(), anyio.Event()
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -88,12 +91,15 @@ class ProcessSandbox:
         Raises:
             SandboxError: it cannot be isolated as it must be, or is not well-formed.
         """
-        try:
-            return await (await self._opened()).run(run)
-        finally:
-            if run.workspace in self._forgotten:  # it went on writing while its folder was deleted
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(_delete, run.workspace)
+        with self._deleted.in_use(run.workspace):
+            try:
+                return await (await self._opened()).run(run)
+            finally:
+                if (
+                    run.workspace and run.workspace in self._deleted
+                ):  # it went on writing while that was deleted
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(_delete, run.workspace)
 
     async def availability(self) -> Availability:
         """What isolates runs here, by trying to break out."""
@@ -146,7 +152,7 @@ class ProcessSandbox:
             raise SandboxUnavailable(found.cause, found.cure)
         return await self._strongest.ground()
 
-    async def packages(self) -> tuple[Path, Path]:
+    async def packages(self) -> "tuple[Path, ToolPython]":
         """Where installed packages lie, made where it is not, and the Python that they are for.
 
         Raises:
@@ -156,11 +162,15 @@ class ProcessSandbox:
         if found.tier is None:
             raise SandboxUnavailable(found.cause, found.cure)
         if self._python is None:
-            find = importlib.import_module("sandbox.interpreter").find_interpreter
+            interpreter = importlib.import_module("sandbox.interpreter")
             child, wanted = await self._user(), self._settings.python
-            self._python = (await anyio.to_thread.run_sync(find, child, wanted)).path
+            find = partial(interpreter.find_interpreter, child, wanted)
+            path = (await anyio.to_thread.run_sync(find)).path
+            self._python = interpreter.ToolPython(path, child)
         places = cast("SandboxPlaces", self._places)
-        return await anyio.to_thread.run_sync(places.make_packages), cast("Path", self._python)
+        return await anyio.to_thread.run_sync(places.make_packages), cast(
+            "ToolPython", self._python
+        )
 
     def packages_root(self) -> Path | None:
         """Where installed packages would lie; None: nowhere that is kept, or nowhere yet."""
@@ -172,7 +182,7 @@ class ProcessSandbox:
         places = self._known_places()
         if places is not None:
             folder = places.workspace(agent_id)
-            self._forgotten.add(folder)
+            self._deleted.add(folder)
             _delete(folder)
 
     def _known_places(self) -> "SandboxPlaces | None":

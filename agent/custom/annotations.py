@@ -19,6 +19,7 @@ MAX_NODES: Final = 400
 """Types in a signature: classes that name one another twice would double at every level."""
 MAX_TEXT_CHARS: Final = 500
 """Of what is said of one argument."""
+_TOO_LARGE: Final[int] = 10**MAX_TEXT_CHARS
 
 _PLAIN: Final[dict[str, Schema]] = {
     "str": {"type": "string"},
@@ -73,12 +74,7 @@ class Hints:
         Raises:
             UnreadableTool: a model could not write it; the message says what to use instead.
         """
-        self.nodes += 1
-        if place.depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            raise place.refused(
-                f"its type has over {MAX_DEPTH} levels, or all types together over {MAX_NODES}"
-                " parts; use simpler ones, or dict"
-            )
+        self.count(place)
         match node:
             case ast.Constant(value=None):
                 return {"type": "null"}
@@ -91,6 +87,19 @@ class Hints:
                 return self._generic(self.name_of(value, place), parts, place)
             case _:
                 return self._named(self.name_of(node, place), place)
+
+    def count(self, place: "Place") -> None:
+        """Count a part of a type, a class or a base of one.
+
+        Raises:
+            UnreadableTool: there are too many.
+        """
+        self.nodes += 1
+        if place.depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            raise place.refused(
+                f"its type has over {MAX_DEPTH} levels, or all types together over {MAX_NODES}"
+                " parts; use simpler ones, or dict"
+            )
 
     def name_of(self, node: ast.expr, place: "Place") -> str:
         """What a name or `module.name` stands for.
@@ -265,16 +274,23 @@ def _alternatives(node: ast.expr) -> list[ast.expr]:
 
 
 def _choice(parts: Sequence[ast.expr], place: Place) -> Schema:
-    values = list[Any]()
+    # 1 and True are equal, and two values; a source has room for ten thousand.
+    found = dict[tuple[type, Any], Any]()
     for part in parts:
         try:
             value = literal(part)
         except ValueError:
             value = ...
-        if not isinstance(value, str | int | None) or len(str(value)) > MAX_TEXT_CHARS:
+        if not isinstance(value, str | int | None) or _is_long(value):
             raise place.refused("Literal[…] takes texts, whole numbers, True, False and None")
-        if not any(value == other and type(value) is type(other) for other in values):
-            values.append(value)
+        found[type(value), value] = value
+    values = list(found.values())
     kinds = {type(value): _PLAIN[type(value).__name__]["type"] for value in values}
     alike = {"type": next(iter(kinds.values()))} if len(kinds) == 1 else {}
     return {**alike, "enum": values}
+
+
+def _is_long(value: str | int | None) -> bool:
+    if isinstance(value, int):  # Python writes no integer of more than 4,300 digits as text
+        return not -_TOO_LARGE < value < _TOO_LARGE
+    return value is not None and len(value) > MAX_TEXT_CHARS

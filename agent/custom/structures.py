@@ -20,7 +20,7 @@ def class_schema(hints: Hints, node: ast.ClassDef, place: Place) -> Schema:
     Raises:
         UnreadableTool: it is no such class, or a model could not write one of its fields.
     """
-    if not _is_structure(hints, node, place, seen=()):
+    if not _is_structure(hints, node):
         raise place.refused(
             f"the class {node.name} is neither a TypedDict nor a dataclass nor a BaseModel, so a"
             " model cannot write it; make it one, or use dict"
@@ -36,22 +36,26 @@ def class_schema(hints: Hints, node: ast.ClassDef, place: Place) -> Schema:
     return {**schema, "additionalProperties": False}
 
 
-def _is_structure(hints: Hints, node: ast.ClassDef, place: Place, seen: tuple[str, ...]) -> bool:
-    marks = [mark.func if isinstance(mark, ast.Call) else mark for mark in node.decorator_list]
-    names = [_name(hints, mark) for mark in (*marks, *node.bases)]
-    if not _MARKS.isdisjoint(names):
-        return True
-    bases = [hints.source.classes[name] for name in names if name in hints.source.classes]
-    return any(
-        base.name not in seen and _is_structure(hints, base, place, (*seen, node.name))
-        for base in bases[:1]
-    )
+def _is_structure(hints: Hints, node: ast.ClassDef) -> bool:
+    """Whether it says so itself, or its first base of the source does, or that one's."""
+    seen = set[str]()
+    while node.name not in seen:
+        seen.add(node.name)
+        marks = [mark.func if isinstance(mark, ast.Call) else mark for mark in node.decorator_list]
+        names = [_name(hints, mark) for mark in (*marks, *node.bases)]
+        if not _MARKS.isdisjoint(names):
+            return True
+        bases = (hints.source.classes[name] for name in names if name in hints.source.classes)
+        node = next(bases, node)
+    return False
 
 
 def _fields(
     hints: Hints, node: ast.ClassDef, place: Place, seen: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], list[str]]:
     """The properties of a class and which of them are required, those of its bases first."""
+    # Without fields as well: bases that share bases are read as often as there are ways to them.
+    hints.count(place)
     properties, required = dict[str, Any](), list[str]()
     for base in node.bases[:5]:
         of = hints.source.classes.get(_name(hints, base))

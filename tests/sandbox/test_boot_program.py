@@ -10,7 +10,9 @@ import pytest
 
 from sandbox.errors import SandboxUnavailable
 from sandbox.inside.program import boot_program, compiled_by
+from sandbox.unprivileged import find_child
 from tests.sandbox.boot_process import PYTHON, configuration, ready, started
+from tests.sandbox.sandboxes import noting_python, open_folder
 
 
 def test_no_part_hides_a_name_of_another() -> None:
@@ -48,15 +50,22 @@ def test_the_parts_are_packaged() -> None:
 
 
 def test_compiled_for_an_interpreter_it_starts_there(tmp_path: Path) -> None:
-    with started(tmp_path, boot=compiled_by(Path(PYTHON))) as boot:
+    with started(tmp_path, boot=compiled_by(Path(PYTHON), find_child())) as boot:
         boot.send(configuration())
         assert boot.frame() is not None
         assert boot.run("def tool(): return 1").result == 1
 
 
+def test_it_is_compiled_as_the_user_of_tools() -> None:
+    with open_folder() as folder:
+        python, users = noting_python(folder, PYTHON)
+        compiled_by(python, find_child())
+        assert users() == {find_child().uid}
+
+
 def test_an_interpreter_that_does_not_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="no-python cannot compile"):
-        compiled_by(tmp_path / "no-python")
+        compiled_by(tmp_path / "no-python", find_child())
 
 
 def test_it_runs_on_the_interpreter_of_these_tests_as_well(tmp_path: Path) -> None:

@@ -149,6 +149,15 @@ async def test_a_workspace_over_its_quota_ends_the_run(
     assert "its workspace holds" in (outcome.error or "")
 
 
+async def test_files_of_others_on_the_disk_of_a_read_only_workspace_do_not_count(
+    sandbox: NamespaceSandbox, workspace: Path
+) -> None:
+    policy = Policy(workspace_writable=False, workspace_entries=20)
+    source = "import time\ntime.sleep(0.5)\n'done'"  # while it is looked at a few times
+    outcome = await sandbox.run(ToolRun(source, None, policy=policy, workspace=workspace))
+    assert outcome.result == "done", outcome
+
+
 async def test_many_empty_files_in_memory_end_the_run(sandbox: NamespaceSandbox) -> None:
     source = "n = 0\nwhile True:\n    open(f'/tmp/{n}', 'w').close()\n    n += 1\n"
     outcome = await sandbox.run(ToolRun(source, None, policy=Policy(workspace_entries=2_000)))

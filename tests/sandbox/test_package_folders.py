@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -13,12 +13,21 @@ import pytest
 
 from sandbox.errors import InvalidRequirements, PackagesUnavailable
 from sandbox.installers import Installer, find_installer
+from sandbox.interpreter import ToolPython
 from sandbox.package_folders import PackageFolders, PackageLimits, collect
 from sandbox.requirements import make_lock
+from sandbox.unprivileged import find_child
+from tests.sandbox.sandboxes import noting_python, open_folder, tool_python
 from tests.sandbox.wheels import source_distribution, wheel
 
 Make = Callable[..., PackageFolders]
 WITHOUT_UV = {"PATH": ""}
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(params=["pip", "uv"])
@@ -40,12 +49,14 @@ def index(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folders(tmp_path: Path, index: Path, installer: Installer) -> Make:
-    def make(limits: PackageLimits | None = None, **environment: str) -> PackageFolders:
+    def make(
+        limits: PackageLimits | None = None, python: ToolPython | None = None, **environment: str
+    ) -> PackageFolders:
         (tmp_path / "uv.toml").write_text(f"no-index = true\nfind-links = [{str(index)!r}]\n")
         offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "PIP_CONFIG_FILE": os.devnull}
         offline |= {"UV_CONFIG_FILE": str(tmp_path / "uv.toml")}
         given = {"HOME": str(tmp_path), **(environment or offline)}
-        python = Path(sys.executable)
+        python = python or tool_python()
         return PackageFolders(tmp_path / "packages", python, installer, given, limits)
 
     return make
@@ -85,6 +96,18 @@ async def test_what_was_resolved_is_installed_and_can_be_imported_and_not_change
     assert left(tmp_path) == [lock.key]
     assert any("tea" in line for line in lines)
     assert (tmp_path / "packages" / f"{lock.key}.lock").read_text() == lock.text
+
+
+async def test_they_are_installed_by_the_user_of_tools_and_belong_to_the_server(
+    tmp_path: Path, index: Path, folders: Make
+) -> None:
+    wheel(index, "tea")
+    python, users = noting_python(tmp_path, str(tool_python().path))
+    child = find_child()
+    by_noting = folders(python=ToolPython(python, child))
+    folder = await by_noting.build(await by_noting.resolve(["tea"]))
+    assert users() == {child.uid}
+    assert {path.stat().st_uid for path in (folder, *folder.rglob("*"))} == {os.geteuid()}
 
 
 async def test_what_is_there_is_not_installed_again(
@@ -261,7 +284,9 @@ async def test_a_lock_for_another_python_is_not_installed(folders: Make) -> None
 
 
 async def test_a_python_that_does_not_run_is_said_not_to(tmp_path: Path) -> None:
-    folders = PackageFolders(tmp_path, tmp_path / "no", find_installer(WITHOUT_UV), {})
+    folders = PackageFolders(
+        tmp_path, ToolPython(tmp_path / "no", find_child()), find_installer(WITHOUT_UV), {}
+    )
     with pytest.raises(PackagesUnavailable, match="/no does not run"):
         await folders.resolve(["tea"])
 

@@ -1,18 +1,16 @@
 """Packages of a tool, seen from inside the whole sandbox."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from sandbox.installers import find_installer
-from sandbox.interpreter import find_interpreter
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.package_folders import PackageFolders
 from sandbox.places import temporary_places
 from sandbox.protocol import ToolRun
 from sandbox.settings import SandboxSettings
-from tests.sandbox.sandboxes import skip_where_impossible
+from tests.sandbox.sandboxes import open_folder, skip_where_impossible, tool_python
 from tests.sandbox.wheels import wheel
 
 USE = """
@@ -37,17 +35,16 @@ def use():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the sandbox of namespaces is of Linux")
-async def test_a_tool_imports_its_packages_and_changes_nothing_of_them(tmp_path: Path) -> None:
+async def test_a_tool_imports_its_packages_and_changes_nothing_of_them() -> None:
     touch = "import os; os.environ['ran'] = '1'\n"
-    wheel(tmp_path, "tea", files={"tea.py": "VERSION = '1.0'\n", "tea.pth": touch})
-    with temporary_places() as places:
+    with open_folder() as index, temporary_places() as places:
+        wheel(index, "tea", files={"tea.py": "VERSION = '1.0'\n", "tea.pth": touch})
         async with NamespaceSandbox(places, SandboxSettings(warm_workers=0)).open() as sandbox:
             found = await sandbox.availability()
             skip_where_impossible(found)
-            python = find_interpreter(await sandbox.child()).path
-            environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PATH": ""}
+            environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "PATH": ""}
             installer = find_installer(environment)
-            folders = PackageFolders(places.make_packages(), python, installer, environment)
+            folders = PackageFolders(places.make_packages(), tool_python(), installer, environment)
             folder = await folders.build(await folders.resolve(["tea"]))
             outcome = await sandbox.run(ToolRun(USE, "use", packages=folder))
     assert not folder.exists()

@@ -1,15 +1,22 @@
 """Spare processes: one waits after a call, none is used twice, and none is left at the end."""
 
+import ctypes
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from sandbox.namespaces import NamespaceSandbox
 from sandbox.policy import MIB, Policy
-from sandbox.protocol import ToolRun
+from sandbox.pool import HeldFolders
+from sandbox.protocol import Outcome, ToolRun
 from sandbox.settings import SandboxSettings
+from sandbox.shape import shape_of
 from sandbox.watch import descendants
 from tests.sandbox.sandboxes import isolated
 
@@ -20,6 +27,10 @@ PATIENCE_S = 20.0
 
 def children() -> set[int]:
     return set(descendants(os.getpid())) - {os.getpid()}
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def has_ended(pid: int) -> bool:
@@ -89,6 +100,68 @@ async def test_no_more_wait_than_are_allowed_and_closing_ends_them() -> None:
         await sandbox.aclose()
         assert children() == set()
         assert (await sandbox.run(ToolRun("1", None))).status == "ok"
+
+
+async def test_a_call_that_outlasts_the_sandbox_ends_well_and_leaves_nothing() -> None:
+    began, closed = anyio.Event(), anyio.Event()
+    outcomes: list[Outcome] = []
+
+    async def wait(_: Mapping[str, Any]) -> str:
+        began.set()
+        await closed.wait()
+        return "done"
+
+    async def call(sandbox: NamespaceSandbox) -> None:
+        run = ToolRun("memory.wait()", None, methods={"memory.wait": wait})
+        outcomes.append(await sandbox.run(run))
+
+    async with anyio.create_task_group() as calls:
+        async with isolated(SandboxSettings()) as sandbox:
+            before = open_descriptors()
+            calls.start_soon(call, sandbox)
+            await began.wait()
+        closed.set()
+    assert [outcome.result for outcome in outcomes] == ["done"]
+    assert children() == set()
+    assert open_descriptors() <= before
+
+
+@contextmanager
+def as_process_one() -> Iterator[None]:
+    """As in a container: whoever loses its parent becomes a child of this process."""
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36
+    prctl(subreaper, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(subreaper, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("warm_workers", [0, 4])
+async def test_nothing_is_left_for_process_one_to_wait_for(warm_workers: int) -> None:
+    with as_process_one():
+        async with isolated(SandboxSettings(warm_workers=warm_workers)) as sandbox:
+            for source in ("1", "import os\nos._exit(0)", "import time\ntime.sleep(60)"):
+                await sandbox.run(ToolRun(source, None, policy=Policy(wall_s=0.5)))
+            if warm_workers:
+                await waiting(sandbox)
+        assert children() == set()
+
+
+def test_a_folder_that_is_held_is_told_from_one_that_took_its_place(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    shape = shape_of(ToolRun("1", None, workspace=folder), writable=True)
+    held = HeldFolders(shape)
+    assert held.are_current()
+    for _ in range(20):  # its number may be given out again as soon as nobody has it
+        folder.rmdir()
+        assert not held.are_current()
+        folder.mkdir()
+        assert not held.are_current()
+    held.close()
+    with pytest.raises(FileNotFoundError):
+        HeldFolders(shape_of(ToolRun("1", None, workspace=tmp_path / "b"), writable=True))
 
 
 async def test_a_spare_process_that_was_killed_is_not_used() -> None:

@@ -1,6 +1,8 @@
 """Weaker isolation is had only by name, and the probes can tell it from the strong one."""
 
+import re
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 
@@ -8,7 +10,7 @@ from sandbox.choose import StrongestSandbox, open_sandbox
 from sandbox.errors import SandboxUnavailable
 from sandbox.places import temporary_places
 from sandbox.plain import PlainSandbox
-from sandbox.policy import Policy
+from sandbox.policy import MIB, Policy
 from sandbox.protocol import RefusingSandbox, ToolRun
 from sandbox.self_attack import PROBES, attack, got_through
 from sandbox.settings import SandboxSettings
@@ -65,6 +67,27 @@ async def test_landlock_refuses_what_only_namespaces_could_hold(
 ) -> None:
     with pytest.raises(SandboxUnavailable, match="without namespaces"):
         await landlock.run(ToolRun("1", None, policy=policy))
+
+
+LARGE = (
+    "n = 0\nwhile True:\n    open(f'{folder}/{n % 40}', 'w').write('x' * 1_000_000)\n    n += 1\n"
+)
+MANY = "n = 0\nwhile True:\n    open(f'{folder}/{n}', 'w').close()\n    n += 1\n"
+
+
+@pytest.mark.parametrize("tier", ["landlock", "none"])
+@pytest.mark.parametrize("writable", [True, False])
+async def test_temporary_files_count_as_those_of_a_workspace_do(
+    tier: Literal["landlock", "none"], writable: bool
+) -> None:
+    sandbox = PlainSandbox(tier, SandboxSettings())
+    skip_where_impossible(await sandbox.availability())
+    policy = Policy(workspace_bytes=4 * MIB, workspace_entries=1_000, workspace_writable=writable)
+    for source, words in ((LARGE, r"\d+ MiB, of at most 4 MiB"), (MANY, "more than 1,000 files")):
+        start = "import tempfile\nfolder = tempfile.gettempdir()\n"
+        outcome = await sandbox.run(ToolRun(start + source, None, policy=policy))
+        assert outcome.status == "limit", outcome
+        assert re.fullmatch(f"its TMPDIR holds {words}", outcome.error or "")
 
 
 async def test_the_first_sandbox_that_holds_is_used() -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -13,7 +13,7 @@ from sandbox.places import places_beside, remove_tree
 from sandbox.protocol import Availability
 from server.app import open_app
 from server.config import Settings
-from tests.sandbox.sandboxes import skip_where_impossible
+from tests.sandbox.sandboxes import open_folder, skip_where_impossible
 from tests.server.test_approvals import Person
 from tests.server.test_custom_tools import Host
 
@@ -26,10 +26,15 @@ BREWED = '{"version":"1.0","from":"/venv/tea.py"}'
 OTHER = USE.replace("brew", "steep")
 
 
-def no_other_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Have installers know of one folder only, and return it."""
-    folder = tmp_path / "index"
-    folder.mkdir()
+@contextmanager
+def only_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder that is all that installers know of."""
+    with open_folder() as folder:
+        _let_installers_know(folder, monkeypatch, tmp_path)
+        yield folder
+
+
+def _let_installers_know(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_")):
             monkeypatch.delenv(name)
@@ -38,7 +43,6 @@ def no_other_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
 
 
 def kept_data(tmp_path: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from agent.live_run import Said
@@ -28,7 +29,7 @@ from tests.server.package_index import (
     hosting,
     installed,
     kept_data,
-    no_other_index,
+    only_index,
     packages_of,
 )
 from tests.server.test_approvals import Person, text_of
@@ -39,11 +40,11 @@ TEA: dict[str, Any] = {"source": USE, "requirements": ["tea<2"]}
 
 
 @pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    folder = no_other_index(monkeypatch, tmp_path)
-    wheel(folder, "tea", requires=("cup",))
-    wheel(folder, "cup")
-    return folder
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    with only_index(monkeypatch, tmp_path) as folder:
+        wheel(folder, "tea", requires=("cup",))
+        wheel(folder, "cup")
+        yield folder
 
 
 @pytest.fixture
@@ -366,3 +367,17 @@ async def test_packages_that_no_tool_has_are_deleted_an_hour_after_their_last_us
     async with hosting(data):  # what was not done before the end is done at the start
         pass
     assert len(installed(data)) == 1
+
+
+async def test_tools_that_need_the_same_packages_at_once_have_them_installed_once(
+    index: Path, data: Path
+) -> None:
+    told: list[list[str]] = [[], [], []]
+    async with hosting(data) as host:
+        packages = (await host.app.runtime()).outside.packages
+        lock = await packages.resolve(["tea"], lambda _: None)
+        async with anyio.create_task_group() as builds:
+            for lines in told:
+                builds.start_soon(packages.build, lock, lines.append)
+        await packages.build(lock, told[0].append)
+    assert sum(map(bool, told)) == 1

@@ -17,7 +17,7 @@ from tests.server.package_index import (
     USE,
     installed,
     kept_data,
-    no_other_index,
+    only_index,
     packages_of,
     skip_without_sandbox,
 )
@@ -28,10 +28,10 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    folder = no_other_index(monkeypatch, tmp_path)
-    wheel(folder, "tea")
-    return folder
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    with only_index(monkeypatch, tmp_path) as folder:
+        wheel(folder, "tea")
+        yield folder
 
 
 @pytest.fixture

@@ -271,6 +271,23 @@ def test_reserved_names_are_refused_with_what_to_do(name: str) -> None:
         ('def f(x: "a b"):\n    """D."""', "line 1: this is no valid Python"),
         ('def f(x: "a = b"):\n    """D."""', "the type hint 'a = b' is no type"),
         ('def f(x: Literal[b"a"]):\n    """D."""', "takes texts, whole numbers, True, False"),
+        (f'def f(x: Literal[0x{"f" * 9_000}]):\n    """D."""', "takes texts, whole numbers"),
+        (
+            f'def f(x: Literal[{list(range(12_000))}]):\n    """D."""'.replace("[[", "[").replace(
+                "]]", "]"
+            ),
+            "over the limit of 16000",
+        ),
+        (
+            "".join(f"class C{n}(C{n + 1}):\n    a: int\n" for n in range(2_000))
+            + 'class C2000(TypedDict):\n    a: int\ndef f(x: C0):\n    """D."""',
+            "use simpler ones",
+        ),
+        (
+            "".join(f"class C{n}(C{n + 1}, C{n + 2}):\n    pass\n" for n in range(60))
+            + 'class C60(TypedDict):\n    a: int\ndef f(x: C0):\n    """D."""',
+            "use simpler ones",
+        ),
         ('def f(x: tuple[()]):\n    """D."""', "an empty tuple says nothing"),
         (
             'class A(Enum):\n    a = 1\ndef f(x: A):\n    """D."""',
