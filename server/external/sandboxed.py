@@ -1,6 +1,7 @@
 """Servers that are programs, started inside the sandbox, where it can be had."""
 
 import importlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from server.external.stdio import Command, Started, running, unsandboxed
 
 if TYPE_CHECKING:  # it is POSIX from its imports on
     from sandbox.launcher import Ground
+    from sandbox.watch import Bounds
+
+logger = logging.getLogger(__name__)
 
 
 class SandboxedCommands:
@@ -23,6 +27,7 @@ class SandboxedCommands:
         ground: what programs are started from; refuses where nothing is isolated.
         data: the directory of the database, which none may read.
         reach: what granted names may lead to; None: public addresses only.
+        bounds: what one program may use, with all that it starts; None: as documented.
     """
 
     def __init__(
@@ -30,8 +35,9 @@ class SandboxedCommands:
         ground: Callable[[], Awaitable["Ground"]],
         data: Path | None,
         reach: Reach | None = None,
+        bounds: "Bounds | None" = None,
     ) -> None:
-        self._ground, self._reach = ground, reach or Reach()
+        self._ground, self._reach, self._bounds = ground, reach or Reach(), bounds
         self._kept_away = [Path("/var/lib/mnemon"), *([] if data is None else [data])]
 
     def __call__(self, command: Command) -> AbstractAsyncContextManager[Started]:
@@ -61,5 +67,13 @@ class SandboxedCommands:
                     pass_fds=start.descriptors,
                     **start.options,
                 )
-            async with running(process, "namespaces") as started:
+            bounds = self._bounds or programs.BOUNDS
+
+            async def overstepping() -> str:
+                passed: str = await programs.overstepping(process.pid, bounds)
+                # Nobody may be calling it now, to be told.
+                logger.warning("MCP server %s is killed: %s", command.argv[0], passed)
+                return passed
+
+            async with running(process, "namespaces", overstepping) as started:
                 yield started
