@@ -47,7 +47,7 @@ BOUNDS: Final = Bounds(workspace=None, workspace_bytes=0, entries=20_000, memory
 """Of all processes of a program together: as much memory as one may have, and files for caches."""
 _WATCH_S: Final = 0.1
 """A program mostly waits, for as long as it is connected: looks are rarer than at a call."""
-_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/workspace", "/etc")
 
 _STARTER: Final = """
@@ -68,8 +68,7 @@ os.closerange(3, 65536)
 try:
     os.execvpe(given["argv"][0], given["argv"], environment)
 except OSError as error:
-    sees = " (it sees /usr, and what it was granted to read)"
-    sys.exit(given["argv"][0] + ": " + error.strerror + sees)
+    sys.exit(given["argv"][0] + ": " + error.strerror)
 """
 
 
@@ -100,8 +99,13 @@ def checked_reads(paths: Sequence[str], kept_away: Sequence[Path]) -> tuple[Path
     found = []
     for path in paths:
         real = Path(path).resolve()
-        if not Path(path).is_absolute() or path != os.path.normpath(path) or len(real.parts) < 2:
+        if not Path(path).is_absolute() or path != os.path.normpath(path):
             raise InvalidRun(f"{path[:80]!a} is no absolute path of a file or folder")
+        if len(real.parts) < 2:
+            raise InvalidRun(
+                f"{path[:80]!a} is all of this machine and cannot be granted; name the files and"
+                " folders that it needs"
+            )
         if any(real.is_relative_to(p) or Path(path).is_relative_to(p) for p in _NEVER):
             raise InvalidRun(f"{path[:80]!a} is the system's and cannot be granted")
         for private in kept_away:
@@ -179,7 +183,7 @@ def prepared(
     folders = (f"{path}/bin" for path in program.reads)
     environment = {
         **checked_environment(program.environment),
-        "PATH": ":".join([*folders, _PATH]),
+        "PATH": ":".join([*folders, SYSTEM_PATH]),
     }
     given = {
         "argv": list(program.argv),

@@ -169,7 +169,7 @@ class ServerAdded(Awaited):
         if self.problem:
             return (
                 f"Added MCP server {self.name} ({self.id}), but {self.problem}"
-                " mcp_server_refresh asks it again."
+                " mcp_server_refresh asks it again, mcp_server_remove removes it."
             )
         listed = (
             f"with {self.tools} tools" if self.tools else "; mcp_server_refresh lists its tools"

@@ -2,14 +2,18 @@
 
 import importlib
 import logging
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from memory.errors import InvalidValue
+from memory.tool_server_records import Launch
 from sandbox.reach import Reach
 from server.external.stdio import Command, Started, running, unsandboxed
 
@@ -48,6 +52,28 @@ class SandboxedCommands:
             OSError: there is no such program.
         """
         return unsandboxed(command) if command.grants.unsandboxed else self._isolated(command)
+
+    async def startable(self, launch: Launch) -> Launch:
+        """How a program is to be started: with its own files among what it may read.
+
+        Raises:
+            SandboxError: it cannot be isolated, or not with these grants, or is not there.
+            InvalidValue: it is to run without a sandbox, and is not there.
+        """
+        if launch.grants.unsandboxed:
+            if shutil.which(launch.command[0]) is None:
+                raise InvalidValue(
+                    f"there is no program {launch.command[0][:80]!a} that mnemon can start; give"
+                    " its absolute path"
+                )
+            return launch
+        ground = await self._ground()
+        files = importlib.import_module("sandbox.program_files")
+        command, granted = launch.command, launch.grants.paths
+        reads = await anyio.to_thread.run_sync(
+            files.reads_to_start, command, granted, self._kept_away, ground.child
+        )
+        return replace(launch, grants=replace(launch.grants, paths=tuple(map(str, reads))))
 
     @asynccontextmanager
     async def _isolated(self, command: Command) -> AsyncIterator[Started]:

@@ -35,6 +35,7 @@ _MAX_BAD_LINES: Final = 100
 _STDERR_BYTES: Final = 2_000
 _GRACE_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.3
+_SEES: Final = " (in the sandbox it sees /usr, its program and what it may read: --read)"
 _INHERITED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "USER")
 
 
@@ -197,6 +198,8 @@ async def _read(
         if not ending.why:
             words = await started.last_words()
             ending.why = "ended" + (f"; its last words: {words}" if words else "")
+            # What a sandboxed program misses most often.
+            ending.why += "" if started.tier == "none" else _SEES
 
 
 async def _read_lines(

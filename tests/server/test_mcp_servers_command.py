@@ -63,6 +63,21 @@ def test_nothing_is_added_unasked(servers: Command) -> None:
     assert "no MCP servers yet" in servers("list").stdout
 
 
+def test_what_could_not_start_is_not_added(servers: Command) -> None:
+    done = servers("add", "toy", "--run", "./no-such-program", "--unsandboxed", "--yes")
+    assert done.returncode == 2
+    assert "no-such-program" in done.stderr
+    assert value(servers("list", "--json")) == []
+
+
+def test_what_fails_once_it_is_added_says_how_to_remove_it(servers: Command) -> None:
+    done = servers("add", "toy", "--unsandboxed", "--yes", *STDIO[:1], STDIO[1] + " dies_at_start")
+    assert done.returncode == 2
+    assert "out of cheese" in done.stderr
+    assert "`mnemon mcp-servers remove toy`" in done.stderr
+    assert "removed toy" in servers("remove", "toy").stdout
+
+
 def test_what_is_wrong_is_said_in_a_line(servers: Command) -> None:
     wrong = (
         (("show", "toy"), "no MCP server 'toy'"),

@@ -235,6 +235,16 @@ async def test_what_a_server_reaches_is_closed_with_it(
         assert listeners() == before
 
 
+async def test_a_server_that_misses_a_file_says_how_it_is_granted(
+    servers: ExternalServers, folder: Path
+) -> None:
+    (folder / "other.py").write_text("import server_that_is_not_there")
+    plain = server(folder, Grants(paths=(str(folder / "other.py"),)))
+    other = replace(plain.launch, command=("/usr/bin/python3", str(folder / "other.py")))
+    with pytest.raises(ServerUnreachable, match=r"No module named.*\(in the sandbox.*--read\)"):
+        await servers.list_tools("plain", "1", other)
+
+
 async def test_nothing_is_left_of_a_granted_server_that_cannot_start(
     servers: ExternalServers, folder: Path
 ) -> None:
