@@ -141,9 +141,10 @@ class ServerChanged(Result):
 
 
 class ServerAttached(Result):
-    """What an agent has of a server now; changed: whether it had it not before."""
+    """What an agent has of a server now, by their names; changed: whether it was otherwise."""
 
     agent_id: str
+    agent: str
     server: str
     tool: str | None
     changed: bool

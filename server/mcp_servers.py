@@ -175,6 +175,7 @@ class McpServers:
             ]
             return ServerAttached(
                 agent_id=agent.id,
+                agent=agent.name,
                 server=server.name,
                 tool=a.tool,
                 changed=changed,

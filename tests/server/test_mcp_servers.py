@@ -212,6 +212,24 @@ async def test_an_agent_has_a_whole_server_or_single_tools(host: Host) -> None:
     assert await host.offered() == {}
 
 
+async def test_an_agent_is_shown_with_the_tools_that_it_can_call_now(host: Host) -> None:
+    async def shown() -> tuple[list[str], str]:
+        got = await host.client.call_tool("agent_get", {"agent_id": "Ada"})
+        (content,) = got.content
+        assert isinstance(content, TextContent)
+        return (got.structured_content or {})["server_tools"], content.text
+
+    await host("add", **LOOSE)
+    await host("attach", server="toy", agent_id="Ada", tool="say")
+    names, text = await shown()
+    assert names == ["toy__say"]
+    assert "Tools of MCP servers: toy__say." in text
+    read = await host.client.call_tool("memory_read", {"uri": "memory://agents/Ada"})
+    assert "Tools of MCP servers: toy__say." in str(read.structured_content)
+    await host("update", server="toy", enabled=False)
+    assert (await shown())[0] == []
+
+
 async def test_a_tool_is_shown_with_its_schema(host: Host) -> None:
     await host("add", **LOOSE)
     shown = await host("get", server="toy", tool="add")

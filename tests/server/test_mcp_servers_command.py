@@ -40,17 +40,23 @@ def value(done: CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_server_is_added_given_to_an_agent_and_removed(servers: Command) -> None:
+def test_a_server_is_added_given_to_an_agent_and_removed(
+    servers: Command, mnemon: str, tmp_path: Path
+) -> None:
     added = value(servers("add", "toy", "--unsandboxed", "--yes", "--json", *STDIO))
     assert "say" in added["new"]
-    assert "toy__say" in servers("attach", "toy", "Ada", "--tool", "say").stdout
+    attached = servers("attach", "Ada", "toy", "--tool", "say").stdout
+    assert attached == "Agent Ada has of toy: toy__say.\n"
+    show = [mnemon, "agents", "show", "Ada", "--data", str(tmp_path)]
+    agent = run(show, capture_output=True, text=True, check=True)
+    assert "tools of MCP servers toy__say" in agent.stdout
     shown = value(servers("show", "toy", "--json"))
     assert shown["agents"] == ["Ada"]
     assert len(shown["tools"]) == 6
     assert "switched off" in servers("disable", "toy").stdout
     assert "switched off" not in servers("enable", "toy").stdout
     assert "Nothing changed" in servers("refresh", "toy").stdout
-    assert "nothing" in servers("detach", "toy", "Ada").stdout
+    assert "nothing" in servers("detach", "Ada", "toy").stdout
     assert "removed toy" in servers("remove", "toy").stdout
     assert value(servers("list", "--json")) == []
 
