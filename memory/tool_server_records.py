@@ -83,3 +83,8 @@ class Attached:
     def tools(self) -> tuple[SeenTool, ...]:
         """Those of them that the server listed last."""
         return tuple(t for t in self.server.tools if self.whole or t.name in self.names)
+
+    @property
+    def offered(self) -> tuple[SeenTool, ...]:
+        """Those that the agent can call now: none of a server that is switched off."""
+        return tuple(t for t in self.tools if self.server.enabled and not t.unusable)

@@ -4,14 +4,16 @@ A program is started by a few lines of Python inside, which set its limits and i
 then become it. It may start others; it has no files but the system's and what it was granted to
 read, and an empty folder in memory. It is not confined by the late filter or Landlock, which would
 keep it from starting at all. Its network is a loopback: where hosts are granted, those lines open
-what the server serves as its proxy for as long as it runs (way_out), else it has no sockets.
+what the server serves as its proxy for as long as it runs (way_out), else it has no sockets. The
+kernel limits each of its processes; what all of them use together is looked at from outside
+(overstepping).
 """
 
 import json
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -29,6 +31,7 @@ from sandbox.proxy import ProxyLimits, serve_grants
 from sandbox.reach import Reach
 from sandbox.seccomp import outer_filter
 from sandbox.spawn import in_memory
+from sandbox.watch import POLL_S, Bounds, descendants, watch
 
 LIMITS: Final = {
     "CORE": 0,
@@ -40,7 +43,11 @@ LIMITS: Final = {
 }
 PROXY_LIMITS: Final = ProxyLimits(total_bytes=1_024 * MIB)
 """More than a tool has: a program lives for many calls."""
-_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+BOUNDS: Final = Bounds({}, folder_bytes=0, entries=20_000, memory_bytes=2_048 * MIB)
+"""Of all processes of a program together: as much memory as one may have, and files for caches."""
+_WATCH_S: Final = 0.1
+"""A program mostly waits, for as long as it is connected: looks are rarer than at a call."""
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/workspace", "/etc")
 
 _STARTER: Final = """
@@ -61,8 +68,7 @@ os.closerange(3, 65536)
 try:
     os.execvpe(given["argv"][0], given["argv"], environment)
 except OSError as error:
-    sees = " (it sees /usr, and what it was granted to read)"
-    sys.exit(given["argv"][0] + ": " + error.strerror + sees)
+    sys.exit(given["argv"][0] + ": " + error.strerror)
 """
 
 
@@ -93,8 +99,13 @@ def checked_reads(paths: Sequence[str], kept_away: Sequence[Path]) -> tuple[Path
     found = []
     for path in paths:
         real = Path(path).resolve()
-        if not Path(path).is_absolute() or path != os.path.normpath(path) or len(real.parts) < 2:
+        if not Path(path).is_absolute() or path != os.path.normpath(path):
             raise InvalidRun(f"{path[:80]!a} is no absolute path of a file or folder")
+        if len(real.parts) < 2:
+            raise InvalidRun(
+                f"{path[:80]!a} is all of this machine and cannot be granted; name the files and"
+                " folders that it needs"
+            )
         if any(real.is_relative_to(p) or Path(path).is_relative_to(p) for p in _NEVER):
             raise InvalidRun(f"{path[:80]!a} is the system's and cannot be granted")
         for private in kept_away:
@@ -103,6 +114,28 @@ def checked_reads(paths: Sequence[str], kept_away: Sequence[Path]) -> tuple[Path
                 raise InvalidRun(f"{path[:80]!a} would show what mnemon itself keeps in {away}")
         found.append(Path(path))
     return tuple(found)
+
+
+async def overstepping(process: int, bounds: Bounds) -> str:
+    """Return as soon as a program uses more than it may, with the words that say of what.
+
+    process: the bubblewrap that started it.
+    """
+    while True:
+        init = _first_inside(process)
+        if init is not None:
+            return await watch(bounds, process, init, _WATCH_S)
+        await anyio.sleep(POLL_S)
+
+
+def _first_inside(process: int) -> int | None:
+    """The first process of the namespace, once its folders are its own; None: not yet."""
+    for init in descendants(process)[1:2]:
+        # Until bubblewrap has changed the root, the folders seen there are this machine's.
+        with suppress(OSError):
+            if not os.path.samestat(Path(f"/proc/{init}/root").stat(), Path("/").stat()):
+                return init
+    return None
 
 
 @asynccontextmanager
@@ -150,7 +183,7 @@ def prepared(
     folders = (f"{path}/bin" for path in program.reads)
     environment = {
         **checked_environment(program.environment),
-        "PATH": ":".join([*folders, _PATH]),
+        "PATH": ":".join([*folders, SYSTEM_PATH]),
     }
     given = {
         "argv": list(program.argv),

@@ -51,20 +51,20 @@ class Usage:
     entries: int
 
 
-async def watch(bounds: Bounds, process: int, init: int) -> str:
+async def watch(bounds: Bounds, process: int, init: int, pause_s: float = POLL_S) -> str:
     """Return as soon as a bound is passed, with the words that say which; else never.
 
     process: the parent of all processes of the call. init: the first process in its namespace, by
-    the server's number; 0: there is none.
+    the server's number; 0: there is none. pause_s: between looks, or longer where they are slow.
     """
-    pause = POLL_S
+    pause = pause_s
     while True:
         await anyio.sleep(pause)
         started = time.monotonic()
         passed = await anyio.to_thread.run_sync(look, bounds, process, init)
         if passed:
             return passed
-        pause = max(POLL_S, (time.monotonic() - started) / _SHARE)
+        pause = max(pause_s, (time.monotonic() - started) / _SHARE)
 
 
 def look(bounds: Bounds, process: int, init: int) -> str:
@@ -72,7 +72,9 @@ def look(bounds: Bounds, process: int, init: int) -> str:
     enough = bounds.memory_bytes + MEMORY_MARGIN_BYTES
     resident = resident_bytes(process, enough)
     if resident > enough:
-        return f"its processes used {resident // MIB} MiB of memory"
+        limit = bounds.memory_bytes // MIB
+        used = f"its processes used {resident // MIB} MiB of memory together"
+        return f"{used}, of at most {limit} MiB"
     for folder in bounds.in_memory if init else ():
         # A quick bomb of empty files costs the kernel memory that no limit counts.
         with suppress(OSError):

@@ -151,6 +151,7 @@ class AgentShown(Result):
     settings: those that are set, the others have their defaults. problems: settings that cannot be
     read. embedder: of all agents; None: no text has been embedded yet. waiting: its run that waits
     for a person; runs_in_work: those that do not, begun or queued. tools: names of custom ones.
+    server_tools: those of MCP servers that it can call now.
     """
 
     id: str
@@ -166,6 +167,7 @@ class AgentShown(Result):
     waiting: WaitingRun | None = None
     runs_in_work: int = 0
     tools: list[str] = Field(default_factory=list)
+    server_tools: list[str] = Field(default_factory=list)
     blocks: list[BlockShown]
     messages: int
     passages: int

@@ -55,6 +55,7 @@ def show_agent(reader: Reader, agent: Agent, after: int = 0) -> AgentShown:
         "settings": _short_object(agent.settings, settings_uri(agent.id)),
         "problems": first_of(whole.problems, _PROBLEMS_BYTES),
         "tools": first_of(whole.tools, _TOOLS_BYTES),
+        "server_tools": first_of(whole.server_tools, _TOOLS_BYTES),
     }
     room = _BLOCKS_BYTES - sum(map(json_bytes, bounded.values()))
     count = fitting([json_bytes(block.model_dump()) + 1 for block in shown], room)
@@ -92,6 +93,8 @@ def agent_text(shown: AgentShown) -> str:
     lines += [f"Settings: {to_json(shown.settings)}"] if shown.settings else []
     lines += [f"Metadata: {to_json(shown.metadata)}"] if shown.metadata else []
     lines += [f"Custom tools: {', '.join(shown.tools)}."] if shown.tools else []
+    if shown.server_tools:
+        lines.append(f"Tools of MCP servers: {', '.join(shown.server_tools)}.")
     lines += shown.problems
     for block in shown.blocks:
         about = ", read-only" if block.read_only else ""

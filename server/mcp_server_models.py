@@ -141,9 +141,10 @@ class ServerChanged(Result):
 
 
 class ServerAttached(Result):
-    """What an agent has of a server now; changed: whether it had it not before."""
+    """What an agent has of a server now, by their names; changed: whether it was otherwise."""
 
     agent_id: str
+    agent: str
     server: str
     tool: str | None
     changed: bool
@@ -169,7 +170,7 @@ class ServerAdded(Awaited):
         if self.problem:
             return (
                 f"Added MCP server {self.name} ({self.id}), but {self.problem}"
-                " mcp_server_refresh asks it again."
+                " mcp_server_refresh asks it again, mcp_server_remove removes it."
             )
         listed = (
             f"with {self.tools} tools" if self.tools else "; mcp_server_refresh lists its tools"

@@ -147,7 +147,7 @@ def listed_text(listed: ServerListed) -> str:
 def attached_text(done: ServerAttached) -> str:
     """What an agent has of a server now."""
     have = ", ".join(done.offered) or "nothing"
-    return f"Agent {done.agent_id} has of {done.server}: {have}."
+    return f"Agent {done.agent} has of {done.server}: {have}."
 
 
 def _check_command(a: AddServer, command: tuple[str, ...]) -> None:

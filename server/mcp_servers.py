@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from memory import agents, tool_servers
 from memory.errors import InvalidValue
-from memory.tool_server_records import ToolServer
+from memory.tool_server_records import Launch, ToolServer
 from memory.transaction import Reader, Transaction
 from server.consent import Act, Consent
 from server.cursors import key_after
@@ -57,7 +57,7 @@ class McpServers:
     async def add(self, call: Call, a: AddServer) -> ServerAdded:
         """mcp_server_add."""
         _refuse_some_agents(call)
-        launch = launch_of(a)
+        launch = await self._startable(launch_of(a))
         place = shortened(address(launch), PAGE_BYTES // 2, "cut")
 
         def would(reader: Reader) -> ServerAdded:
@@ -175,6 +175,7 @@ class McpServers:
             ]
             return ServerAttached(
                 agent_id=agent.id,
+                agent=agent.name,
                 server=server.name,
                 tool=a.tool,
                 changed=changed,
@@ -182,6 +183,12 @@ class McpServers:
             )
 
         return await self._access.write(call, tool, a, ServerAttached, work)
+
+    async def _startable(self, launch: Launch) -> Launch:
+        """How a server is reached, as far as can be known before it is."""
+        outside = (await self._access.runtime()).outside
+        await outside.servers.check_secrets(launch)
+        return await outside.commands.startable(launch) if launch.command else launch
 
     async def _list(self, call: Call, id_: str) -> ToolServer:
         """Ask a server for its tools, and keep them."""

@@ -26,10 +26,11 @@ def add_mcp_servers(
         about = help_text[0].upper() + help_text[1:] + "."
         action = actions.add_parser(name, help=help_text, description=about, allow_abbrev=False)
         add_shared_flags(action)
+        if name in ("attach", "detach"):
+            action.add_argument("agent_id", metavar="agent", help="name or id")
         if name not in ("list", "add"):
             action.add_argument("server", help="name or id")
         if name in ("attach", "detach"):
-            action.add_argument("agent_id", metavar="agent", help="name or id")
             action.add_argument("--tool", help="its name at the server; left out: all")
         if name == "add":
             _add_add(action)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from agent.approval import Pending
 from agent.context import render_blocks
 from agent.settings import problems_of
-from memory import agents, archival, archives, core_memory, recall, runs, tools
+from memory import agents, archival, archives, core_memory, recall, runs, tool_servers, tools
 from memory.errors import InvalidValue, NotFound
 from memory.meta import stored_embedder
 from memory.records import Agent, Holdings
@@ -126,6 +126,7 @@ def agent_record(reader: Reader, agent: Agent) -> dict[str, Any]:
         "problems": problems_of(agent),
         "waiting": _waiting(reader, agent),
         "tools": _custom_tools(reader, agent),
+        "server_tools": _server_tools(reader, agent),
         "blocks": [
             {"id": block.id, **core_memory.describe(block), "version": block.version}
             for block in core_memory.list_blocks(reader, agent)
@@ -154,6 +155,8 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
         lines.append(f"Settings: {to_json(agent.settings)}")
     if held := _custom_tools(reader, agent):
         lines.append(f"Custom tools: {', '.join(held)}.")
+    if offered := _server_tools(reader, agent):
+        lines.append(f"Tools of MCP servers: {', '.join(offered)}.")
     if agent.metadata:
         lines.append(f"Metadata: {to_json(agent.metadata)}")
     if agent.system:
@@ -163,6 +166,10 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
 
 def _custom_tools(reader: Reader, agent: Agent) -> list[str]:
     return [tool.name for tool in tools.tools_of(reader, agent)]
+
+
+def _server_tools(reader: Reader, agent: Agent) -> list[str]:
+    return [tool.offered for has in tool_servers.attached(reader, agent) for tool in has.offered]
 
 
 def waiting_line(run_id: str, tools: Sequence[str], until: str) -> str:

@@ -45,10 +45,10 @@ class OutsideTools:
         self.custom = CustomTools(store, self.sandbox, self.around)
         self.code = CodeRunner(self.sandbox, self.around)
         files = workspace_source(lambda agent: self.sandbox.files(agent.id))
-        commands = SandboxedCommands(
+        self.commands = SandboxedCommands(
             self.sandbox.ground, directory and directory.resolve(), settings.reach
         )
-        self.servers = ExternalServers(secrets, commands)
+        self.servers = ExternalServers(secrets, self.commands)
         # What comes by an agent's settings stands before what is attached later.
         self.source: ToolSource = together(
             self.code.source, files, self.custom.source, external_tools(store, self.servers)

@@ -56,7 +56,7 @@ class SecretsFile:
         missing = [name for name in names if name not in known]
         if missing:
             raise UnusableSecrets(
-                f"there is no secret {missing[0]!r}, which the tool is granted; the person can set"
+                f"there is no secret {missing[0]!r}, which is to be given away; the person can set"
                 f" it with: mnemon secrets set {missing[0]}"
             )
         return {name: known[name] for name in names}

@@ -241,6 +241,8 @@ def _as_text(agent: AgentShown) -> str:
     for name, value in (("settings", agent.settings), ("metadata", agent.metadata)):
         lines += [f"{name} {json.dumps(value, ensure_ascii=False)}"] if value else []
     lines += [f"custom tools {', '.join(agent.tools)}"] if agent.tools else []
+    if agent.server_tools:
+        lines.append(f"tools of MCP servers {', '.join(agent.server_tools)}")
     lines += agent.problems
     for block in agent.blocks:
         used = f"{len(block.value)}/{block.limit_chars}"

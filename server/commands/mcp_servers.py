@@ -11,6 +11,7 @@ from typing import Any
 from server.commands.agents import answer
 from server.config import ConfigError, Settings
 from server.console import Console
+from server.errors import describe_operator_error
 from server.mcp_server_models import (
     ServerAdded,
     ServerAttached,
@@ -78,8 +79,19 @@ def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     if not yes:
         console.note("nothing was changed")
         return 1
-    console.note(f"added {options['name']}; asking it for its tools")
-    return _refresh(tools, {"server": options["name"]}, console)
+    name = options["name"]
+    console.note(f"added {name}; asking it for its tools")
+    try:
+        return _refresh(tools, {"server": name}, console)
+    except Exception as error:
+        what = describe_operator_error(error)
+        if what is None:
+            raise
+        console.fail(
+            f"{what}. It is added all the same: `mnemon mcp-servers refresh {name}` asks it again,"
+            f" `mnemon mcp-servers remove {name}` removes it"
+        )
+        return 2
 
 
 def _refresh(tools: ToolSession, options: dict[str, Any], console: Console) -> int:

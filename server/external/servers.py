@@ -14,6 +14,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from memory.errors import InvalidValue
 from memory.tool_server_records import Launch, SeenTool, ToolServer
 from server.external.bounded import Ending
 from server.external.connection import IDLE_S, Connection
@@ -69,6 +70,15 @@ class ExternalServers:
         """Keep connections in this task group; they end with it."""
         self._tasks = tasks
 
+    async def check_secrets(self, launch: Launch) -> None:
+        """Refuse a server that refers to secrets which are not kept.
+
+        Raises:
+            InvalidValue: naming one.
+        """
+        values = {**launch.environment, **launch.headers}
+        await anyio.to_thread.run_sync(self._secrets, names_in(values))
+
     async def list_tools(self, server: str, key: str, launch: Launch) -> list[SeenTool]:
         """The tools that a server has now, over a new connection.
 
@@ -78,14 +88,22 @@ class ExternalServers:
             ExternalServerError: it cannot be asked.
             InvalidValue: a secret is missing.
         """
-        if self._tasks is None:  # a command on a file that nobody has open
-            async with anyio.create_task_group() as self._tasks:
-                try:
-                    return await self._listed(server, key, launch)
-                finally:
-                    self._tasks.cancel_scope.cancel()
-                    self._tasks = None
-        return await self._listed(server, key, launch)
+        if self._tasks is not None:
+            return await self._listed(server, key, launch)
+        failure: Exception | None = None  # as itself: a task group would make a group of it
+        tools: list[SeenTool] = []
+        async with anyio.create_task_group() as tasks:  # a command on a file that nobody has open
+            self._tasks = tasks
+            try:
+                tools = await self._listed(server, key, launch)
+            except (ExternalServerError, InvalidValue) as error:
+                failure = error
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return tools
 
     async def call(self, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> Answer:
         """Call a tool of a server by its name there.

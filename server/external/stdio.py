@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -26,12 +26,16 @@ from sandbox.protocol import Tier
 from server.external.bounded import Ending
 from server.external.words import clean
 
+Overstepping = Callable[[], Awaitable[str]]
+"""Returns when a program uses more than it may, with the words that say of what."""
+
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 _MAX_BAD_LINES: Final = 100
 """Programs print what is no message, above all when they start."""
 _STDERR_BYTES: Final = 2_000
 _GRACE_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.3
+_SEES: Final = " (in the sandbox it sees /usr, its program and what it may read: --read)"
 _INHERITED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "USER")
 
 
@@ -50,6 +54,7 @@ class Started(Protocol):
     stdin: anyio.abc.ByteSendStream
     stdout: anyio.abc.ByteReceiveStream
     tier: Tier
+    killed: str  # why it was ended from outside, once it was; empty: it was not
 
     async def last_words(self) -> str:
         """The end of what it wrote to stderr, once it has ended; soon, in any case."""
@@ -75,6 +80,7 @@ class _Process:
             raise RuntimeError("the program was started without pipes")
         self.stdin, self.stdout, self.tier = process.stdin, process.stdout, tier
         self._process, self._said, self._heard = process, b"", anyio.Event()
+        self.killed = ""
 
     async def listen(self) -> None:
         """Keep the end of what it writes to stderr."""
@@ -83,6 +89,12 @@ class _Process:
                 async for chunk in self._process.stderr:
                     self._said = (self._said + chunk)[-_STDERR_BYTES:]
         self._heard.set()
+
+    async def kill_when(self, overstepping: Overstepping) -> None:
+        """Kill it as soon as it uses more than it may."""
+        self.killed = await overstepping()
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     async def last_words(self) -> str:
         """The end of what it wrote to stderr."""
@@ -133,12 +145,19 @@ async def unsandboxed(command: Command) -> AsyncIterator[Started]:
 
 
 @asynccontextmanager
-async def running(process: anyio.abc.Process, tier: Tier) -> AsyncIterator[Started]:
-    """A process with pipes, in a session of its own; it is ended with all that is in its group."""
+async def running(
+    process: anyio.abc.Process, tier: Tier, overstepping: Overstepping | None = None
+) -> AsyncIterator[Started]:
+    """A process with pipes, in a session of its own; it is ended with all that is in its group.
+
+    overstepping: then it is killed.
+    """
     started = _Process(process, tier)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(started.listen)
+            if overstepping is not None:
+                tasks.start_soon(started.kill_when, overstepping)
             try:
                 yield started
             finally:
@@ -174,9 +193,13 @@ async def _read(
 ) -> None:
     with to_session, suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
         ending.why = ending.why or await _read_lines(started, to_session)
+        if not ending.why and started.killed:
+            ending.why = f"was killed: {started.killed}"
         if not ending.why:
             words = await started.last_words()
             ending.why = "ended" + (f"; its last words: {words}" if words else "")
+            # What a sandboxed program misses most often.
+            ending.why += "" if started.tier == "none" else _SEES
 
 
 async def _read_lines(

@@ -30,9 +30,7 @@ def external_tools(store: "MemoryStore", servers: ExternalServers) -> ToolSource
         return {
             tool.offered: _offered(servers, has.server, tool)
             for has in attached
-            if has.server.enabled
-            for tool in has.tools
-            if not tool.unusable
+            for tool in has.offered
         }
 
     return source

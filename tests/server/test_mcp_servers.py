@@ -1,9 +1,11 @@
 """MCP servers of others as a person adds them and gives their tools to agents, over MCP itself."""
 
-import re
+import shutil
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -125,12 +127,48 @@ async def test_a_person_who_says_no_has_nothing_started() -> None:
         assert (await host("list"))["servers"] == []
 
 
-async def test_a_program_that_the_sandbox_does_not_show_is_added_and_not_started(
-    host: Host,
+async def test_a_program_that_fails_only_when_it_runs_is_added_and_says_what_to_do() -> None:
+    async with at_host(Person()) as host:
+        text = await host.text(
+            "add", name="bad", command=[*STDIO, "dies_at_start"], unsandboxed=True
+        )
+        assert "out of cheese" in text
+        assert "mcp_server_remove" in text
+        assert (await host("get", server="bad"))["tools"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"command": ["no-such-program"], "unsandboxed": True}, "no program 'no-such-program'"),
+        ({"command": ["./server"], "unsandboxed": True}, "give its absolute path"),
+        (
+            {"command": ["true"], "environment": {"MY_KEY": "$secret:unset"}, "unsandboxed": True},
+            "no secret 'unset'",
+        ),
+        ({"url": "https://example.com/", "headers": {"X-Key": "$secret:unset"}}, "'unset'"),
+        ({"command": ["/opt/no-such-program"]}, "no program '/opt/no-such-program'"),
+        ({"command": ["no-such-program"]}, "no program 'no-such-program' in /usr/local/bin:"),
+        ({"command": ["bin/server"]}, "no absolute path"),
+        ({"command": ["/usr"]}, "no program '/usr'"),
+        ({"command": ["/usr/include/../lib"]}, "no program"),
+        ({"command": ["true"], "read_paths": ["/"]}, "all of this machine"),
+        ({"command": ["true"], "read_paths": ["/nope"]}, "no file or folder '/nope'"),
+        ({"command": ["true"], "read_paths": ["/proc"]}, "the system's"),
+        ({"command": ["true"], "read_paths": ["/var/lib/mnemon"]}, "mnemon itself keeps"),
+    ],
+)
+async def test_what_could_not_start_is_refused_before_anybody_is_asked(
+    given: dict[str, Any], problem: str
 ) -> None:
-    added = await host("add", name="toy", command=["/opt/no-such-program"])
-    assert re.search("granted to read|isolated|namespace|bubblewrap", added["problem"])
-    assert (await host("get", server="toy"))["tools"] == []
+    person = Person()
+    async with at_host(person) as host:
+        said = await host.text("add", name="toy", **given)
+        if "no tool code is run" in said:
+            pytest.skip(said)
+        assert problem in said
+        assert (await host("list"))["servers"] == []
+    assert person.asked == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +186,7 @@ async def test_a_program_that_the_sandbox_does_not_show_is_added_and_not_started
         ({"command": ["a"], "read_paths": ["b"]}, "absolute"),
         ({"command": ["a"], "network": ["b"]}, "host:port"),
         ({"command": ["a"], "headers": {"X": "y"}}, "for a url"),
-        ({"command": ["a"], "name": "a__b"}, "server's name"),
+        ({"command": ["true"], "unsandboxed": True, "name": "a__b"}, "server's name"),
     ],
 )
 async def test_what_cannot_be_added_says_why_and_nobody_is_asked(
@@ -174,6 +212,24 @@ async def test_an_agent_has_a_whole_server_or_single_tools(host: Host) -> None:
     assert await host.offered() == {}
 
 
+async def test_an_agent_is_shown_with_the_tools_that_it_can_call_now(host: Host) -> None:
+    async def shown() -> tuple[list[str], str]:
+        got = await host.client.call_tool("agent_get", {"agent_id": "Ada"})
+        (content,) = got.content
+        assert isinstance(content, TextContent)
+        return (got.structured_content or {})["server_tools"], content.text
+
+    await host("add", **LOOSE)
+    await host("attach", server="toy", agent_id="Ada", tool="say")
+    names, text = await shown()
+    assert names == ["toy__say"]
+    assert "Tools of MCP servers: toy__say." in text
+    read = await host.client.call_tool("memory_read", {"uri": "memory://agents/Ada"})
+    assert "Tools of MCP servers: toy__say." in str(read.structured_content)
+    await host("update", server="toy", enabled=False)
+    assert (await shown())[0] == []
+
+
 async def test_a_tool_is_shown_with_its_schema(host: Host) -> None:
     await host("add", **LOOSE)
     shown = await host("get", server="toy", tool="add")
@@ -196,8 +252,6 @@ async def test_a_server_that_fails_is_named_to_the_model(host: Host) -> None:
     done = await host.use("bad__act")
     assert done.failed
     assert "out of cheese" in done.text
-    await host("add", name="none", command=["no-such-program"], unsandboxed=True)
-    assert "no-such-program" in await host.text("refresh", server="none")
 
 
 async def test_tools_that_cannot_be_used_are_named_and_not_offered(host: Host) -> None:
@@ -209,6 +263,28 @@ async def test_tools_that_cannot_be_used_are_named_and_not_offered(host: Host) -
     assert "cannot be used" in await host.text(
         "attach", server="bad", agent_id="Ada", tool="broken"
     )
+
+
+@pytest.fixture
+def script() -> Iterator[Path]:
+    """A server of a file that every user can read."""
+    folder = Path(tempfile.mkdtemp(prefix="mnemon-test-"))
+    folder.chmod(0o755)
+    file = Path(shutil.copy(TOY.with_name("plain_mcp.py"), folder))
+    file.chmod(0o644)
+    yield file
+    shutil.rmtree(folder)
+
+
+async def test_a_program_sees_its_own_files_and_the_person_is_told(script: Path) -> None:
+    person = Person()
+    async with at_host(person) as host:
+        added = await host.result("add", name="plain", command=["/usr/bin/python3", str(script)])
+        if added.is_error:
+            pytest.skip(str(added.content))
+        assert (added.structured_content or {})["tools"] == 1
+        assert (await host("get", server="plain"))["read_paths"] == [str(script)]
+    assert f"may read {script} and has no network" in person.asked[0]
 
 
 async def test_a_token_for_some_agents_may_not_use_any_of_it(host: Host) -> None:

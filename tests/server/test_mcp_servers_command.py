@@ -40,17 +40,23 @@ def value(done: CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_server_is_added_given_to_an_agent_and_removed(servers: Command) -> None:
+def test_a_server_is_added_given_to_an_agent_and_removed(
+    servers: Command, mnemon: str, tmp_path: Path
+) -> None:
     added = value(servers("add", "toy", "--unsandboxed", "--yes", "--json", *STDIO))
     assert "say" in added["new"]
-    assert "toy__say" in servers("attach", "toy", "Ada", "--tool", "say").stdout
+    attached = servers("attach", "Ada", "toy", "--tool", "say").stdout
+    assert attached == "Agent Ada has of toy: toy__say.\n"
+    show = [mnemon, "agents", "show", "Ada", "--data", str(tmp_path)]
+    agent = run(show, capture_output=True, text=True, check=True)
+    assert "tools of MCP servers toy__say" in agent.stdout
     shown = value(servers("show", "toy", "--json"))
     assert shown["agents"] == ["Ada"]
     assert len(shown["tools"]) == 6
     assert "switched off" in servers("disable", "toy").stdout
     assert "switched off" not in servers("enable", "toy").stdout
     assert "Nothing changed" in servers("refresh", "toy").stdout
-    assert "nothing" in servers("detach", "toy", "Ada").stdout
+    assert "nothing" in servers("detach", "Ada", "toy").stdout
     assert "removed toy" in servers("remove", "toy").stdout
     assert value(servers("list", "--json")) == []
 
@@ -61,6 +67,21 @@ def test_nothing_is_added_unasked(servers: Command) -> None:
     assert "WITHOUT a sandbox" in done.stderr
     assert "--yes" in done.stderr
     assert "no MCP servers yet" in servers("list").stdout
+
+
+def test_what_could_not_start_is_not_added(servers: Command) -> None:
+    done = servers("add", "toy", "--run", "./no-such-program", "--unsandboxed", "--yes")
+    assert done.returncode == 2
+    assert "no-such-program" in done.stderr
+    assert value(servers("list", "--json")) == []
+
+
+def test_what_fails_once_it_is_added_says_how_to_remove_it(servers: Command) -> None:
+    done = servers("add", "toy", "--unsandboxed", "--yes", *STDIO[:1], STDIO[1] + " dies_at_start")
+    assert done.returncode == 2
+    assert "out of cheese" in done.stderr
+    assert "`mnemon mcp-servers remove toy`" in done.stderr
+    assert "removed toy" in servers("remove", "toy").stdout
 
 
 def test_what_is_wrong_is_said_in_a_line(servers: Command) -> None:

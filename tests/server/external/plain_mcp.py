@@ -8,10 +8,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
 HELD: list[socket.socket] = []
+HOLDERS: list[subprocess.Popen[str]] = []
 
 
 def do(what: str, name: str) -> str:
@@ -30,7 +32,30 @@ def do(what: str, name: str) -> str:
             return subprocess.run(["/bin/sh", "-c", name], capture_output=True, text=True).stdout
         case "user":
             return f"{os.getuid()} {os.getpid()}"
+    return take(what, name)
+
+
+def take(what: str, name: str) -> str:
+    match what:
+        case "files":
+            folder, _, count = name.partition(" ")
+            for number in range(int(count)):
+                open(f"{folder}/{number}", "w").close()  # noqa: PTH123
+            return "made"
+        case "memory":
+            processes, mib = map(int, name.split())
+            holds = f"x = bytearray({mib} << 20); print(flush=True); input()"
+            HOLDERS.extend(start(holds) for _ in range(processes))
+            return "".join(holder.stdout.read(1) for holder in HOLDERS if holder.stdout)
+        case "wait":
+            threading.Event().wait()
     return reach(what, name)
+
+
+def start(source: str) -> subprocess.Popen[str]:
+    """A process of its own, which has done what prints a line."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", source], stdin=pipe, stdout=pipe, text=True)
 
 
 def reach(what: str, name: str) -> str:

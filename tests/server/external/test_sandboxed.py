@@ -19,8 +19,10 @@ import pytest
 
 from memory.tool_server_records import Grants, Launch, ToolServer
 from sandbox.errors import InvalidRun
+from sandbox.policy import MIB
 from sandbox.programs import checked_reads
-from server.external.errors import ServerUnreachable
+from sandbox.watch import MEMORY_MARGIN_BYTES, Bounds
+from server.external.errors import ConnectionLost, ServerUnreachable
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import Answer, ExternalServers
 from server.sandboxes import ProcessSandbox
@@ -28,6 +30,8 @@ from tests.sandbox.proxied import HERE, Recorder, echo
 from tests.sandbox.proxied import server as listening
 from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.external.conftest import SECRETS, wait_until_ended
+
+BOUNDS = Bounds({}, folder_bytes=0, entries=500, memory_bytes=64 * MIB)
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ async def servers(folder: Path) -> AsyncIterator[ExternalServers]:
             data.mkdir()
             servers = ExternalServers(
                 lambda names: {name: SECRETS[name] for name in names},
-                SandboxedCommands(sandbox.ground, data, HERE),
+                SandboxedCommands(sandbox.ground, data, HERE, BOUNDS),
             )
             servers.begin(tasks)
             try:
@@ -132,6 +136,34 @@ async def test_what_a_server_started_ends_with_it(servers: ExternalServers, fold
     await anyio.to_thread.run_sync(wait_until_ended, left)
 
 
+async def test_a_server_whose_processes_take_too_much_memory_together_is_killed_and_named(
+    servers: ExternalServers, folder: Path
+) -> None:
+    plain = server(folder)
+    enough = (BOUNDS.memory_bytes + MEMORY_MARGIN_BYTES) // MIB
+    each = enough // 3
+    few = await servers.call(plain, "do", {"what": "memory", "name": f"1 {each}"})
+    assert not few.failed
+    said = r"was killed: its processes used \d+ MiB of memory together, of at most 64 MiB"
+    with pytest.raises(ConnectionLost, match=said):
+        await servers.call(plain, "do", {"what": "memory", "name": f"4 {each}"})
+        await servers.call(plain, "do", {"what": "wait"})
+    # The next call finds it started anew.
+    assert not (await servers.call(plain, "do", {"what": "user"})).failed
+
+
+@pytest.mark.parametrize("where", ["/tmp", "/dev/shm", "/workspace"])  # noqa: S108
+async def test_a_server_that_makes_too_many_files_is_killed_and_named(
+    servers: ExternalServers, folder: Path, where: str
+) -> None:
+    plain = server(folder)
+    few = await servers.call(plain, "do", {"what": "files", "name": f"{where} 100"})
+    assert few.text == "made"
+    with pytest.raises(ConnectionLost, match=f"was killed: it made more than 500 files in {where}"):
+        await servers.call(plain, "do", {"what": "files", "name": f"{where} 600"})
+        await servers.call(plain, "do", {"what": "wait"})
+
+
 async def test_a_grant_that_cannot_be_refuses_the_start(
     servers: ExternalServers, folder: Path
 ) -> None:
@@ -201,6 +233,16 @@ async def test_what_a_server_reaches_is_closed_with_it(
         with anyio.fail_after(10):
             await ended.wait()
         assert listeners() == before
+
+
+async def test_a_server_that_misses_a_file_says_how_it_is_granted(
+    servers: ExternalServers, folder: Path
+) -> None:
+    (folder / "other.py").write_text("import server_that_is_not_there")
+    plain = server(folder, Grants(paths=(str(folder / "other.py"),)))
+    other = replace(plain.launch, command=("/usr/bin/python3", str(folder / "other.py")))
+    with pytest.raises(ServerUnreachable, match=r"No module named.*\(in the sandbox.*--read\)"):
+        await servers.list_tools("plain", "1", other)
 
 
 async def test_nothing_is_left_of_a_granted_server_that_cannot_start(
