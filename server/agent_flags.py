@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from server.agent_creation import DEFAULT_BLOCKS
 from server.agent_models import Create
-from server.agent_tools import DEFAULT_BLOCKS
 from server.config import ConfigError
 
 

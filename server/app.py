@@ -19,27 +19,18 @@ import anyio.abc
 import anyio.to_thread
 
 from memory.errors import MemoryStoreError
-from server.agent_tools import agent_tools
+from server.agent_finding import finding_tools
 from server.approvals import Approvals
-from server.code_tools import code_tools
 from server.config import Settings
-from server.consent import Consent
-from server.context_tools import context_tool
-from server.custom_tool_table import custom_tools
 from server.errors import describe_error, explain_for
-from server.import_tool import import_tool
-from server.mcp_server_table import mcp_server_tools
 from server.memory_access import MemoryAccess
 from server.memory_resources import MemoryResources, changes_a_list, events_of
 from server.memory_tools import memory_tools
 from server.notices import Notices
 from server.prompts import memory_prompts
 from server.protocol import RegistryServer, build_server
-from server.registry import Registry
-from server.run_tools import run_tools
+from server.registry import Registry, Tool
 from server.search_tools import search_tools
-from server.templates import FOLDER as TEMPLATES
-from server.workspace_tools import workspace_tools
 
 if TYPE_CHECKING:
     from memory.transaction import Change
@@ -115,7 +106,6 @@ class App:
         """Everything the server offers, backed by this app."""
         access = MemoryAccess(self.runtime)
         resources = MemoryResources(access)
-        directory = self.settings.directory
         return Registry(
             name="mnemon",
             version=version("mnemon"),
@@ -123,16 +113,10 @@ class App:
             instructions=files("server").joinpath("instructions.md").read_text(encoding="utf-8"),
             tools=(
                 *memory_tools(access),
-                import_tool(access),
                 *search_tools(access),
-                *agent_tools(access, self._approvals, directory and directory / TEMPLATES),
-                *run_tools(access),
-                context_tool(access),
-                *custom_tools(access, Consent(access, self._approvals)),
-                *code_tools(access),
-                *workspace_tools(access),
-                *mcp_server_tools(Consent(access, self._approvals)),
+                *finding_tools(access, self.settings.templates),
             ),
+            more_tools=partial(_further_tools, access, self._approvals),
             resources=resources,
             prompts=memory_prompts(access),
             complete=resources.complete,
@@ -177,6 +161,12 @@ class App:
         with self._opening:
             runtime, self._runtime, self._closed = self._runtime, None, True
             return runtime
+
+
+def _further_tools(access: MemoryAccess, approvals: Approvals) -> tuple[Tool, ...]:
+    from server.further_tools import further_tools  # noqa: PLC0415 - 100 modules few hosts ask for
+
+    return further_tools(access, approvals)
 
 
 def _icon() -> str:

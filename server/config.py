@@ -206,6 +206,11 @@ class Settings(BaseModel):
         """The database file; None: in memory."""
         return self.directory and self.directory / "mnemon.duckdb"
 
+    @property
+    def templates(self) -> Path | None:
+        """Where the templates of agents are that a host can name; None: nowhere."""
+        return self.directory and self.directory / "templates"
+
 
 @dataclass(frozen=True, slots=True)
 class _Layer:

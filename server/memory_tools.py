@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, create_model
 
 from agent.context import render_blocks
 from agent.memory_tools import (
+    EDIT_TOOLS,
     ArchivalInsert,
     Arguments,
     BlockEdited,
@@ -20,7 +21,6 @@ from agent.memory_tools import (
     Result,
     Scope,
 )
-from agent.tools import MEMORY_TOOLS
 from memory import agents, archival, core_memory
 from memory.dates import parse_moment
 from memory.records import Holdings, NewPassage
@@ -134,12 +134,12 @@ class TextPiece(Result):
 
 def memory_tools(access: MemoryAccess) -> tuple[Tool, ...]:
     """The table of memory tools but for search, in the order hosts list them."""
-    insert = replace(MEMORY_TOOLS["archival_memory_insert"], arguments=HostInsert, run=_insert)
-    edits = [_for_hosts(tool) for tool in MEMORY_TOOLS.values() if tool.result is BlockEdited]
+    *edits, insert = EDIT_TOOLS
+    insert = replace(insert, arguments=HostInsert, run=_insert)
     return (
         _context(access),
         _reading(access),
-        *(_writing(access, tool) for tool in (*edits, insert)),
+        *(_writing(access, tool) for tool in (*map(_for_hosts, edits), insert)),
         _deleting(access),
     )
 

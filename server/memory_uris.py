@@ -147,20 +147,16 @@ def describe_agent(reader: Reader, agent: Agent) -> str:
     ]
     if waiting := _waiting(reader, agent):
         lines.append(waiting_line(**waiting))
-    if agent.tags:
-        lines.append(f"Labels: {', '.join(agent.tags)}.")
-    if agent.description:
-        lines.append(f"Description: {agent.description}")
-    if agent.settings:
-        lines.append(f"Settings: {to_json(agent.settings)}")
-    if held := _custom_tools(reader, agent):
-        lines.append(f"Custom tools: {', '.join(held)}.")
-    if offered := _server_tools(reader, agent):
-        lines.append(f"Tools of MCP servers: {', '.join(offered)}.")
-    if agent.metadata:
-        lines.append(f"Metadata: {to_json(agent.metadata)}")
-    if agent.system:
-        lines.append(f"Instructions to its model:\n{agent.system}")
+    said = (
+        ("Labels: {}.", ", ".join(agent.tags)),
+        ("Description: {}", agent.description),
+        ("Settings: {}", to_json(agent.settings) if agent.settings else ""),
+        ("Custom tools: {}.", ", ".join(_custom_tools(reader, agent))),
+        ("Tools of MCP servers: {}.", ", ".join(_server_tools(reader, agent))),
+        ("Metadata: {}", to_json(agent.metadata) if agent.metadata else ""),
+        ("Instructions to its model:\n{}", agent.system),
+    )
+    lines += [line.format(what) for line, what in said if what]
     return "\n".join([*lines, describe_memory(reader, agent)])
 
 

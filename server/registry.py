@@ -189,6 +189,8 @@ class Registry:
     describe_error: turns an exception that the caller can act on into one clear message, or None
         for a bug (which is logged with its traceback and reported without detail).
     explain_for: what to add to that message for whoever called.
+    more_tools: makes those that the default toolset does not list, to stand behind `tools`; called
+        once, when one of them is listed or called, so that no start waits for what they import.
     on_second_message: called once, when the client sends anything after its first message was
         answered; heavy imports start there.
     complete: returns values that begin as the one being typed does, best first.
@@ -204,6 +206,7 @@ class Registry:
     describe_error: Callable[[Exception], str | None]
     on_second_message: Callable[[], None]
     explain_for: Callable[[Exception, Caller], str] = lambda error, caller: ""
+    more_tools: Callable[[], tuple[Tool, ...]] = tuple
     prompts: tuple[Prompt, ...] = ()
     complete: Callable[[Caller, Completing], Awaitable[Sequence[str]]] | None = None
     icon: str | None = None

@@ -16,6 +16,7 @@ from agent.search_results import (
     Why,
 )
 from agent.search_tools import (
+    SEARCH_TOOLS,
     ArchivalSearch,
     ConversationSearch,
     Searched,
@@ -23,7 +24,6 @@ from agent.search_tools import (
     search_archive,
     search_conversation,
 )
-from agent.tools import MEMORY_TOOLS
 from memory.neighbours import MAX_STEPS
 from server.memory_access import MemoryAccess
 from server.memory_tools import DELEGATING, THINKING, ForAgent, read_tool, with_cursor
@@ -90,14 +90,10 @@ class HostConversationSearch(ConversationSearch, ForAgent):
 
 def search_tools(access: MemoryAccess) -> tuple[Tool, ...]:
     """The two searches, in the order hosts list them."""
-    passages = replace(
-        MEMORY_TOOLS["archival_memory_search"],
-        arguments=HostSearch,
-        run=_search_archive,
-        text=_passages_text,
-    )
+    passages, messages = SEARCH_TOOLS
+    passages = replace(passages, arguments=HostSearch, run=_search_archive, text=_passages_text)
     messages = replace(
-        MEMORY_TOOLS["conversation_search"],
+        messages,
         arguments=HostConversationSearch,
         run=_search_conversation,
         text=_messages_text,

@@ -22,7 +22,6 @@ from memory.records import DEFAULT_BLOCK_LIMIT_CHARS
 from server.agent_models import AgentShown, Create, NewBlock
 from server.toml_text import to_toml
 
-FOLDER: Final = "templates"
 SUFFIXES: Final = (".toml", ".json", ".md")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}")

@@ -7,7 +7,7 @@ detail. arguments.py validates, agent/schema.py describes, protocol.py puts both
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from server.arguments import InvalidArguments, parse_arguments
 from server.callers import caller_of, current_peer
 from server.failures import QUOTED_CHARS
 from server.questions import Unanswered, ask_of
-from server.registry import Call, Caller, Registry, Tool
+from server.registry import DEFAULT_TOOLSET, Call, Caller, Registry, Tool
 from server.reply_size import MAX_REPLY_BYTES, json_bytes, prefix_chars
 
 logger = logging.getLogger(__name__)
@@ -52,34 +52,37 @@ class ToolTable:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._tools = {tool.name: tool for tool in registry.tools}
-        if len(self._tools) != len(registry.tools):
-            raise ValueError(f"{registry.name} has two tools of one name")
-        for tool in registry.tools:
-            if issubclass(tool.result, RootModel):
-                raise TypeError(f"the result of {tool.name} must be an object with named fields")
-            # Otherwise a misspelt argument is dropped in silence and the call does something else.
-            if tool.arguments.model_config.get("extra") != "forbid":
-                raise TypeError(f"the arguments of {tool.name} must forbid unknown ones")
+        self._first = _by_name(registry, registry.tools)
+        self._descriptions = dict[str, WireTool]()
 
     @cached_property
-    def _described(self) -> Mapping[str, WireTool]:
-        # On the first tools/list, not at start: twenty schemas cost tens of milliseconds.
-        return {tool.name: _describe(tool) for tool in self._registry.tools}
+    def _all(self) -> Mapping[str, Tool]:
+        more = self._registry.more_tools()
+        if hidden := [tool.name for tool in more if DEFAULT_TOOLSET in tool.toolsets]:
+            raise ValueError(f"the default toolset lists {', '.join(hidden)}: not among more_tools")
+        return _by_name(self._registry, (*self._registry.tools, *more))
+
+    def _find(self, name: str) -> Tool | None:
+        return self._first.get(name) or self._all.get(name)
+
+    def _describe(self, tool: Tool) -> WireTool:
+        # Where it is listed, not at start: a schema costs a millisecond.
+        if tool.name not in self._descriptions:
+            self._descriptions[tool.name] = _description(tool)
+        return self._descriptions[tool.name]
 
     def input_schema(self, name: str) -> Schema | None:
         """Return the schema the arguments of a tool follow, or None for an unknown tool."""
-        tool = self._described.get(name)
-        return None if tool is None else tool.input_schema
+        tool = self._find(name)
+        return None if tool is None else self._describe(tool).input_schema
 
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """Answer tools/list: the caller's toolset, in the order of the table, on one page."""
         refuse_cursor(params)
         caller = self._caller(ctx)
-        listed = [tool.name for tool in self._registry.tools if _is_listed(tool, caller)]
-        return ListToolsResult(
-            tools=[default_agent.described(self._described[name], caller) for name in listed]
-        )
+        known = self._first if caller.toolset == DEFAULT_TOOLSET else self._all
+        listed = [self._describe(tool) for tool in known.values() if _is_listed(tool, caller)]
+        return ListToolsResult(tools=[default_agent.described(tool, caller) for tool in listed])
 
     async def call(
         self, ctx: Context, params: CallToolRequestParams
@@ -90,9 +93,9 @@ class ToolTable:
             MCPError: there is no such tool. A host calls only what was listed to it, so this is
                 the host's mistake, not the model's; the specification has a protocol error for it.
         """
-        tool = self._tools.get(params.name)
+        tool = self._find(params.name)
         if tool is None:
-            known = ", ".join(self._tools) or "none"
+            known = ", ".join(self._all) or "none"
             name = params.name[:QUOTED_CHARS]
             raise MCPError(INVALID_PARAMS, f"unknown tool {name!a}; known: {known}")
         given = default_agent.filled(tool, self._caller(ctx), params.arguments or {})
@@ -139,7 +142,20 @@ def refuse_cursor(params: PaginatedRequestParams | None) -> None:
         raise MCPError(INVALID_PARAMS, f"unknown cursor {cursor!a}; there is one page")
 
 
-def _describe(tool: Tool) -> WireTool:
+def _by_name(registry: Registry, tools: Sequence[Tool]) -> Mapping[str, Tool]:
+    named = {tool.name: tool for tool in tools}
+    if len(named) != len(tools):
+        raise ValueError(f"{registry.name} has two tools of one name")
+    for tool in tools:
+        if issubclass(tool.result, RootModel):
+            raise TypeError(f"the result of {tool.name} must be an object with named fields")
+        # Otherwise a misspelt argument is dropped in silence and the call does something else.
+        if tool.arguments.model_config.get("extra") != "forbid":
+            raise TypeError(f"the arguments of {tool.name} must forbid unknown ones")
+    return named
+
+
+def _description(tool: Tool) -> WireTool:
     return WireTool(
         name=tool.name,
         title=tool.title,

@@ -15,20 +15,16 @@ from agent.runs import Runs
 from memory.errors import DatabaseLocked
 from memory.records import Agent
 from memory.store import MemoryStore
-from server.agent_tools import agent_tools
+from server.agent_finding import finding_tools
 from server.approvals import Approvals
 from server.arguments import InvalidArguments, parse_arguments
 from server.config import Settings, installer_variables
-from server.consent import Consent
-from server.custom_tool_table import custom_tools
-from server.mcp_server_table import mcp_server_tools
+from server.further_tools import further_tools
 from server.memory_access import MemoryAccess
 from server.memory_tools import memory_tools
 from server.outside_tools import OutsideTools
 from server.owner_session import CallFailed, OwnerSession
 from server.registry import Call, Caller
-from server.run_tools import run_tools
-from server.templates import FOLDER as TEMPLATES
 from server.turns import in_turn
 
 if TYPE_CHECKING:
@@ -84,15 +80,11 @@ class StoredTools:
             # The tools called here need no more of a runtime.
             return cast("Runtime", self)
 
-        access, directory = MemoryAccess(runtime), settings.directory
-        templates = directory and directory / TEMPLATES
-        approvals = Approvals()
+        access = MemoryAccess(runtime)
         known = (
             *memory_tools(access),
-            *agent_tools(access, approvals, templates),
-            *run_tools(access),
-            *custom_tools(access, Consent(access, approvals)),
-            *mcp_server_tools(Consent(access, approvals)),
+            *finding_tools(access, settings.templates),
+            *further_tools(access, Approvals()),
         )
         self._tools = {tool.name: tool for tool in known}
 

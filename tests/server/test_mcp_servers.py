@@ -292,7 +292,7 @@ async def test_a_token_for_some_agents_may_not_use_any_of_it(host: Host) -> None
 
     theirs = Call(Caller(agents=frozenset({"agent-1"})), "1", no_progress)
     given = {"server": "toy", "agent_id": "Ada", "name": "toy", "command": STDIO, "enabled": True}
-    tools = [t for t in host.app.registry().tools if t.name.startswith("mcp_server_")]
+    tools = [t for t in host.app.registry().more_tools() if t.name.startswith("mcp_server_")]
     assert len(tools) == 8
     for tool in tools:
         assert tool.for_all

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, RootModel
 
 from agent.memory_tools import Arguments
 from server.protocol import build_server
+from server.registry import Tool, Toolset
 from tests.server.toy_server import Journal, toy_registry
 
 Era = Literal["legacy", "auto"]
@@ -253,6 +254,42 @@ async def test_two_tools_of_one_name_are_refused() -> None:
     registry = toy_registry()
     with pytest.raises(ValueError, match="two tools of one name"):
         build_server(replace(registry, tools=registry.tools[:1] * 2))
+
+
+async def test_more_tools_are_made_when_one_of_them_is_called_and_only_once(era: Era) -> None:
+    registry, made = toy_registry(), list[str]()
+
+    def more() -> tuple[Tool, ...]:
+        made.append("more")
+        return tuple(replace(tool, toolsets=frozenset[Toolset]()) for tool in registry.tools[1:])
+
+    first = replace(registry, tools=registry.tools[:1], more_tools=more)
+    async with Client(build_server(first), mode=era) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["add"]
+        assert not (await client.call_tool("add", {"left": 1, "right": 2})).is_error
+        assert made == []
+        for _ in range(2):
+            assert not (await client.call_tool("who", {})).is_error
+    assert made == ["more"]
+
+
+async def test_more_tools_are_listed_behind_the_first_in_the_toolsets_that_list_them(
+    era: Era,
+) -> None:
+    registry = toy_registry()
+    more = tuple(replace(tool, toolsets=frozenset[Toolset]()) for tool in registry.tools[1:])
+    full = replace(registry, tools=registry.tools[:1], more_tools=lambda: more, toolset="full")
+    async with Client(build_server(full), mode=era) as client:
+        listed = [tool.name for tool in (await client.list_tools()).tools]
+    assert listed == [tool.name for tool in registry.tools]
+
+
+async def test_a_tool_of_the_default_toolset_cannot_be_among_more_tools() -> None:
+    registry = toy_registry()
+    hidden = replace(registry, tools=(), more_tools=lambda: registry.tools[:1])
+    async with Client(build_server(hidden), mode="legacy") as client:
+        with pytest.raises(MCPError):
+            await client.call_tool("add", {"left": 1, "right": 2})
 
 
 async def test_a_result_without_named_fields_is_refused() -> None:

@@ -139,7 +139,8 @@ TOOLS: dict[str, dict[str, Any]] = {  # every tool that names an agent, which a 
 
 
 def test_no_tool_that_names_an_agent_is_left_out() -> None:
-    tools = App(Settings(data=":memory:")).registry().tools
+    registry = App(Settings(data=":memory:")).registry()
+    tools = (*registry.tools, *registry.more_tools())
     named = {t.name for t in tools if "agent_id" in t.arguments.model_fields}
     for_all = {t.name for t in tools if t.for_all}  # which are refused to it
     assert named - for_all <= set(TOOLS) <= named

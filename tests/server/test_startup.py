@@ -28,6 +28,39 @@ def test_stdio_imports_no_package_that_the_sdk_does_not() -> None:
     assert "server.http" not in ours
 
 
+# As a host does at its start; but for what is then opened in the background.
+LISTED = """
+from dataclasses import replace
+import anyio
+from mcp.client import Client
+from server.app import App
+from server.config import Settings
+from server.protocol import build_server
+registry = App(Settings(data=":memory:")).registry()
+async def tools_listed():
+    server = build_server(replace(registry, on_second_message=lambda: None))
+    async with Client(server, mode="legacy") as client:
+        assert (await client.list_tools()).tools
+anyio.run(tools_listed)
+"""
+
+
+def test_the_default_toolset_is_listed_without_what_its_tools_do_not_need() -> None:
+    ours = modules_after(LISTED)
+    sdk = modules_after("import mcp.client, mcp.server.lowlevel")
+    assert packages(ours) - packages(sdk) == {"agent", "memory", "sandbox", "server"}
+    assert {name for name in ours if name.startswith("sandbox.")} == {"sandbox.errors"}
+    assert {name for name in ours if name.startswith("server.external.")} == {
+        "server.external.errors"
+    }
+    assert not {name for name in ours if name.startswith(("agent.custom", "server.custom_tool"))}
+    late = {"agent.tools", "server.further_tools", "server.agent_creation", "server.packages"}
+    assert late & ours == set()
+    # What is imported besides is of these few, so that a table of tools cannot come along unseen.
+    tables = {name for name in ours if name.startswith("server.") and name.endswith("_tools")}
+    assert tables == {"server.memory_tools", "server.search_tools"}
+
+
 def test_the_front_needs_the_standard_library_alone_and_little_of_it() -> None:
     bare = modules_after("")
     ours = modules_after("import server.cli, server.front") - bare
