@@ -175,6 +175,8 @@ class MemoryStore:
         behind = vector is not None and self.embedding.behind > 0
         # Before the reader is renewed: what a corpus in memory holds it must see, too.
         corpora = [self.corpus(reader, collection) for collection in collections]
+        if any(self.resident.keeps_waiting(collection.key) for collection in collections):
+            vector = None
         reader.renew()
         page = search(reader, query, corpora, Means(vector, self._reranker))
         if not behind:

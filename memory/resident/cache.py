@@ -28,6 +28,10 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 20_000
 """Documents that a search reads itself: 0.3 s; without them it takes as long by the database."""
 
+WORDS_FIRST = 200_000
+"""Documents of a collection from which searches are by words until it is read: to compare the
+vectors of a million takes the database 3 s, and twice as long while they are read."""
+
 BYTES_PER_DOCUMENT = 1_000
 """Of a short text: 776 for its vector, some 100 for its words, 60 for the rest."""
 
@@ -38,8 +42,12 @@ MAX_GONE = 0.2
 
 @dataclass(slots=True)
 class _Reading:
-    """What happened to a collection while it was being read. void: all of it was removed."""
+    """What happened to a collection while it was being read. void: all of it was removed.
 
+    documents: how many there are to read.
+    """
+
+    documents: int
     removed: list[int] = field(default_factory=list)
     void: bool = False
 
@@ -93,13 +101,18 @@ class ResidentCollections:
             if count * BYTES_PER_DOCUMENT > self._limit:
                 return None
             if count <= AT_ONCE:
-                return self._take_in(collection, self._begin(key))
-            self._begin(key)
+                return self._take_in(collection, self._begin(key, count))
+            self._begin(key, count)
             self._work.put(collection)
         except (duckdb.Error, DatabaseError):
             _log.exception("collection %d could not be read into memory", key)
             self._forget(key)
         return None
+
+    def keeps_waiting(self, key: int) -> bool:
+        """Whether a collection is being read that the database would compare for seconds."""
+        with self._lock:
+            return key in self._reading and self._reading[key].documents > WORDS_FIRST
 
     def settle(self) -> None:
         """Wait until everything that is read in the background by now is there."""
@@ -139,7 +152,7 @@ class ResidentCollections:
         if self._thread is not None:
             self._thread.join()
 
-    def _begin(self, key: int) -> _Reading:
+    def _begin(self, key: int, documents: int) -> _Reading:
         """Note that a collection is being read, before the reader is made that reads it.
 
         What is deleted later may still be in what that reader sees.
@@ -148,7 +161,7 @@ class ResidentCollections:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mnemon-resident")
                 self._thread.start()
-            return self._reading.setdefault(key, _Reading())
+            return self._reading.setdefault(key, _Reading(documents))
 
     def _read_on(self, key: int, held: ResidentCollection) -> ResidentCollection:
         """Bring a collection up to date."""

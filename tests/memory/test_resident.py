@@ -27,7 +27,7 @@ from memory.search import Query
 from memory.store import MemoryStore, SearchMeans
 from memory.stored import StoredCorpus
 from memory.surroundings import Texts
-from memory.transaction import to_json
+from memory.transaction import Reader, to_json
 from memory.vectors import Filter
 from tests.memory.given import MemoryOf, words_only_store
 
@@ -261,6 +261,28 @@ def test_a_large_collection_is_read_in_the_background(monkeypatch: pytest.Monkey
         store.resident.settle()
         assert memory.agent.archive_key in store.resident.collections
         assert memory.found("tea 7")[0] == "tea 7"
+
+
+def test_while_a_very_large_collection_is_read_searches_are_by_words_and_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("memory.resident.cache.AT_ONCE", 10)
+    monkeypatch.setattr("memory.resident.cache.WORDS_FIRST", 20)
+    may_read, read_on = threading.Event(), ResidentCollection.read_on
+
+    def read_later(held: ResidentCollection, reader: Reader) -> None:
+        may_read.wait(60)
+        read_on(held, reader)
+
+    monkeypatch.setattr(ResidentCollection, "read_on", read_later)
+    with MemoryStore(None, ByLetters, vss_file=Path("none")) as store:
+        memory = MemoryOf.new_agent(store, "Ada")
+        memory.archive(*(f"tea {n}" for n in range(30)))
+        hits, page = memory.embedded().search("tea 7")
+        assert hits[0].passage.text == "tea 7" and not page.by_meaning
+        may_read.set()
+        store.resident.settle()
+        assert memory.search("tea 7")[1].by_meaning
 
 
 def test_searches_while_others_write_and_delete_find_what_is_there(store: MemoryStore) -> None:
