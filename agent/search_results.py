@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 from pydantic import WithJsonSchema
 
 from agent.memory_tools import Result
-from memory.fusion import Ranked
 from memory.records import Agent, Message, Passage
 
-if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
+if TYPE_CHECKING:  # hosts list the tools before DuckDB and numpy are imported
     from datetime import datetime
+
+    from memory.fusion import Ranked
 
 
 class Why(Result):
@@ -106,7 +107,7 @@ class MessagesFound(Result):
     pending_vectors: int = 0
 
 
-def passage_found(agent: Agent, passage: Passage, why: Ranked | None) -> PassageFound:
+def passage_found(agent: Agent, passage: Passage, why: "Ranked | None") -> PassageFound:
     """A passage as a result, in the agent's time zone."""
     return PassageFound(
         id=passage.id,
@@ -120,7 +121,7 @@ def passage_found(agent: Agent, passage: Passage, why: Ranked | None) -> Passage
     )
 
 
-def message_found(agent: Agent, message: Message, why: Ranked | None) -> MessageFound:
+def message_found(agent: Agent, message: Message, why: "Ranked | None") -> MessageFound:
     """A message as a result, in the agent's time zone."""
     return MessageFound(
         id=message.id,
@@ -131,7 +132,7 @@ def message_found(agent: Agent, message: Message, why: Ranked | None) -> Message
     )
 
 
-def message_as_passage(agent: Agent, message: Message, why: Ranked | None) -> PassageFound:
+def message_as_passage(agent: Agent, message: Message, why: "Ranked | None") -> PassageFound:
     """A message among passages: its role is its author, its turn the session."""
     found = message_found(agent, message, why)
     return PassageFound(
@@ -159,6 +160,6 @@ def _local(agent: Agent, moment: "datetime") -> str:
     return moment.astimezone(ZoneInfo(agent.timezone)).isoformat("T", "seconds")
 
 
-def _why(ranked: Ranked) -> Why:
+def _why(ranked: "Ranked") -> Why:
     parts = {part: getattr(ranked, part) for part in Why.model_fields}
     return Why(**{part: value and round(value, 4) for part, value in parts.items()})

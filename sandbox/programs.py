@@ -31,7 +31,7 @@ from sandbox.proxy import ProxyLimits, serve_grants
 from sandbox.reach import Reach
 from sandbox.seccomp import outer_filter
 from sandbox.spawn import in_memory
-from sandbox.watch import POLL_S, Bounds, descendants, watch
+from sandbox.watch import MEMORY_FOLDERS, POLL_S, WORKSPACE, Bounds, descendants, watch
 
 LIMITS: Final = {
     "CORE": 0,
@@ -43,7 +43,13 @@ LIMITS: Final = {
 }
 PROXY_LIMITS: Final = ProxyLimits(total_bytes=1_024 * MIB)
 """More than a tool has: a program lives for many calls."""
-BOUNDS: Final = Bounds({}, folder_bytes=0, entries=20_000, memory_bytes=2_048 * MIB)
+BOUNDS: Final = Bounds(
+    {},
+    folder_bytes=0,
+    entries=20_000,
+    memory_bytes=2_048 * MIB,
+    in_memory=(*MEMORY_FOLDERS, WORKSPACE),
+)
 """Of all processes of a program together: as much memory as one may have, and files for caches."""
 _WATCH_S: Final = 0.1
 """A program mostly waits, for as long as it is connected: looks are rarer than at a call."""

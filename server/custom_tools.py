@@ -45,9 +45,11 @@ from server.package_consent import Keeping, PackageConsent
 from server.registry import Call
 from server.reply_size import shortened
 from server.tool_changes import (
+    Grants,
     asks_for_new_packages,
     changes_of,
     draft_of,
+    new_grants,
     planned,
     planned_change,
     refuse_in_rules,
@@ -82,18 +84,16 @@ class CustomTools:
         """tool_create."""
         _for_all(call, "create tools")
 
+        def plan(reader: Reader) -> tuple[StoredTool, Grants]:
+            new = planned(reader, call.caller, a)
+            return new, new_grants(None, new)
+
         def create(transaction: Transaction, lock: str | None) -> StoredTool:
             new = replace(new_tool(draft_of(a, a.policy)), package_lock=lock)
             return tools.create_tool(transaction, new)
 
-        if a.requirements:
-            keeping = Keeping("tool_create", lambda r: planned(r, call.caller, a), create)
-            return await self.packages.keep(call, a, keeping)
-
-        def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
-            return show_tool(transaction, create(transaction, None))
-
-        return await self.access.write(call, "tool_create", a, ToolShown, work)
+        keeping = Keeping("tool_create", plan, create, bool(a.requirements))
+        return await self.packages.keep(call, a, keeping)
 
     async def list(self, call: Call, a: ListTools) -> ToolPage:
         """tool_list."""
@@ -126,20 +126,18 @@ class CustomTools:
         """tool_update."""
         _for_all(call, "change tools")
 
+        def plan(reader: Reader) -> tuple[StoredTool, Grants]:
+            changed = planned_change(reader, a)
+            return changed, new_grants(tools.find_tool(reader, a.tool_id), changed)
+
         def update(transaction: Transaction, lock: str | None) -> StoredTool:
             tool, changes = changes_of(transaction, a)
             changes |= {} if lock is None else {"package_lock": lock}
             return tools.update_tool(transaction, tool, changes, a.expected_version)
 
-        if await self._asks_for_packages(call, a):
-            keeping = Keeping("tool_update", lambda r: planned_change(r, a), update)
-            return await self.packages.keep(call, a, keeping)
-
-        def work(_: "MemoryStore", transaction: Transaction) -> ToolShown:
-            return show_tool(transaction, update(transaction, None))
-
-        done = await self.access.write(call, "tool_update", a, ToolShown, work)
-        if a.requirements is not None:
+        keeping = Keeping("tool_update", plan, update, await self._asks_for_packages(call, a))
+        done = await self.packages.keep(call, a, keeping)
+        if a.requirements is not None and done.status == "done":
             await self.packages.tidy()
         return done
 

@@ -1,8 +1,9 @@
-"""Packages of custom tools, and the person's yes to them: asked once for each lock.
+"""What of a custom tool needs a person's yes: its packages, once for each lock, and its grants.
 
 A lock is resolved before anything is stored; a yes stores it with the tool and installs it. With a
 no, and while nobody answers, nothing is stored or installed. packages.py does the work,
-memory/locks.py keeps what was agreed to.
+memory/locks.py keeps what was agreed to. Secrets and hosts are asked for as they are granted, and
+again when the source that has them is another.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from server.package_models import AskPackages, LockShown, PackagesShown
 from server.packages import PackageErrors, Packages, PackagesNotAgreed, with_progress
 from server.registry import Call
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes
+from server.tool_changes import Grants
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB is imported
     from memory.store import MemoryStore
@@ -39,15 +41,17 @@ Shown = TypeVar("Shown", ToolShown, PackagesShown)
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """A tool that is to be stored with packages.
+    """A tool that is to be stored.
 
-    by: the tool of ours that does it. plan: what would be stored, refused where it cannot be. do:
-    stores it with the name of a lock.
+    by: the tool of ours that does it. plan: what would be stored, refused where it cannot be, and
+    what is granted to it that nobody has agreed to. do: stores it, with the name of a lock if it
+    has one. packages: whether nobody was asked yet about its packages.
     """
 
     by: str
-    plan: Callable[[Reader], StoredTool]
-    do: Callable[[Transaction, str], StoredTool]
+    plan: Callable[[Reader], tuple[StoredTool, Grants]]
+    do: Callable[[Transaction, str | None], StoredTool]
+    packages: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class PackageConsent:
         return self.consent.access
 
     async def keep(self, call: Call, arguments: Once, keeping: Keeping) -> ToolShown:
-        """Store a tool with packages, once a person agrees to them; or return what waits.
+        """Store a tool, once a person agrees to what needs a yes; or return what waits.
 
         Raises:
             Declined: the person said no.
@@ -70,16 +74,23 @@ class PackageConsent:
         before = await self._access.first_result(call, keeping.by, arguments, ToolShown)
         if before is not None:
             return before
-        planned = await self._access.read(call.caller, lambda _, reader: keeping.plan(reader))
-        lock = await self._resolved(call, planned)
+        planned, _ = await self._access.read(call.caller, lambda _, reader: keeping.plan(reader))
+        lock = await self._resolved(call, planned) if keeping.packages else None
 
         def would(reader: Reader) -> ToolShown:
-            shown = show_tool(reader, keeping.plan(reader))
-            return shown.model_copy(update=_waiting(reader, planned, lock))
+            now, granted = keeping.plan(reader)
+            asks = [granted.question(now.name)] if granted else []
+            if lock is not None and locks.find_lock(reader, lock.key) is None:
+                asks.append(question(now.name, lock))
+            status = {"status": "waiting", "asks": " ".join(asks)} if asks else {"status": "done"}
+            return show_tool(reader, now).model_copy(update=status)
 
         def do(transaction: Transaction, _: ToolShown) -> ToolShown:
-            locks.agree(transaction, lock.key, lock.text, lock.python)
-            return show_tool(transaction, keeping.do(transaction, lock.key))
+            if lock is not None:
+                locks.agree(transaction, lock.key, lock.text, lock.python)
+            return show_tool(
+                transaction, keeping.do(transaction, None if lock is None else lock.key)
+            )
 
         return await self._agreed(call, arguments, Act(keeping.by, ToolShown, would, do), lock)
 
@@ -147,8 +158,12 @@ class PackageConsent:
         act = Act("tool_packages", PackagesShown, would, do)
         return await self._agreed(call, a, act, lock)
 
-    async def _agreed(self, call: Call, arguments: Once, act: Act[Shown], lock: Lock) -> Shown:
+    async def _agreed(
+        self, call: Call, arguments: Once, act: Act[Shown], lock: Lock | None
+    ) -> Shown:
         """Ask, store, then install; what fails then is told and tried again at the first use."""
+        if lock is None:
+            return await self.consent.once_agreed(call, arguments, act)
 
         async def install(asked: Call, done: Shown) -> Shown:
             try:

@@ -1,10 +1,11 @@
 """What a host's arguments make of a custom tool: read and checked, nothing is stored here."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from agent.custom.revising import ToolDraft, new_tool, revised
+from agent.custom.tool_policy import read_policy
 from agent.settings import merged, settings_of
 from memory import agents, tools
 from memory.errors import InvalidValue, VersionMoved
@@ -14,6 +15,24 @@ from memory.tools import NewTool, StoredTool
 from memory.transaction import Reader
 from server.custom_tool_models import CreateTool, UpdateTool
 from server.registry import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a tool is given that could carry something out: secrets, and hosts it may reach."""
+
+    secrets: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.secrets or self.network)
+
+    def question(self, tool: str) -> str:
+        """What a person is asked."""
+        reads = [f"read the secrets {', '.join(self.secrets)}"] if self.secrets else []
+        reaches = [f"reach {', '.join(self.network)}"] if self.network else []
+        return f"May tool {tool} {' and '.join(reads + reaches)}?"
+
 
 _OTHERS: Final = ("policy", "return_limit_chars", "requires_approval")
 
@@ -55,6 +74,20 @@ def changes_of(reader: Reader, a: UpdateTool) -> tuple[StoredTool, dict[str, Any
         for user in users_of(reader, tool):
             refuse_in_rules(user, tool)
     return tool, changes
+
+
+def new_grants(before: StoredTool | None, tool: StoredTool) -> Grants:
+    """What is granted to a tool that nobody has agreed to.
+
+    A yes is to a source: another one is asked for with all that it would have.
+    """
+    has, had = read_policy(tool.policy), read_policy({})
+    if before is not None and before.source == tool.source:
+        had = read_policy(before.policy)
+    return Grants(
+        tuple(name for name in has.secrets if name not in had.secrets),
+        tuple(host for host in has.network if host not in had.network),
+    )
 
 
 def asks_for_new_packages(reader: Reader, a: UpdateTool) -> bool:

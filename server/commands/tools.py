@@ -133,14 +133,14 @@ def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     texts = given.get("description"), given.get("json_schema")
     name = derive_tool(source, options["name"], *texts).name
     if not any(tool.name == name for tool in listed(tools, {"name": name})):
-        return _kept(tools, tools.call("tool_create", {"source": source, **given}), console)
+        return _kept(tools, _agreed(tools, "tool_create", {"source": source, **given}), console)
     before = shown_whole(tools, name)
     if before.text != source:
         raise ConfigError(
             f"there is a tool {name!r} already, with another source; to change it: mnemon"
             f" tools update {name} --file {options['file']}"
         )
-    return _kept(tools, tools.call("tool_update", {"tool_id": before.id, **given}), console)
+    return _kept(tools, _agreed(tools, "tool_update", {"tool_id": before.id, **given}), console)
 
 
 def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -149,8 +149,17 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
         changes["source"] = _source(options["file"])
     if not changes.keys() - {"expected_version"}:
         raise ConfigError("nothing to change; `mnemon tools update --help` lists what can be")
-    changed = tools.call("tool_update", {"tool_id": options["tool_id"], **changes})
+    changed = _agreed(tools, "tool_update", {"tool_id": options["tool_id"], **changes})
     return _kept(tools, changed, console)
+
+
+def _agreed(tools: ToolSession, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Keep a tool; whoever grants it something at the terminal has said yes to that."""
+    kept = tools.call(tool, arguments)
+    if kept["status"] == "waiting":
+        tools.call("approval_decide", {"approval_id": kept["approval_id"], "approve": True})
+        return tools.call("tool_get", {"tool_id": kept["id"] or kept["name"]})
+    return kept
 
 
 def _kept(tools: ToolSession, kept: dict[str, Any], console: Console) -> int:

@@ -107,7 +107,7 @@ def test_an_agent_deleted_while_its_texts_wait_leaves_no_vector(guarded: Guarded
 def test_a_failing_embedder_leaves_keyword_search_and_is_tried_again(guarded: Guarded) -> None:
     with MemoryStore(None, lambda: guarded) as store:
         ada = MemoryOf.new_agent(store, "Ada")
-        assert store.embedding.query_vector("load it", 60)
+        assert store.embedding.query_vector("load it", 60) is not None
         guarded.broken = True
         ada.archive("tea")
         assert store.embedding.settle([ada.agent.archive_key], 60)

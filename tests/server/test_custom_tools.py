@@ -208,7 +208,8 @@ async def test_a_tool_that_is_as_long_as_may_be_is_read_whole_in_bounded_replies
         "json_schema": {"properties": {"sides": {"enum": [f"{n}é" * 5 for n in range(500)]}}},
         "policy": {"secrets": [f"SECRET_{number}" + "X" * 50 for number in range(20)]},
     }
-    await host.call("tool_create", source=source, **wide)
+    waiting = await host.call("tool_create", source=source, **wide)
+    await host.call("approval_decide", approval_id=waiting["approval_id"], approve=True)
     assert (await host.call("tool_get", tool_id="roll"))["cut"]
     assert await host.whole(tool_id="roll") == source
     settings = await host.whole(tool_id="roll", part="settings")

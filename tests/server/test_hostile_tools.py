@@ -55,7 +55,9 @@ async def run(host: CodeHost, body: str, **policy: Any) -> dict[str, Any]:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     source = f"{PRELUDE}\ndef attack() -> dict:\n    '''Attack.'''\n{lines}"
     policy = {"methods": ["memory.append", "memory.read_block"]} | policy
-    await host.call("tool_create", source=source, name="attack", policy=policy)
+    kept = await host.call("tool_create", source=source, name="attack", policy=policy)
+    if kept["status"] == "waiting":  # for a person's yes to a secret
+        await host.call("approval_decide", approval_id=kept["approval_id"], approve=True)
     return await host.call("tool_run", agent_id="Ada", tool_id="attack")
 
 

@@ -20,8 +20,9 @@ import pytest
 from memory.tool_server_records import Grants, Launch, ToolServer
 from sandbox.errors import InvalidRun
 from sandbox.policy import MIB
+from sandbox.programs import BOUNDS as USUAL
 from sandbox.programs import checked_reads
-from sandbox.watch import MEMORY_MARGIN_BYTES, Bounds
+from sandbox.watch import MEMORY_MARGIN_BYTES
 from server.external.errors import ConnectionLost, ServerUnreachable
 from server.external.sandboxed import SandboxedCommands
 from server.external.servers import Answer, ExternalServers
@@ -31,7 +32,7 @@ from tests.sandbox.proxied import server as listening
 from tests.sandbox.sandboxes import skip_where_impossible
 from tests.server.external.conftest import SECRETS, wait_until_ended
 
-BOUNDS = Bounds({}, folder_bytes=0, entries=500, memory_bytes=64 * MIB)
+BOUNDS = replace(USUAL, entries=500, memory_bytes=64 * MIB)
 
 
 @pytest.fixture
