@@ -21,7 +21,7 @@ from memory.errors import InvalidValue
 from memory.limits import check_tags
 from memory.neighbours import messages_around, passages_around
 from memory.records import Message, Passage
-from memory.search import MessageHit, Page, PassageHit, Query
+from memory.search_pages import MessageHit, Page, PassageHit, Query
 
 Start = "Only from this date on, inclusive: 2026-03-01 or 2026-03-01T09:30."
 End = "Only up to this date, inclusive: 2026-03-31 means to the end of that day."

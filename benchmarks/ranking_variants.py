@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from memory.fusion import WEIGHTS, Asked, Weights, fuse
 from memory.gathering import Collection, Gathered, Wanted
 from memory.records import Origin
-from memory.search import MIN_CANDIDATES, Query, asked_on
+from memory.search import MIN_CANDIDATES, asked_on
+from memory.search_pages import Query
 from memory.store import MemoryStore
 from memory.surroundings import Scored, in_context
 from memory.vectors import Filter

@@ -38,7 +38,7 @@ from memory.embedders.factory import load_embedder
 from memory.embedding import claim_vectors
 from memory.gathering import Collection, Corpus, Wanted
 from memory.records import Agent, NewPassage, Origin
-from memory.search import Query
+from memory.search_pages import Query
 from memory.store import MemoryStore, SearchMeans
 from memory.transaction import to_json
 from memory.vectors import ExactIndex, Filter, VectorQuery, vector_text

@@ -1,8 +1,8 @@
 """Search over an archive, over recall memory or over both: find, rank, page.
 
 Candidates are gathered by a corpus (gathering.py), scored in surroundings.py, fused in fusion.py
-and, where there is a reranker, ordered anew in reranking.py. Here are the query, the page and its
-cursor.
+and, where there is a reranker, ordered anew in reranking.py. Here are the page and its cursor; what
+is asked and what comes back are in search_pages.py.
 """
 
 import base64
@@ -20,8 +20,8 @@ from memory.fusion import MIN_COSINE, WEIGHTS, Asked, Ranked, fuse
 from memory.gathering import Corpus, Wanted
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.named_dates import named_dates
-from memory.records import Message, Passage
 from memory.reranking import Reranker, rerank
+from memory.search_pages import Page, Query
 from memory.surroundings import Scored, in_context
 from memory.transaction import Reader, to_json
 from memory.vectors import Filter
@@ -38,29 +38,6 @@ MAX_RANKED = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked. since and until are half-open, in UTC (see dates.py).
-
-    collection: the key of the archive or agent whose passages or messages are searched. recall: of
-    the agent whose messages are searched besides, in one ranking. timezone: in which "yesterday"
-    and "on 7 May" are meant.
-    """
-
-    collection: int
-    text: str
-    limit: int = 10
-    cursor: str | None = None
-    tags_any: tuple[str, ...] = ()
-    tags_all: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    before_doc: int | None = None
-    timezone: str = "UTC"
-    recall: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Means:
     """What a search works with. vector: the query's, of shape (d,); None: words only.
 
@@ -69,38 +46,6 @@ class Means:
 
     vector: "Vectors | None" = None
     reranker: Reranker | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Hits, best first. by_meaning is False when only words were compared.
-
-    pending: how many texts, at most, had no vector yet and so were found by words only.
-    cursors: of a page that begins after each of the hits, for who shows fewer of them.
-    The pages of a search end after the best candidates, at least MIN_CANDIDATES of each leg.
-    """
-
-    hits: tuple[Ranked, ...]
-    next_cursor: str | None
-    by_meaning: bool
-    pending: int = 0
-    cursors: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PassageHit:
-    """A passage found, and why (see fusion.Ranked)."""
-
-    passage: Passage
-    why: Ranked
-
-
-@dataclass(frozen=True, slots=True)
-class MessageHit:
-    """A message found, and why."""
-
-    message: Message
-    why: Ranked
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from memory.hnsw import HnswIndex
 from memory.records import Agent, AgentState, Origin
 from memory.reranking import Reranker
 from memory.resident.cache import ResidentCollections
-from memory.search import Means, MessageHit, Page, PassageHit, Query, search
+from memory.search import Means, search
+from memory.search_pages import MessageHit, Page, PassageHit, Query
 from memory.stored import StoredCorpus
 from memory.transaction import Change, Reader, Transaction, Visible, to_json
 from memory.working_set import WorkingSet

@@ -13,7 +13,7 @@ from memory import agents, archival
 from memory.embedders.factory import load_embedder
 from memory.embedding import claim_vectors
 from memory.records import NewPassage, Origin
-from memory.search import Query
+from memory.search_pages import Query
 from memory.store import MemoryStore
 from server.config import Settings
 from tests.server.processes import Run

@@ -21,7 +21,7 @@ from memory.records import (
     Origin,
     Passage,
 )
-from memory.search import MessageHit, Page, PassageHit, Query
+from memory.search_pages import MessageHit, Page, PassageHit, Query
 from memory.store import MemoryStore
 from memory.transaction import Reader, Transaction
 

@@ -14,7 +14,7 @@ import pytest
 from memory import agents
 from memory.embedder import Embedder, TextKind, Vectors
 from memory.errors import EmbedderMismatch
-from memory.search import Query
+from memory.search_pages import Query
 from memory.store import MemoryStore
 from tests.memory.given import MemoryOf
 

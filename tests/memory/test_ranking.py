@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memory.neighbours import messages_around, passages_around
 from memory.records import NewMessage, NewPassage
-from memory.search import MessageHit, Query
+from memory.search_pages import MessageHit, Query
 from memory.store import MemoryStore
 from tests.memory.given import MemoryOf, words_only_store
 from tests.memory.test_search import ANIMALS, WORDS

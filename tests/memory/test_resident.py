@@ -23,7 +23,7 @@ from memory.resident.collection import ResidentCollection
 from memory.resident.growing import Growing
 from memory.resident.postings import MAX_TAIL, Postings
 from memory.resident.vectors import ResidentVectors, quantise
-from memory.search import Query
+from memory.search_pages import Query
 from memory.store import MemoryStore, SearchMeans
 from memory.stored import StoredCorpus
 from memory.surroundings import Texts

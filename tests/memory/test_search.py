@@ -17,7 +17,7 @@ from memory.dates import parse_range
 from memory.embedder import Embedder, TextKind, Vectors
 from memory.errors import InvalidValue
 from memory.records import NewMessage, NewPassage
-from memory.search import Query
+from memory.search_pages import Query
 from memory.store import MemoryStore
 from memory.terms import indexed_text, terms
 from tests.memory.given import MemoryOf, words_only_store
