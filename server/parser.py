@@ -12,7 +12,7 @@ from server.agents_parser import add_agents
 from server.hosts.hosts import HOSTS
 from server.mcp_servers_parser import add_mcp_servers
 from server.runs_parser import add_approve, add_runs
-from server.tools_parser import add_run_code, add_secrets, add_tools
+from server.tools_parser import add_run_code, add_secrets, add_tools, add_workspace
 
 _TOOLSETS = ["memory", "agents", "full"]
 _TOOLSET_HELP = "tools to list: for a host that thinks, for one that delegates, or all (memory)"
@@ -66,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_approve(add("approve", "show what waits for a person's approval, and decide it"))
     add_tools(add("tools", "list, add, change or run custom tools"), add_shared_flags)
     add_run_code(add("run-code", "run Python in the sandbox, in the workspace of an agent"))
+    files_help = "list, read, write or delete the files of an agent"
+    add_workspace(add("workspace", files_help), add_shared_flags)
     add_secrets(add("secrets", "set values that custom tools may be granted"), add_shared_flags)
     _add_import(add("import", "put files into an agent's archive; may be interrupted and repeated"))
     reindex = add("reindex", "embed everything again, for another embedder; may be interrupted")

@@ -1,4 +1,4 @@
-"""The flags of `mnemon tools`, `mnemon run-code` and `mnemon secrets`."""
+"""The flags of `mnemon tools`, `run-code`, `workspace` and `secrets`."""
 
 import argparse
 from collections.abc import Callable
@@ -16,6 +16,12 @@ _TOOLS = {
     "detach": "take a tool from an agent; it stays",
     "packages": "what is installed for tools; for one, agree to what it imports",
     "run": "run a tool in the sandbox, as an agent would",
+}
+_WORKSPACE = {
+    "list": "what a folder of an agent's workspace holds, and how full the workspace is",
+    "read": "print a file of the workspace",
+    "write": "put a file into the workspace",
+    "delete": "delete a file, or a folder with all that is in it",
 }
 _SECRETS = {
     "list": "names of secrets, and which tools are granted them",
@@ -42,6 +48,10 @@ def add_tools(parser: argparse.ArgumentParser, add_shared_flags: AddFlags) -> No
     for name in ("add", "update"):
         _add_settings(added[name])
         added[name].add_argument("-y", "--yes", action="store_true", help="agree to its packages")
+    for flag, name in (("--no-tags", "tags"), ("--no-requirements", "requirements")):
+        added["update"].add_argument(
+            flag, dest=name, action="store_const", const=[], help=f"take its {name} away"
+        )
     packages = added["packages"]
     packages.add_argument("tool_id", metavar="tool", nargs="?", help="name or id (all tools)")
     packages.add_argument("--upgrade", action="store_true", help="look for newer versions")
@@ -57,6 +67,19 @@ def add_secrets(parser: argparse.ArgumentParser, add_shared_flags: AddFlags) -> 
     added = _actions(parser, add_shared_flags, _SECRETS)
     for name in ("set", "rm"):
         added[name].add_argument("name", help="as tools find it in their environment")
+
+
+def add_workspace(parser: argparse.ArgumentParser, add_shared_flags: AddFlags) -> None:
+    """Add the actions of `mnemon workspace`."""
+    added = _actions(parser, add_shared_flags, _WORKSPACE)
+    for action in added.values():
+        action.add_argument("agent_id", metavar="agent", help="name or id")
+    added["list"].add_argument("path", nargs="?", default="", help="a folder (all of it)")
+    added["read"].add_argument("path", help="a file")
+    added["read"].add_argument("--output", metavar="FILE", help="write it there instead")
+    added["write"].add_argument("path", help="where, with the folders it is in")
+    added["write"].add_argument("file", nargs="?", default="-", metavar="FILE", help="'-': stdin")
+    added["delete"].add_argument("path", help="a file or folder; '.': all there is")
 
 
 def add_run_code(parser: argparse.ArgumentParser) -> None:

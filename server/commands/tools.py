@@ -5,6 +5,7 @@ is left to the process that hosts share, which has the sandbox.
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,8 @@ def _told(problem: str, console: Console) -> int:
 
 
 def _packages(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    if options["upgrade"] and options["tool_id"] is None:
+        raise ConfigError("--upgrade is for one tool: mnemon tools packages TOOL --upgrade")
     arguments = {"tool_id": options["tool_id"], "upgrade": options["upgrade"]}
     shown = PackagesShown.model_validate(tools.call("tool_packages", arguments))
     while shown.next_cursor is not None:
@@ -256,12 +259,23 @@ def _text(file: str) -> str:
 
 def _object(text: str, flag: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except OverflowError as error:
+        raise ConfigError(f"{flag}: {error}") from None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ConfigError(f"{flag} takes a JSON object, not {text[:80]!r}")
     return found
+
+
+def _no_number(text: str) -> float:
+    raise OverflowError(f"{text} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _print(shown: ToolShown, console: Console, source: bool = False) -> None:

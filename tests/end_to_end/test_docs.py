@@ -17,6 +17,7 @@ from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
 from server.parser import build_parser
+from tests.server.code_host import code_host
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,6 +82,17 @@ def test_the_readme_s_tool_is_kept_given_to_an_agent_and_run(
     if "no tool code is run" in run.stdout + run.stderr:
         pytest.skip(run.stdout + run.stderr)
     assert run.stdout.splitlines()[-2:] == ["Hello Ada", "45"], run.stderr
+
+
+async def test_the_reference_s_tool_that_uses_memory_does() -> None:
+    (source,) = [block for block in blocks("python", REFERENCE) if "memory.append" in block]
+    granted = re.findall(r"--method (\S+?)[\s`]", REFERENCE)
+    async with code_host() as host:
+        await host.call("tool_create", source=source, policy={"methods": granted})
+        asked = {"agent_id": "Ada", "tool_id": "remember_visit", "arguments": {"place": "Rome"}}
+        assert (await host.call("tool_run", **asked))["text"] == "Noted Rome."
+        assert (await host.call("tool_run", **asked))["text"] == "Rome is known already."
+        assert await host.block() == "Of Ada.\nWas in Rome."
 
 
 def test_every_host_is_in_the_pages_on_hosts() -> None:

@@ -43,6 +43,32 @@ def shown(run: Run, *arguments: str) -> Any:
     return json.loads(done(run, *arguments, "--json"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("tools", "run", "roll", "--agent", "Sam", "--args", '{"sides": NaN}'),
+            "NaN is no number",
+        ),
+        (("tools", "run", "roll", "--agent", "Sam", "--args", '{"sides": 1e400}'), "1e400"),
+        (("tools", "packages", "--upgrade"), "--upgrade is for one tool"),
+    ],
+)
+def test_what_would_be_taken_for_something_else_is_refused(
+    run: Run, arguments: tuple[str, ...], told: str
+) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert told in result.stderr
+
+
+def test_tags_and_requirements_are_taken_away(run: Run, file: str) -> None:
+    done(run, "tools", "add", file, "--tag", "dice")
+    done(run, "tools", "update", "roll", "--no-tags", "--no-requirements")
+    tool = shown(run, "tools", "show", "roll")
+    assert (tool["tags"], tool["requirements"], tool["version"]) == ([], [], 2)
+
+
 def test_a_tool_is_added_changed_given_to_an_agent_and_deleted(
     mnemon_on: Run, file: str, tmp_path: Path
 ) -> None:
