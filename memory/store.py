@@ -179,7 +179,10 @@ class MemoryStore:
         if any(self.resident.keeps_waiting(collection.key) for collection in collections):
             vector = None
         reader.renew()
-        page = search(reader, query, corpora, Means(vector, self._reranker))
+        try:
+            page = search(reader, query, corpora, Means(vector, self._reranker))
+        finally:
+            self.resident.read_later()
         if not behind:
             return page
         # Of this collection alone: others' are nobody's business who may not see them.

@@ -68,6 +68,7 @@ class ResidentCollections:
         self._changes: dict[int, int] = {}
         self._read: dict[int, int] = {}
         self._lock = threading.Lock()
+        self._later: list[Collection] = []
         self._work: queue.SimpleQueue[Collection | threading.Event | None] = queue.SimpleQueue()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -103,11 +104,22 @@ class ResidentCollections:
             if count <= AT_ONCE:
                 return self._take_in(collection, self._begin(key, count))
             self._begin(key, count)
-            self._work.put(collection)
+            with self._lock:
+                self._later.append(collection)
         except (duckdb.Error, DatabaseError):
             _log.exception("collection %d could not be read into memory", key)
             self._forget(key)
         return None
+
+    def read_later(self) -> None:
+        """Begin to read what searches found too large to wait for; once they are answered.
+
+        Reading takes a core and the interpreter's lock, and the first answer half as long without.
+        """
+        with self._lock:
+            waiting, self._later = self._later, []
+            for collection in waiting:
+                self._work.put(collection)
 
     def keeps_waiting(self, key: int) -> bool:
         """Whether a collection is being read that the database would compare for seconds."""
