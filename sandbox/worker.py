@@ -47,7 +47,7 @@ _SIGNALS: Final = {
     31: "by a system call that is not allowed (SIGSYS)",
 }
 _CPU_SIGNAL: Final = 24
-_MORE: Final = "it sent more after its answer, which is none therefore"
+_MORE: Final = "it sent more after its answer, or a process that it started did; so it has none"
 
 
 Streams = Sequence[tuple[int, Callable[[bytes], None]]]
@@ -190,7 +190,7 @@ class Worker:
                     return answered
                 await channel.send(answered)
         except (FrameTooLong, NotStrictJson) as problem:
-            return Verdict("error", error=f"its answer was refused: {problem}")
+            return Verdict("error", error=f"its answer was refused{_why(problem, run)}")
         except OSError:
             return await self._without_answer(run)
         return Verdict("limit", error=f"it called methods more than {MAX_METHOD_CALLS} times")
@@ -200,6 +200,14 @@ class Worker:
         with anyio.move_on_after(_EXIT_S):
             code = await self._process.exit_code()
         return ended_without_answer(code, run.policy.cpu_s)
+
+
+def _why(problem: FrameTooLong | NotStrictJson, run: ToolRun) -> str:
+    """Why an answer is none, in words of whoever wrote the tool."""
+    if isinstance(problem, NotStrictJson):
+        return f": {problem}"
+    most = run.policy.result_bytes // MIB
+    return f", for it is larger than {most} MiB: write what is large to a file of the workspace"
 
 
 async def answer_method(asked: dict[str, Any], methods: Mapping[str, Method]) -> bytes | Verdict:

@@ -15,6 +15,7 @@ Redact = Callable[[str], str]
 """Takes the values of secrets out of a text."""
 
 NO_RESULT = "The tool ended without a result."
+EMPTY = "The tool returned an empty text."
 
 
 def told(outcome: Outcome, redact: Redact, max_chars: int, printed: bool = False) -> Done:
@@ -35,7 +36,7 @@ def told(outcome: Outcome, redact: Redact, max_chars: int, printed: bool = False
         answer = None if outcome.result is None else as_text(_without(outcome.result, redact))
         parts = [outcome.stdout.rstrip()] if printed or answer is None else []
         parts += [answer] if answer is not None else []
-    text = "\n".join(filter(None, parts)) or NO_RESULT
+    text = "\n".join(filter(None, parts)) or (EMPTY if outcome.result == "" else NO_RESULT)
     mark = "" if outcome.tier == "namespaces" else f"[sandbox: {outcome.tier}]\n"
     text = clipped(mark + redact(text), max_chars, f"the tool's return limit is {max_chars}")
     return Done(text, failed, tier=outcome.tier)

@@ -167,7 +167,7 @@ async def test_a_tool_that_cannot_be_run_as_stored_says_why_and_hinders_no_other
         (ok("Rain\nand wind"), "Rain\nand wind", False),
         (ok({"t": [1, 2.5, "ü", None]}), '{"t":[1,2.5,"ü",null]}', False),
         (ok(0), "0", False),
-        (ok(""), "The tool ended without a result.", False),
+        (ok(""), "The tool returned an empty text.", False),
         (ok(None, stdout="printed\n"), "printed", False),
         (ok("said", stdout="printed"), "said", False),
         (ok(None), "The tool ended without a result.", False),
