@@ -130,7 +130,7 @@ class _Proxy:
     def _check_granted(self, endpoint: Endpoint) -> None:
         if endpoint not in self._granted:
             granted = ", ".join(sorted(map(str, self._granted))) or "nothing"
-            raise NotReached(403, f"{endpoint} is not granted to this tool; granted: {granted}")
+            raise NotReached(403, f"{endpoint} is not granted; granted: {granted}")
         if self._budget.left_bytes <= 0:
             used = self._limits.total_bytes
             raise NotReached(403, f"{endpoint}: this run has used its {used} bytes of network")

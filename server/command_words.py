@@ -19,6 +19,18 @@ _COMMANDS: Final = {
     "agent_list": "`mnemon agents list`",
     "agent_update": "`mnemon agents update`",
     "orphan_list": "`mnemon agents orphans`",
+    "tool_create": "`mnemon tools add FILE.py`",
+    "tool_list": "`mnemon tools list`",
+    "tool_get": "`mnemon tools show TOOL`",
+    "tool_update": "`mnemon tools update TOOL`",
+    "tool_packages": "`mnemon tools packages TOOL`",
+    "tool_attach": "`mnemon tools attach AGENT TOOL`",
+    "tool_detach": "`mnemon tools detach AGENT TOOL`",
+    "mcp_server_add": "`mnemon mcp-servers add NAME`",
+    "mcp_server_list": "`mnemon mcp-servers list`",
+    "mcp_server_refresh": "`mnemon mcp-servers refresh SERVER`",
+    "workspace_list": "`mnemon workspace list AGENT`",
+    "workspace_delete": "`mnemon workspace delete AGENT PATH`",
 }
 """Where one is the beginning of another, the longer one comes first."""
 

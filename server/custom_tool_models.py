@@ -170,11 +170,15 @@ class ToolAttached(Result):
 
 
 class ToolRan(Result):
-    """What came of a run of a tool. text: what an agent would read. tier: how it was isolated."""
+    """What came of a run of a tool.
+
+    text: what an agent would read. cut: as much of it as a reply holds. tier: how it was isolated.
+    """
 
     tool: str
     agent_id: str
     version: int
     failed: bool
     text: str
+    cut: bool = False
     tier: str | None = None

@@ -198,12 +198,14 @@ class CustomTools:
                 raise NotAgreed(tool.name)
         run_tool = (await self.access.runtime()).run_tool
         done = await run_tool(tool, OutsideCall(agent, a.arguments))
+        text = short_result(done.text)
         ran = ToolRan(
             tool=tool.name,
             agent_id=agent.id,
             version=tool.version,
             failed=done.failed,
-            text=short_result(done.text),
+            text=text,
+            cut=text != done.text,
             tier=done.tier,
         )
 

@@ -61,7 +61,7 @@ async def test_urllib_fetches_from_a_granted_host_and_from_no_other() -> None:
         fetched, other, itself = outcome.result
         assert fetched == "hi"
         for answer, host in ((other, "other.test"), (itself, "127.0.0.1")):
-            assert f"HTTP Error 403: {host}:{port} is not granted to this tool" in answer
+            assert f"HTTP Error 403: {host}:{port} is not granted" in answer
         # A spare process of the same shape serves the next call, with the grants of that.
         again = await run(opened, FETCH, f"other.test:{port}", urls=urls[:2])
         assert ["403" in answer for answer in again.result] == [True, False]
@@ -84,7 +84,7 @@ async def test_tls_is_asked_for_as_a_tunnel_and_the_reason_of_a_refusal_is_seen(
         outcome = await run(opened, FETCH, "db.test:443", urls=urls)
         private, other = outcome.result
     assert "Tunnel connection failed: 403 db.test:443: 10.0.0.3 is a private address" in private
-    assert "Tunnel connection failed: 403 other.test:443 is not granted to this tool" in other
+    assert "Tunnel connection failed: 403 other.test:443 is not granted" in other
 
 
 async def test_there_is_no_way_around_the_proxy() -> None:

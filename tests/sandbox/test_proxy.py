@@ -67,7 +67,7 @@ async def test_a_redirect_is_handed_back_and_asking_for_its_target_is_refused() 
         get = f"GET http://api.test:{port}/ HTTP/1.1\r\n\r\n"
         assert await ask(proxy_port, get.encode()) == moved
         answer = await ask(proxy_port, b"GET http://other.test/ HTTP/1.1\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 403 other.test:80 is not granted to this tool; granted: ")
+    assert answer.startswith(b"HTTP/1.1 403 other.test:80 is not granted; granted: ")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_what_was_not_granted_is_not_even_resolved(target: str) -> None:
 
     async with proxy("api.test:443", reach=Reach(resolve, only_loopback)) as port:
         answer = await ask_connect(port, target)
-    line = f"{target} is not granted to this tool; granted: api.test:443"
+    line = f"{target} is not granted; granted: api.test:443"
     assert answer.decode().startswith(f"HTTP/1.1 403 {line}\r\n")
     assert answer.decode().endswith(f"\r\n\r\n{line}\n")
     assert asked == []

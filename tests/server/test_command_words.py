@@ -12,6 +12,10 @@ from server.command_words import for_a_person
         ("until 9 to approve x: run_approve run-7.", "until 9 to approve x: mnemon approve run-7."),
         ("with run_approve or `mnemon approve`, or", "with `mnemon approve`, or"),
         ("create one with agent_create", "create one with `mnemon agents create NAME`"),
+        (
+            "none yet: create one with tool_create",
+            "none yet: create one with `mnemon tools add FILE.py`",
+        ),
         ("my_run_get is no tool", "my_run_get is no tool"),
     ],
 )
