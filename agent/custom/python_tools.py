@@ -4,6 +4,7 @@ The source is run in the sandbox and nowhere else. What it may use is its policy
 (tool_policy.py); what it may ask of the agent's memory, memory_methods.py's.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from memory.errors import InvalidValue
 from memory.records import AgentState
 from memory.store import MemoryStore
 from memory.tools import StoredTool, tools_of
+from memory.transaction import to_json
 from sandbox.protocol import Sandbox, ToolRun
 
 
@@ -46,7 +48,7 @@ class CustomTools:
             needs_approval=stored.requires_approval,
             parallel=_may_overlap(stored),
             max_chars=stored.return_limit_chars,
-            version=f"{stored.id} {stored.version}",
+            version=f"{stored.id} {_what_it_does(stored)}",
         )
 
     async def _run(self, stored: StoredTool, call: OutsideCall) -> Done:
@@ -78,6 +80,12 @@ class CustomTools:
         # On a thread: an answer may be large.
         done = await anyio.to_thread.run_sync(told, outcome, redact, stored.return_limit_chars)
         return done if done.failed else replace(done, commit=methods.commit)
+
+
+def _what_it_does(stored: StoredTool) -> str:
+    """A short name for all that a person agrees to with a call: not for tags and bounds of text."""
+    agreed = (stored.source, stored.schema, stored.policy, stored.requirements, stored.package_lock)
+    return hashlib.blake2b(to_json(agreed).encode("utf-8"), digest_size=12).hexdigest()
 
 
 def _may_overlap(stored: StoredTool) -> bool:

@@ -288,6 +288,20 @@ async def test_a_yes_is_for_the_tool_that_was_shown(store: MemoryStore, agent: A
     assert "the tool was changed after they were asked" in stored_messages(store, agent)[2].content
 
 
+async def test_a_yes_holds_when_only_the_tags_of_a_tool_have_changed(
+    store: MemoryStore, agent: Agent
+) -> None:
+    tool = stored(store, agent, requires_approval=True)
+    sandbox = ScriptedSandbox([ok("Rain")])
+    model = ScriptedModel([calls(call("weather", city="Oslo")), Reply("I see.")])
+    async with process(store, model, CustomTools(store, sandbox, AROUND).source) as runs:
+        live = await runs.message(said("Go."))
+        with store.write(PERSON) as transaction:
+            update_tool(transaction, tool, {"tags": ("sky",)})
+        await runs.decide(live.run.id, Decision(True))
+    assert stored_messages(store, agent)[2].content == "Rain"
+
+
 async def test_a_yes_runs_the_tool(store: MemoryStore, agent: Agent) -> None:
     stored(store, agent, requires_approval=True)
     sandbox = ScriptedSandbox([ok("Rain")])
