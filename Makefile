@@ -58,6 +58,7 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python -m benchmarks.sandbox
 	$(BIN)/python -m benchmarks.facts
 	$(BIN)/python -m benchmarks.size
+	$(BIN)/python -m benchmarks.vector_engines
 	$(BIN)/python -m benchmarks.ingest
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
