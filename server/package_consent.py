@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from memory import locks, tools
+from memory.errors import VersionMoved
 from memory.locks import AgreedLock
 from memory.tools import StoredTool
 from memory.transaction import Reader, Transaction
@@ -70,22 +71,26 @@ class PackageConsent:
         Raises:
             Declined: the person said no.
             SandboxError: they cannot be resolved.
+            VersionMoved: the tool has changed since the person was asked.
         """
         before = await self._access.first_result(call, keeping.by, arguments, ToolShown)
         if before is not None:
             return before
-        planned, _ = await self._access.read(call.caller, lambda _, reader: keeping.plan(reader))
+        planned, asked = await self._access.read(call.caller, lambda _, r: keeping.plan(r))
         lock = await self._resolved(call, planned) if keeping.packages else None
 
         def would(reader: Reader) -> ToolShown:
-            now, granted = keeping.plan(reader)
-            asks = [granted.question(now.name)] if granted else []
+            asks = [asked.question(planned.name)] if asked else []
             if lock is not None and locks.find_lock(reader, lock.key) is None:
-                asks.append(question(now.name, lock))
+                asks.append(question(planned.name, lock))
             status = {"status": "waiting", "asks": " ".join(asks)} if asks else {"status": "done"}
-            return show_tool(reader, now).model_copy(update=status)
+            return show_tool(reader, planned).model_copy(update=status)
 
         def do(transaction: Transaction, _: ToolShown) -> ToolShown:
+            now, granted = keeping.plan(transaction)
+            # A yes is to what was asked, for the source that was shown.
+            if granted != asked or (asked and now.source != planned.source):
+                raise VersionMoved(f"tool {now.name!r}", planned.version, now.version)
             if lock is not None:
                 locks.agree(transaction, lock.key, lock.text, lock.python)
             return show_tool(

@@ -61,3 +61,14 @@ async def test_who_takes_grants_away_is_not_asked() -> None:
         await host.call("tool_create", source=ROLL, policy=GRANTS)
         await host.call("tool_update", tool_id="roll", policy={"network": None})
         assert len(person.asked) == 1
+
+
+async def test_a_yes_is_for_the_source_that_was_there_when_it_was_asked_for() -> None:
+    async with hosting() as host:
+        await host.call("tool_create", source=ROLL)
+        waiting = await host.call("tool_update", tool_id="roll", policy=GRANTS)
+        assert waiting["status"] == "waiting"
+        await host.call("tool_update", tool_id="roll", source=OTHER)
+        yes = {"approval_id": waiting["approval_id"], "approve": True}
+        assert "is at version 2, not 1" in await host.refused("approval_decide", **yes)
+        assert (await host.call("tool_get", tool_id="roll"))["policy"] == {}
