@@ -29,6 +29,7 @@ class Why(Result):
     keyword: float
     vector: float
     author: float
+    subject: float
     date: float
     session: float
     question: float

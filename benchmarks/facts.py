@@ -3,13 +3,13 @@
 Question: of generated facts that stand alone, without author, session or date, how often is the one
 that answers a paraphrased question first, or among the first five? Beside each fact are near
 misses: the same of somebody else, other facts of the same person, the same of a relative, and a
-question about it. The baseline, in the same run, is the plain sum of both searches' z-scores; what
-the ranking does for conversations must cost nothing here.
+question about it. The baseline, in the same run, is the plain sum of both searches' z-scores.
 
     python -m benchmarks.facts [--facts 500] [--seed 20260331]
 
-Measured twice: in an archive of facts only, and in one that also holds a conversation with sessions
-about the same people. Prints one JSON line.
+Measured three times: in an archive of facts only, in one that also holds a conversation with
+sessions about the same people, and with the notes of work_notes.py, on which nothing was chosen and
+whose near misses are nastier. Prints one JSON line.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import json
 import platform
 import random
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from benchmarks import work_notes
 from benchmarks.ranking_variants import ORIGIN, VARIANTS, rank, read_case
 from memory import agents, archival
 from memory.agents import NewAgent
@@ -30,7 +31,14 @@ from memory.records import NewPassage
 from memory.store import MemoryStore
 
 SEED = 20_260_331
-SHOWN = ("full", "without words", "without meaning", "plain sum of z-scores")
+SHOWN = (
+    "full",
+    "without subject",
+    "what only asks is as what asks",
+    "without words",
+    "without meaning",
+    "plain sum of z-scores",
+)
 
 PEOPLE = (
     "Amara Bruno Celia Dmitri Elif Farid Greta Hugo Ines Jonas Keiko Lars Mina Nadia Otto Priya"
@@ -94,14 +102,26 @@ class Fact:
     question: str
 
 
-def facts(count: int, choose: random.Random) -> list[Fact]:
-    """Different facts about the people, in no order."""
-    pairs = [(who, topic) for who in PEOPLE for topic in TOPICS]
-    made = [
-        Fact(said.format(who=who, what=choose.choice(values)), asked.format(who=who))
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What facts are made of. ending: what a text may add that answers nothing."""
+
+    subjects: Sequence[str]
+    topics: Sequence[tuple[str, str, Sequence[str]]]
+    near_misses: Callable[[random.Random], Iterator[str]]
+    ending: Callable[[random.Random], str] = lambda _: ""
+
+
+def facts(kind: Kind, count: int, choose: random.Random) -> list[Fact]:
+    """Different facts about the subjects, in no order."""
+    pairs = [(who, topic) for who in kind.subjects for topic in kind.topics]
+    return [
+        Fact(
+            said.format(who=who, what=choose.choice(values)) + kind.ending(choose),
+            asked.format(who=who),
+        )
         for who, (said, asked, values) in choose.sample(pairs, min(count, len(pairs)))
     ]
-    return made
 
 
 def near_misses(choose: random.Random) -> Iterator[str]:
@@ -112,6 +132,10 @@ def near_misses(choose: random.Random) -> Iterator[str]:
             yield said.format(who=f"{who}'s {relative}", what=choose.choice(values))
         _, asked, _ = choose.choice(TOPICS)
         yield asked.format(who=who)
+
+
+PEOPLES_FACTS = Kind(PEOPLE, TOPICS, near_misses)
+WORK_NOTES = Kind(work_notes.PROJECTS, work_notes.TOPICS, work_notes.near_misses, work_notes.ending)
 
 
 def conversation(choose: random.Random) -> Iterator[NewPassage]:
@@ -157,23 +181,22 @@ def main() -> None:
     parser.add_argument("--facts", type=int, default=500, help="how many, at most 500")
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
-    choose = random.Random(options.seed)  # noqa: S311 - texts, not secrets
-    made = facts(options.facts, choose)
-    besides = [NewPassage(text) for text in near_misses(choose)]
     embedder = load_embedder("minilm")
     with MemoryStore(None, lambda: embedder) as store:
-        found = {
-            "facts_alone": measure(store, "alone", made, besides),
-            "facts_in_conversation": measure(
-                store, "mixed", made, [*besides, *conversation(choose)]
-            ),
-        }
+        found = {}
+        for name, kind in (("facts", PEOPLES_FACTS), ("work_notes", WORK_NOTES)):
+            choose = random.Random(options.seed)  # noqa: S311 - texts, not secrets
+            made = facts(kind, options.facts, choose)
+            besides = [NewPassage(text) for text in kind.near_misses(choose)]
+            found[name] = measure(store, name, made, besides)
+            if kind is PEOPLES_FACTS:
+                chat = conversation(choose)
+                found["facts_in_conversation"] = measure(store, "mixed", made, [*besides, *chat])
     print(
         json.dumps(
             {
                 "benchmark": "facts",
-                "facts": len(made),
-                "near_misses": len(besides),
+                "facts": options.facts,
                 "seed": options.seed,
                 **found,
                 "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},

@@ -30,7 +30,10 @@ class Variant:
 
 
 PLAIN = Variant(
-    Weights(context=(), author=0.0, date=0.0, session=0.0, question=0.0), neighbours=False
+    Weights(
+        context=(), author=0.0, subject=0.0, date=0.0, session=0.0, question=0.0, only_asks=0.0
+    ),
+    neighbours=False,
 )
 """The sum of both searches' z-scores and nothing else."""
 
@@ -42,9 +45,11 @@ VARIANTS: Mapping[str, Variant] = {
     "context of one step": Variant(replace(WEIGHTS, context=WEIGHTS.context[:1])),
     "without neighbours as hits": Variant(neighbours=False),
     "without author": Variant(replace(WEIGHTS, author=0.0)),
+    "without subject": Variant(replace(WEIGHTS, subject=0.0)),
     "without date": Variant(replace(WEIGHTS, date=0.0)),
     "without session": Variant(replace(WEIGHTS, session=0.0)),
-    "without question": Variant(replace(WEIGHTS, question=0.0)),
+    "without question": Variant(replace(WEIGHTS, question=0.0, only_asks=0.0)),
+    "what only asks is as what asks": Variant(replace(WEIGHTS, only_asks=0.0)),
     "plain sum of z-scores": PLAIN,
 }
 

@@ -1,9 +1,10 @@
 """Merging what the keyword and the vector search found into one ranking. Pure.
 
 Scores are fused, not ranks: each leg is standardised over the candidates (z-scores) and the two
-are summed; then comes what else speaks for a hit: its author or date is named, its session has
-a good hit. All weights are here. Why not reciprocal rank fusion: docs/decisions/0004; where the
-scores come from: surroundings.py; why these weights: docs/decisions/0019.
+are summed; then comes what else speaks for a hit (its author, subject or date is named, its session
+has a good hit) and against it (it asks). All weights are here. Why not reciprocal rank fusion:
+docs/decisions/0004; where the scores come from: surroundings.py; why these weights:
+docs/decisions/0019.
 """
 
 import re
@@ -16,7 +17,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.named_subjects import named_subjects
 from memory.surroundings import Numbers, Scored, moment_of
+from memory.terms import terms
 
 MIN_COSINE = 0.1
 """Below this a text without a common term has nothing to do with the query (mem0 cuts here too)."""
@@ -26,21 +29,27 @@ MIN_COSINE = 0.1
 class Weights:
     """What each part of a score weighs, in standard deviations of a leg; 0 leaves a part out.
 
-    context: the shares of neighbours one and two steps away (surroundings.py). session: of the best
-    hit of the same session. question: taken from a text that asks, for it seldom answers.
+    context: the shares of neighbours one and two steps away (surroundings.py). subject: of a text
+    that mentions all names in the query. session: of the best hit of the same session. question:
+    taken from a text that ends with a question, for it seldom answers. only_asks: the share of what
+    words and meaning brought that is taken from a text that is a question and nothing else.
     """
 
     keyword: float = 0.5
     vector: float = 0.5
     context: tuple[float, ...] = (0.5, 0.25)
     author: float = 1.0
+    subject: float = 1.5
     date: float = 1.0
     session: float = 0.3
-    question: float = 0.5
+    question: float = 0.75
+    only_asks: float = 0.75
 
 
 WEIGHTS = Weights()
 """Chosen on the development conversations of LoCoMo, on a coarse grid (decision 19)."""
+
+_FOR_QUESTIONS = re.compile(r"\b(?:ask(?:s|ed|ing)?|questions?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +67,11 @@ class Asked:
 class Ranked:
     """A candidate's place in the fused ranking, and why it is there.
 
-    score is the sum of keyword, vector, author, date, session and question; keyword and vector come
-    from how far its scores in context lie from those of the other candidates. bm25 and cosine are
-    its own, without its neighbours; cosine: None without a vector. The ranks are those in each
-    search, from 1; None: it was not proposed there. rerank is what a reranker said, if there is one
-    and it was asked.
+    score is the sum of keyword, vector, author, subject, date, session and question; keyword and
+    vector come from how far its scores in context lie from those of the other candidates. bm25 and
+    cosine are its own, without its neighbours; cosine: None without a vector. The ranks are those
+    in each search, from 1; None: it was not proposed there. rerank is what a reranker said, if
+    there is one and it was asked.
     """
 
     doc: int
@@ -70,6 +79,7 @@ class Ranked:
     keyword: float
     vector: float
     author: float
+    subject: float
     date: float
     question: float
     session: float
@@ -127,14 +137,15 @@ def fuse(
     Args:
         found: of each collection that was searched; scores are standardised over all together.
     """
-    near = _near(found, min_cosine)
+    near = _near(found, named_subjects(asked.text), min_cosine)
     parts = {
         "keyword": weights.keyword * _standardised(near["bm25_in_context"]),
         "vector": weights.vector * _standardised(near["cosine_in_context"]),
         "author": weights.author * _names_author(asked.text, near["author"]),
+        "subject": weights.subject * near["subject"],
         "date": weights.date * _names_day(asked, near["dated"]),
-        "question": -weights.question * near["asks"],
     }
+    parts["question"] = -_asking(asked.text, near, parts["keyword"] + parts["vector"], weights)
     others: Numbers = np.sum(list(parts.values()), axis=0)
     parts["session"] = weights.session * _best_of_session(near["session"], others)
     columns = {"doc": near["doc"], "score": others + parts["session"], **parts}
@@ -146,7 +157,9 @@ def fuse(
     return Ranking({name: column[order] for name, column in columns.items()})
 
 
-def _near(found: Sequence[Scored], min_cosine: float) -> dict[str, NDArray[Any]]:
+def _near(
+    found: Sequence[Scored], subjects: frozenset[str], min_cosine: float
+) -> dict[str, NDArray[Any]]:
     """The candidates of all collections, as columns in the order of doc."""
     taken: list[dict[str, NDArray[Any]]] = []
     sessions = 0
@@ -159,6 +172,8 @@ def _near(found: Sequence[Scored], min_cosine: float) -> dict[str, NDArray[Any]]
             "author": names[texts.author],
             "dated": texts.dated,
             "asks": texts.asks,
+            "only_asks": texts.only_asks,
+            "subject": _mentions(scored, subjects),
             "session": np.where(texts.session < 0, -1, texts.session + sessions),
             "cosine": texts.cosine,
             "keyword_rank": texts.keyword_rank,
@@ -172,6 +187,36 @@ def _near(found: Sequence[Scored], min_cosine: float) -> dict[str, NDArray[Any]]
     columns = {name: np.concatenate([one[name] for one in taken]) for name in taken[0]}
     order = np.argsort(columns["doc"])
     return {name: column[order] for name, column in columns.items()}
+
+
+def _mentions(scored: Scored, subjects: frozenset[str]) -> Numbers:
+    """Which share of the names that are known here each text mentions.
+
+    Whoever writes with a name on it speaks to others by theirs; so the name of an author counts
+    only where nobody signed.
+    """
+    texts = scored.texts
+    known = [at for at, term in enumerate(scored.terms) if term in subjects]
+    if not known:
+        return np.zeros(len(texts))
+    authors = {term for author in texts.authors for term in terms(author)}
+    of_author = np.asarray([scored.terms[at] in authors for at in known], np.bool_)
+    mentioned = (texts.counts[:, known] > 0) & ~(of_author & (texts.author >= 0)[:, None])
+    shares: Numbers = mentioned.mean(axis=1)
+    return shares
+
+
+def _asking(query: str, near: dict[str, NDArray[Any]], found: Numbers, weights: Weights) -> Numbers:
+    """What is taken from texts that ask, unless the query is for what was asked.
+
+    Args:
+        found: what words and meaning brought each text: a question in the query's own words gets
+            much, and tells nothing.
+    """
+    if _FOR_QUESTIONS.search(query):
+        return np.zeros(len(found))
+    taken: Numbers = weights.question * near["asks"]
+    return taken + weights.only_asks * near["only_asks"] * np.maximum(found, 0.0)
 
 
 def _best_of_session(sessions: NDArray[np.int64], scores: Numbers) -> Numbers:

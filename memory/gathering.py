@@ -22,6 +22,9 @@ REACH: Mapping[Kind, int] = {"passages": 2, "messages": 4}
 ASKS = r"""[?？؟][\s"'”’»)\]*_]*$"""  # noqa: RUF001 - a question mark, full width
 """What a text that asks ends with, as the database reads patterns."""
 
+ONLY_ASKS = r"^[^.!,;:…\n]*" + ASKS
+"""A text that only asks: no clause in it may tell something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-_MONTHS = (
+MONTHS = (
     "january february march april may june july august september october november december".split()
 )
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _NUMBERS = {
     word: number
     for number, word in enumerate(
@@ -124,7 +124,7 @@ def _unit_beside(match: re.Match[str], today: date) -> NamedDate:
 
 def _weekday(match: re.Match[str], today: date) -> NamedDate:
     """The latest one before today, or the first after it."""
-    number = _WEEKDAYS.index(match["weekday"])
+    number = WEEKDAYS.index(match["weekday"])
     if match["which"] in ("next", "this"):
         return _moved(today, (number - today.weekday() - 1) % 7 + 1)
     return _moved(today, -((today.weekday() - number - 1) % 7 + 1))
@@ -158,7 +158,7 @@ def _whole_year(year: int) -> Days:
 def _month_number(word: str) -> int:
     if word.isdigit():
         return int(word)
-    return next(n for n, name in enumerate(_MONTHS, start=1) if name.startswith(word[:3]))
+    return next(n for n, name in enumerate(MONTHS, start=1) if name.startswith(word[:3]))
 
 
 def _number(word: str) -> int:
@@ -198,6 +198,6 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], NamedDate]]
         (rf"{_COUNT} {_UNIT}s? ago", _ago),
         (rf"(?:last|past|previous) {_COUNT} {_UNIT}s?", _lately),
         (rf"{_WHICH} (?P<unit>weekend|week|month|year)", _unit_beside),
-        (rf"(?P<which>last|on|this|next) (?P<weekday>{'|'.join(_WEEKDAYS)})", _weekday),
+        (rf"(?P<which>last|on|this|next) (?P<weekday>{'|'.join(WEEKDAYS)})", _weekday),
     )
 )

@@ -6,7 +6,7 @@ Keyword search sees what is committed, vector search what is embedded.
 from collections.abc import Iterable, Sequence
 from datetime import UTC
 
-from memory.gathering import ASKS, REACH, Collection, Gathered, Wanted, ranks
+from memory.gathering import ASKS, ONLY_ASKS, REACH, Collection, Gathered, Wanted, ranks
 from memory.surroundings import K1, B, Statistics, Text, in_columns, rarity
 from memory.terms import terms
 from memory.transaction import Reader, Row, to_json
@@ -49,7 +49,7 @@ class StoredCorpus:
             cosines = {**cosines, **exact_scores(reader, near, others)}
         allowed = _allowed(reader, collection.key, wanted.where, docs)
         texts = []
-        for doc, length, thread, sequence, session, author, dated, asks in rows:
+        for doc, length, thread, sequence, session, author, dated, asks, only_asks in rows:
             keyword_rank, vector_rank = proposed.get(doc, (0, 0))
             texts.append(
                 Text(
@@ -63,6 +63,7 @@ class StoredCorpus:
                     sequence=sequence or 0,
                     session=session,
                     asks=asks,
+                    only_asks=only_asks,
                     allowed=doc in allowed,
                     keyword_rank=keyword_rank,
                     vector_rank=vector_rank,
@@ -78,6 +79,7 @@ class StoredCorpus:
             docs=to_json(sorted(proposed)),
             reach=REACH[self._collection.kind],
             asks=ASKS,
+            only_asks=ONLY_ASKS,
             before_doc=wanted.where.before_doc,
         )
 

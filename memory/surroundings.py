@@ -35,7 +35,8 @@ class Text:
     length: in terms. counts: how often it holds each of the query's terms. cosine: None when it has
     no vector (yet), or the query has none. thread: where texts follow each other by their sequence;
     None: it has no neighbours. session: what it is part of, by whatever name; None: of nothing.
-    asks: it ends with a question. The ranks are those that each search gave it, from 1; 0: none.
+    asks: it ends with a question; only_asks: it is nothing else. The ranks are those that each
+    search gave it, from 1; 0: none.
     """
 
     doc: int
@@ -48,6 +49,7 @@ class Text:
     sequence: int = 0
     session: Hashable | None = None
     asks: bool = False
+    only_asks: bool = False
     allowed: bool = True
     keyword_rank: int = 0
     vector_rank: int = 0
@@ -82,6 +84,7 @@ class Texts:
     sequence: NDArray[np.int64]
     session: NDArray[np.int64]
     asks: NDArray[np.bool_]
+    only_asks: NDArray[np.bool_]
     allowed: NDArray[np.bool_]
     keyword_rank: NDArray[np.int32]
     vector_rank: NDArray[np.int32]
@@ -95,13 +98,14 @@ class Texts:
 class Scored:
     """Texts with their own scores, and those that they have together with their neighbours.
 
-    (n,) each. cosine_in_context: NaN where no cosine is known.
+    (n,) each. cosine_in_context: NaN where no cosine is known. terms: what the texts' counts count.
     """
 
     texts: Texts
     bm25: Numbers
     bm25_in_context: Numbers
     cosine_in_context: Numbers
+    terms: tuple[str, ...] = ()
 
 
 def in_columns(texts: Sequence[Text], statistics: Statistics, reach: int = 2) -> Texts:
@@ -126,6 +130,7 @@ def in_columns(texts: Sequence[Text], statistics: Statistics, reach: int = 2) ->
         sequence=column("sequence", np.int64),
         session=_numbered([text.session for text in texts]),
         asks=column("asks", np.bool_),
+        only_asks=column("only_asks", np.bool_),
         allowed=column("allowed", np.bool_),
         keyword_rank=column("keyword_rank", np.int32),
         vector_rank=column("vector_rank", np.int32),
@@ -160,6 +165,7 @@ def in_context(texts: Texts, statistics: Statistics, shares: Sequence[float]) ->
         bm25(texts.counts, texts.length, statistics),
         bm25(counts, lengths / weights, statistics),
         cosine_in_context,
+        tuple(statistics.idf),
     )
 
 

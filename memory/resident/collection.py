@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.gathering import ASKS, REACH, Collection, Gathered, Wanted, ranks
+from memory.gathering import ASKS, ONLY_ASKS, REACH, Collection, Gathered, Wanted, ranks
 from memory.resident.columns import COLUMNS, Columns, Mask
 from memory.resident.postings import Postings, bm25_scores
 from memory.resident.vectors import ResidentVectors
@@ -167,6 +167,7 @@ class ResidentCollection:
             sequence=columns["sequence"].astype(np.int64),
             session=_numbered(columns["session"], columns["in_session"]),
             asks=columns["asks"],
+            only_asks=columns["only_asks"],
             allowed=allowed,
             keyword_rank=keyword_rank,
             vector_rank=vector_rank,
@@ -187,7 +188,7 @@ class ResidentCollection:
     def _read_documents(self, reader: Reader) -> None:
         what = {"collection": self._collection.key, "after": self._columns.newest}
         kind = self._collection.kind
-        rows = reader.arrays(f"resident_{kind}", asks=ASKS, **what)
+        rows = reader.arrays(f"resident_{kind}", asks=ASKS, only_asks=ONLY_ASKS, **what)
         if not len(rows["doc"]):
             return
         for name, code, text, texts in reader.rows(f"resident_{kind}_names", **what):

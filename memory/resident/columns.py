@@ -27,10 +27,12 @@ COLUMNS: Mapping[str, Any] = {
     "placed": np.bool_,
     "in_session": np.bool_,
     "asks": np.bool_,
+    "only_asks": np.bool_,
     "alive": np.bool_,
 }
 """dated: in microseconds since 1970, UTC. placed: thread and sequence say where it stands.
-in_session: it is part of a session. asks: it ends with a question. alive: not deleted."""
+in_session: it is part of a session. asks: it ends with a question; only_asks: it is nothing else.
+alive: not deleted."""
 
 MAX_UNSORTED = 4_096
 """Documents that are looked through for neighbours; more are sorted in."""

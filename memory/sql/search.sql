@@ -80,7 +80,8 @@ chosen AS (SELECT doc FROM given
            SELECT doc FROM passages SEMI JOIN places USING (session, sequence)
            WHERE archive_key = $collection)
 SELECT p.doc, d.length, session AS thread, sequence, session, author,
-       coalesce(occurred_at, created_at) AS dated, regexp_matches(right(text, 8), $asks) AS asks
+       coalesce(occurred_at, created_at) AS dated, regexp_matches(right(text, 8), $asks) AS asks,
+       regexp_matches(text, $only_asks) AS only_asks
 FROM passages p JOIN documents d ON d.doc = p.doc SEMI JOIN chosen c ON c.doc = p.doc
 WHERE archive_key = $collection AND ($before_doc IS NULL OR p.doc < $before_doc);
 
@@ -91,7 +92,8 @@ places AS (SELECT DISTINCT sequence + step AS sequence
            FROM messages SEMI JOIN given USING (doc) CROSS JOIN range(-$reach, $reach + 1) AS steps(step)
            WHERE agent_key = $collection)
 SELECT m.doc, d.length, '' AS thread, sequence, turn_id AS session, NULL AS author,
-       created_at AS dated, regexp_matches(right(content, 8), $asks) AS asks
+       created_at AS dated, regexp_matches(right(content, 8), $asks) AS asks,
+       regexp_matches(content, $only_asks) AS only_asks
 FROM messages m JOIN documents d ON d.doc = m.doc SEMI JOIN places USING (sequence)
 WHERE agent_key = $collection AND ($before_doc IS NULL OR m.doc < $before_doc);
 

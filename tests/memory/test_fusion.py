@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from memory.fusion import WEIGHTS, Asked, Ranked, Ranking, Weights
 from memory.fusion import fuse as fuse_columns
-from memory.surroundings import Scored, Statistics, Text, in_columns
+from memory.surroundings import Scored, Statistics, Text, in_columns, in_context
 
 MARCH = datetime(2026, 3, 31, tzinfo=UTC)
 MAY = datetime(2026, 5, 7, tzinfo=UTC)
-LEGS_ONLY = Weights(author=0.0, date=0.0, session=0.0, question=0.0)
+LEGS_ONLY = Weights(author=0.0, subject=0.0, date=0.0, session=0.0, question=0.0, only_asks=0.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def candidates(draw: st.DrawFn, sessions: bool = True, max_size: int = 12) -> li
                 cosine=draw(cosines),
                 author=draw(st.sampled_from([None, "Ada", "Bob"])),
                 session=draw(st.sampled_from([None, "a", "b"])) if sessions else None,
-                asks=draw(st.booleans()),
+                asks=(asks := draw(st.booleans())),
+                only_asks=asks and draw(st.booleans()),
             ),
             bm25=(own := draw(scores)),
             bm25_in_context=own + draw(scores),
@@ -83,7 +84,8 @@ def order(query: str, found: Sequence[Candidate], weights: Weights = WEIGHTS) ->
 
 
 def parts(hit: Ranked) -> float:
-    return hit.keyword + hit.vector + hit.author + hit.date + hit.question + hit.session
+    named = hit.author + hit.subject + hit.date
+    return hit.keyword + hit.vector + named + hit.question + hit.session
 
 
 def test_scores_are_fused_not_ranks() -> None:
@@ -128,6 +130,45 @@ def test_a_text_that_asks_comes_after_one_that_tells() -> None:
     assert order("q", [scored(1, bm25=1.0, asks=True), scored(2, bm25=1.0)]) == [2, 1]
 
 
+def test_a_question_in_the_querys_own_words_comes_after_what_tells() -> None:
+    asked = scored(1, bm25=20.0, cosine=0.9, asks=True, only_asks=True)
+    told, others = scored(2, 3.0, 0.8), [scored(doc, 1.0, 0.3) for doc in range(3, 9)]
+    assert order("What is it?", [asked, told, *others])[0] == 2
+    assert order("what did she ask", [asked, told, *others])[0] == 1
+
+
+def mentioning(doc: int, *mentioned: str, author: str | None = None) -> Text:
+    counts = {"key": 1} | dict.fromkeys(mentioned, 1)
+    return Text(doc, 10, MARCH, counts, author=author)
+
+
+def order_of_texts(query: str, *texts: Text) -> list[int]:
+    known = Statistics({"key": 1.0, "ada": 1.0, "bob": 1.0, "lock": 5.0})
+    of_collection = in_context(in_columns(texts, known), known, ())
+    return [hit.doc for hit in fuse_columns(Asked(query), [of_collection])]
+
+
+def test_what_mentions_a_name_of_the_query_is_preferred_to_what_shares_its_other_words() -> None:
+    about_bob, about_ada = mentioning(1, "bob", "lock"), mentioning(2, "ada")
+    assert order_of_texts("Which key has Ada?", about_bob, about_ada) == [2, 1]
+    assert order_of_texts("which lock key", about_bob, about_ada) == [1, 2]
+
+
+def test_the_more_of_the_querys_names_a_text_mentions_the_better() -> None:
+    both = mentioning(3, "ada", "bob")
+    texts = [mentioning(1, "ada"), mentioning(2), both]
+    assert order_of_texts("Did Ada give Bob the key?", *texts) == [3, 1, 2]
+
+
+def test_who_signs_speaks_to_others_by_name_and_of_nobody() -> None:
+    # "Bob, the key?" by Ada is no more of Bob than anything else that she says to him.
+    to_bob, by_bob, of_bob = (
+        mentioning(1, "bob", author="Ada"), mentioning(2, "bob", author="Bob"),
+        mentioning(3, "bob"),
+    )  # fmt: skip
+    assert order_of_texts("The key of Bob?", to_bob, by_bob, of_bob) == [3, 2, 1]
+
+
 def test_the_session_of_a_good_hit_is_preferred() -> None:
     good = scored(1, bm25=9.0, session="a")
     same, other = scored(3, bm25=1.0, session="a"), scored(2, bm25=1.0, session="b")
@@ -159,6 +200,7 @@ def test_a_bonus_is_given_only_for_what_it_is_for(found: list[Candidate]) -> Non
     for hit in fuse(ASKED, found):
         assert (hit.date > 0) == (texts[hit.doc].dated == MAY)
         assert (hit.question < 0) == texts[hit.doc].asks
+        assert hit.subject == 0
         assert hit.author == 0 or texts[hit.doc].author == "Ada"
 
 

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory.gathering import Collection, Wanted
 from memory.neighbours import messages_around, passages_around
 from memory.records import NewMessage, NewPassage
 from memory.search_pages import MessageHit, Query
 from memory.store import MemoryStore
+from memory.stored import StoredCorpus
+from memory.vectors import Filter
 from tests.memory.given import MemoryOf, words_only_store
 from tests.memory.test_search import ANIMALS, WORDS
 
@@ -49,6 +53,42 @@ def test_a_question_that_is_archived_comes_after_what_answers_it(words_only: Mem
     memory = MemoryOf.new_agent(words_only, "Ada")
     memory.archive("Where is the key?", "That is the key.", "\u201cWho has the key?\u201d ")
     assert memory.found("key")[0] == "That is the key."
+
+
+def test_a_question_that_was_archived_for_another_name_comes_after_the_facts(
+    ada: MemoryOf,
+) -> None:
+    others = [f"Priya has seen the {word}." for word in WORDS]
+    ada.archive("At what time does Samir have dinner?", "Priya eats supper at seven.", *others)
+    found = ada.embedded().found("At what time does Priya have dinner?")
+    assert found[0] == "Priya eats supper at seven."
+    found = ada.found("who asked at what time we have dinner")
+    assert found[0] == "At what time does Samir have dinner?"
+
+
+@pytest.mark.parametrize(
+    ("text", "only_asks"),
+    [
+        ("Where is the key?", True),
+        ("Where? And since when?", True),
+        ("\u00bfD\u00f3nde est\u00e1 la llave? ", True),
+        ("\u9375\u306f\u3069\u3053\uff1f", True),
+        ("The key is gone, right?", False),
+        ("It is under the pot. Or is it?", False),
+        ("Key: where?", False),
+        ("The key is under the pot", False),
+    ],
+)
+def test_only_a_text_without_a_telling_clause_only_asks(
+    words_only: MemoryStore, text: str, only_asks: bool
+) -> None:
+    memory = MemoryOf.new_agent(words_only, "Ada")
+    memory.archive(text)
+    wanted = Wanted(text, None, Filter(), 10)
+    with memory.read() as reader:
+        collection = Collection(memory.agent.archive_key, "passages")
+        texts = StoredCorpus(reader, collection).gather(wanted).texts
+    assert texts.only_asks.tolist() == [only_asks]
 
 
 class Longest:

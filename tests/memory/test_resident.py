@@ -31,7 +31,7 @@ from memory.transaction import Reader, to_json
 from memory.vectors import Filter
 from tests.memory.given import MemoryOf, words_only_store
 
-WORDS = "tea milk sugar lemon honey ginger?".split()
+WORDS = "tea milk sugar, lemon honey ginger?".split()
 DAY = datetime(2026, 3, 31, tzinfo=UTC)
 
 
@@ -147,6 +147,7 @@ def named(texts: Texts) -> list[dict[str, Any]]:
             "session of": int(np.argmax(texts.session == texts.session[n])),
             "in a session": bool(texts.session[n] >= 0),
             "asks": bool(texts.asks[n]),
+            "only asks": bool(texts.only_asks[n]),
             "allowed": bool(texts.allowed[n]),
             "proposed": [bool(by[n]) for by in proposed],
         }
