@@ -57,6 +57,7 @@ bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
 	$(BIN)/python -m benchmarks.constrained
 	$(BIN)/python -m benchmarks.sandbox
 	$(BIN)/python -m benchmarks.facts
+	$(BIN)/python -m benchmarks.event_dates
 	$(BIN)/python -m benchmarks.size
 	$(BIN)/python -m benchmarks.vector_engines
 	$(BIN)/python -m benchmarks.ingest

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from agent.memory_tools import Result
 from memory.records import Agent, Message, Passage
+from memory.search_pages import MeantDays
 
 if TYPE_CHECKING:  # hosts list the tools before DuckDB and numpy are imported
     from datetime import datetime
@@ -57,6 +59,10 @@ class Beside(Result):
 Explained = Annotated[Why | None, WithJsonSchema({"minProperties": 0})]
 Neighbours = Annotated[tuple[Beside, ...], WithJsonSchema({"type": "array"})]
 Note = Annotated[str | None, WithJsonSchema({"minLength": 0})]
+DaysMeant = SkipJsonSchema[str | None]
+
+SHOWN_CHARS = 60
+"""Of a date as it was written, and of the text that tells of its event."""
 
 
 class PassageFound(Result):
@@ -80,12 +86,14 @@ class PassagesFound(Result):
     """Passages, best first. by_meaning is false when only words could be compared.
 
     pending_vectors: texts, at most, that are not embedded yet and were compared by words only.
+    days_meant: what "two weeks before the wedding" was taken for, and because of which text.
     """
 
     results: list[PassageFound]
     next_cursor: str | None = None
     by_meaning: bool = True
     pending_vectors: int = 0
+    days_meant: DaysMeant = None
 
 
 class MessageFound(Result):
@@ -106,6 +114,7 @@ class MessagesFound(Result):
     next_cursor: str | None = None
     by_meaning: bool = True
     pending_vectors: int = 0
+    days_meant: DaysMeant = None
 
 
 def passage_found(agent: Agent, passage: Passage, why: "Ranked | None") -> PassageFound:
@@ -145,6 +154,23 @@ def message_as_passage(agent: Agent, message: Message, why: "Ranked | None") -> 
         session=message.turn_id,
         why=found.why,
     )
+
+
+def days_meant(meant: MeantDays | None) -> str | None:
+    """How a date was read that the query counts from something else, and because of which text."""
+    if meant is None:
+        return None
+    days = " or ".join(
+        str(span.first) if span.first == span.last else f"{span.first} to {span.last}"
+        for span in meant.days
+    )
+    because = f", by “{_short(meant.events[0])}”" if meant.events else ""
+    return f"“{_short(meant.written)}” is {days}{because}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}…"
 
 
 def beside(around: Mapping[int, Passage | Message]) -> tuple[Beside, ...]:

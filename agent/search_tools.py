@@ -11,6 +11,7 @@ from agent.search_results import (
     MessagesFound,
     PassagesFound,
     beside,
+    days_meant,
     message_as_passage,
     message_found,
     passage_found,
@@ -111,6 +112,7 @@ def search_archive(scope: Scope, a: ArchivalSearch, wishes: Wishes = NO_WISHES) 
         next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
         by_meaning=page.by_meaning,
         pending_vectors=page.pending,
+        days_meant=days_meant(page.meant),
     )
 
 
@@ -148,6 +150,7 @@ def search_conversation(
         next_cursor=page.next_cursor if count == len(results) else page.cursors[count - 1],
         by_meaning=page.by_meaning,
         pending_vectors=page.pending,
+        days_meant=days_meant(page.meant),
     )
 
 

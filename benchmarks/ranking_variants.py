@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from memory.event_dates import meant_days
 from memory.fusion import WEIGHTS, Asked, Weights, fuse
 from memory.gathering import Collection, Gathered, Wanted
 from memory.records import Origin
@@ -71,7 +72,9 @@ def read_case(store: MemoryStore, archive_key: int, question: str) -> Case:
     with store.read() as reader:
         found = store.corpus(reader, Collection(archive_key, "passages")).gather(wanted)
     taken = 1e3 * (time.perf_counter() - began)
-    asked = asked_on(Query(archive_key, question), datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    meant = meant_days(question, today, lambda _: ())  # no question counts from an event
+    asked = asked_on(Query(archive_key, question), today, meant)
     return Case(asked, found, taken)
 
 

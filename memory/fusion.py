@@ -30,9 +30,11 @@ class Weights:
     """What each part of a score weighs, in standard deviations of a leg; 0 leaves a part out.
 
     context: the shares of neighbours one and two steps away (surroundings.py). subject: of a text
-    that mentions all names in the query. session: of the best hit of the same session. question:
-    taken from a text that ends with a question, for it seldom answers. only_asks: the share of what
-    words and meaning brought that is taken from a text that is a question and nothing else.
+    that mentions all names in the query. counted: of a day that the query counts to from an event;
+    as much as the words for the event bring to the texts that have them. session: of the best hit
+    of the same session. question: taken from a text that ends with a question, for it seldom
+    answers. only_asks: the share of what words and meaning brought that is taken from a text that
+    is a question and nothing else.
     """
 
     keyword: float = 0.5
@@ -41,6 +43,7 @@ class Weights:
     author: float = 1.0
     subject: float = 1.5
     date: float = 1.0
+    counted: float = 3.0
     session: float = 0.3
     question: float = 0.75
     only_asks: float = 0.75
@@ -56,11 +59,13 @@ _FOR_QUESTIONS = re.compile(r"\b(?:ask(?:s|ed|ing)?|questions?)\b", re.IGNORECAS
 class Asked:
     """What the parts of a ranking must know of a query.
 
-    names_day_of: whether the query names a date that a moment lies in.
+    names_day_of: whether the query names a date that a moment lies in. counts_to: whether it counts
+    to that from an event that was found ("two weeks before the wedding").
     """
 
     text: str
     names_day_of: Callable[[datetime], bool] | None = None
+    counts_to: Callable[[datetime], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,8 @@ def fuse(
         "vector": weights.vector * _standardised(near["cosine_in_context"]),
         "author": weights.author * _names_author(asked.text, near["author"]),
         "subject": weights.subject * near["subject"],
-        "date": weights.date * _names_day(asked, near["dated"]),
+        "date": weights.date * _of_day(asked.names_day_of, near["dated"])
+        + weights.counted * _of_day(asked.counts_to, near["dated"]),
     }
     parts["question"] = -_asking(asked.text, near, parts["keyword"] + parts["vector"], weights)
     others: Numbers = np.sum(list(parts.values()), axis=0)
@@ -239,11 +245,13 @@ def _standardised(values: Numbers) -> Numbers:
     return scores
 
 
-def _names_day(asked: Asked, dated: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which texts are of a day that the query names."""
-    if asked.names_day_of is None:
+def _of_day(
+    is_one: Callable[[datetime], bool] | None, dated: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which texts are of a day that is one."""
+    if is_one is None:
         return np.zeros(len(dated), np.bool_)
-    return np.asarray([asked.names_day_of(moment_of(at)) for at in dated.tolist()], np.bool_)
+    return np.asarray([is_one(moment_of(at)) for at in dated.tolist()], np.bool_)
 
 
 def _names_author(query: str, authors: NDArray[Any]) -> NDArray[np.bool_]:

@@ -8,20 +8,22 @@ is asked and what comes back are in search_pages.py.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from memory.calendar_days import NamedDate
 from memory.dates import local_day
 from memory.errors import InvalidValue
+from memory.event_dates import LOOKED_AT, Event, events_of, meant_days
 from memory.fusion import MIN_COSINE, WEIGHTS, Asked, Ranked, fuse
 from memory.gathering import Corpus, Wanted
 from memory.limits import MAX_QUERY_CHARS, check_filled
 from memory.named_dates import named_dates
 from memory.reranking import Reranker, rerank
-from memory.search_pages import Page, Query
+from memory.search_pages import MeantDays, Page, Query
 from memory.surroundings import Scored, in_context
 from memory.transaction import Reader, to_json
 from memory.vectors import Filter
@@ -41,11 +43,12 @@ MAX_RANKED = 18
 class Means:
     """What a search works with. vector: the query's, of shape (d,); None: words only.
 
-    reranker: orders the best hits anew.
+    reranker: orders the best hits anew. embed: makes a vector of another query, as `vector` is.
     """
 
     vector: "Vectors | None" = None
     reranker: Reranker | None = None
+    embed: "Callable[[str], Vectors | None]" = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,45 @@ def search(reader: Reader, query: Query, corpora: Sequence[Corpus], means: Means
     at = _read_cursor(query) if query.cursor else _first_position(query, corpora)
     query = replace(query, before_doc=at.before_doc)
     wanted = Wanted(query.text, means.vector, _filter(query), at.candidates)
-    scored: list[Scored] = []
-    for corpus in corpora:
-        found = corpus.gather(wanted)
-        scored.append(in_context(found.texts, found.statistics, WEIGHTS.context))
+
+    def find(event: str) -> Sequence[Event]:
+        vector = None if means.vector is None else means.embed(event)
+        return _events(reader, query, corpora, replace(wanted, text=event, vector=vector))
+
+    today = date.fromordinal(at.today)
+    meant = meant_days(query.text, today, find)
     # What tags or dates have chosen is asked for already: the far ones come last, not never.
     chosen = query.tags_any or query.tags_all or query.since or query.until
-    asked = asked_on(query, date.fromordinal(at.today))
-    ranked: Sequence[Ranked] = fuse(asked, scored, min_cosine=-1.0 if chosen else MIN_COSINE)
+    least = -1.0 if chosen else MIN_COSINE
+    asked = asked_on(query, today, meant)
+    ranked: Sequence[Ranked] = fuse(asked, _scored(corpora, wanted), min_cosine=least)
     if means.reranker is not None:
         ranked = rerank(reader, query.text, ranked, means.reranker)
-    return _page(query, at, ranked, by_meaning=means.vector is not None)
+    page = _page(query, at, ranked, by_meaning=means.vector is not None)
+    return replace(page, meant=meant)
+
+
+def _scored(corpora: Sequence[Corpus], wanted: Wanted) -> list[Scored]:
+    """What each corpus proposes, compared in context."""
+    found = [corpus.gather(wanted) for corpus in corpora]
+    return [in_context(one.texts, one.statistics, WEIGHTS.context) for one in found]
+
+
+def _events(
+    reader: Reader, query: Query, corpora: Sequence[Corpus], wanted: Wanted
+) -> Sequence[Event]:
+    """What the query counts from: searched for in the same texts, under the same filters."""
+    scored = _scored(corpora, wanted)
+    hits = fuse(Asked(wanted.text), scored)[:LOOKED_AT]
+    texts: dict[int, str] = dict(
+        reader.rows("texts_by_doc", docs=to_json([hit.doc for hit in hits]))
+    )
+    dated = {
+        doc: moment
+        for one in scored
+        for doc, moment in zip(one.texts.doc.tolist(), one.texts.dated.tolist(), strict=True)
+    }
+    return events_of(hits, texts, dated, ZoneInfo(query.timezone))
 
 
 def _page(query: Query, at: _Position, ranked: Sequence[Ranked], by_meaning: bool) -> Page:
@@ -98,18 +129,34 @@ def _page(query: Query, at: _Position, ranked: Sequence[Ranked], by_meaning: boo
     return Page(hits, next_cursor, by_meaning, cursors=cursors)
 
 
-def asked_on(query: Query, today: date) -> Asked:
-    """The query with the dates that it names, seen from a day."""
-    named = named_dates(query.text, today)
-    if not named:
-        return Asked(query.text)
+def asked_on(query: Query, today: date, meant: MeantDays | None = None) -> Asked:
+    """The query with the dates that it names, seen from a day.
+
+    Args:
+        meant: those that it counts from something else. If that is a date, texts of that day are
+            preferred, too: people tell then what was two weeks before.
+    """
+    text, counted = query.text, tuple[NamedDate, ...]()
+    if meant is not None:
+        text = text.replace(meant.written, " " if meant.events else meant.anchor)
+        counted = meant.days
+    named = named_dates(text, today)
+    if meant is not None and not meant.events:
+        named, counted = named + counted, ()
     zone = ZoneInfo(query.timezone)
+    return Asked(query.text, _within(named, zone), _within(counted, zone))
 
-    def names_day_of(moment: datetime) -> bool:
+
+def _within(dates: Sequence[NamedDate], zone: ZoneInfo) -> Callable[[datetime], bool] | None:
+    """Whether a moment is of one of the dates there; None without any."""
+    if not dates:
+        return None
+
+    def within(moment: datetime) -> bool:
         day = local_day(moment, zone)
-        return any(dates.holds(day) for dates in named)
+        return any(date.holds(day) for date in dates)
 
-    return Asked(query.text, names_day_of)
+    return within
 
 
 def _filter(query: Query) -> Filter:

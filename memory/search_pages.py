@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from memory.records import Message, Passage
 
 if TYPE_CHECKING:
+    from memory.calendar_days import Days
     from memory.fusion import Ranked
 
 
@@ -37,11 +38,27 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class MeantDays:
+    """The days that "two weeks before the wedding" was taken for.
+
+    written, anchor: all of it, and "the wedding". events: the texts that tell of it, one for each
+    of the days; none where the anchor is a date.
+    """
+
+    written: str
+    anchor: str
+    days: "tuple[Days, ...]"
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Hits, best first. by_meaning is False when only words were compared.
 
     pending: how many texts, at most, had no vector yet and so were found by words only.
     cursors: of a page that begins after each of the hits, for who shows fewer of them.
+    meant: how a date was read that the query counts from something else; None: it has none, or what
+    it counts from was not found.
     The pages of a search end after the best candidates, at least MIN_CANDIDATES of each leg.
     """
 
@@ -50,6 +67,7 @@ class Page:
     by_meaning: bool
     pending: int = 0
     cursors: tuple[str, ...] = ()
+    meant: MeantDays | None = None
 
 
 @dataclass(frozen=True, slots=True)

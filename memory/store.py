@@ -16,7 +16,7 @@ from typing import Self
 from memory import agents, recall, requests, runs
 from memory.archival import passage_of
 from memory.database import Database
-from memory.embedder import Embedder
+from memory.embedder import Embedder, Vectors
 from memory.embedding import EmbeddingQueue
 from memory.gathering import Collection, Corpus
 from memory.hnsw import HnswIndex
@@ -169,7 +169,7 @@ class MemoryStore:
         return [hits[hit.doc] for hit in page.hits], page
 
     def _search(self, reader: Reader, query: Query, collections: Sequence[Collection]) -> Page:
-        vector = self.embedding.query_vector(query.text, EMBEDDER_WAIT_S)
+        vector = self._query_vector(query.text)
         if not isinstance(reader, Transaction) and self.embedding.behind <= MAX_AWAITED:
             # Inside a transaction the queue cannot write, so waiting for it would be in vain.
             self.embedding.settle([c.key for c in collections], SETTLE_WAIT_S)
@@ -180,7 +180,8 @@ class MemoryStore:
             vector = None
         reader.renew()
         try:
-            page = search(reader, query, corpora, Means(vector, self._reranker))
+            means = Means(vector, self._reranker, self._query_vector)
+            page = search(reader, query, corpora, means)
         finally:
             self.resident.read_later()
         if not behind:
@@ -188,6 +189,9 @@ class MemoryStore:
         # Of this collection alone: others' are nobody's business who may not see them.
         counts = [reader.value("count_pending_in", collection=c.key) for c in collections]
         return replace(page, pending=sum(counts))
+
+    def _query_vector(self, text: str) -> Vectors | None:
+        return self.embedding.query_vector(text, EMBEDDER_WAIT_S)
 
     def corpus(self, reader: Reader, collection: Collection) -> Corpus:
         """What answers for a collection: memory where it can, else the database."""

@@ -242,5 +242,7 @@ def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> st
             f"(up to {found.pending_vectors} texts are not embedded yet and were compared by words"
             " only; search again in a moment)"
         )
+    if found.days_meant is not None:
+        notes.append(f"({found.days_meant}; texts of then are preferred)")
     listed = [f"- {row}" for row in lines or ["No results found."]]
     return with_cursor("\n".join([*listed, *notes]), found.next_cursor)

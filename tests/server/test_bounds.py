@@ -115,6 +115,31 @@ async def test_long_hits_are_cut_read_whole_and_none_is_left_out(host: Client) -
     assert sorted(read) == sorted(texts)
 
 
+async def test_what_a_date_is_counted_from_is_said_briefly_and_leaves_room(host: Client) -> None:
+    await call(host, "agent_create", name="Sam")
+    for _ in range(12):
+        event = {"content": "indigo wedding " + WIDE * 2_000, "occurred_at": "2025-06-14T12:00:00Z"}
+        await call(host, "archival_memory_insert", agent_id="Sam", **event)
+    query = f"indigo two weeks before the wedding {WIDE * 200}".replace("\n", " ")
+    search = {"agent_id": "Sam", "query": query, "top_k": 100}
+    found = await pages(host, "archival_memory_search", **search)
+    assert sum(len(page["results"]) for page in found) == 12
+    assert {page["days_meant"].partition(" is ")[2][:24] for page in found} == {
+        "2025-05-28 to 2025-06-03"
+    }
+
+
+async def test_the_reply_says_how_a_date_was_read_that_counts_from_an_event(host: Client) -> None:
+    await call(host, "agent_create", name="Sam")
+    event = {"content": "The wedding, at last.", "occurred_at": "2025-06-14T12:00:00Z"}
+    await call(host, "archival_memory_insert", agent_id="Sam", **event)
+    search = {"agent_id": "Sam", "query": "What was two weeks before the wedding?"}
+    result = await host.call_tool("archival_memory_search", search)
+    said = "“two weeks before the wedding” is 2025-05-28 to 2025-06-03, by “The wedding, at last.”"
+    assert result.structured_content and result.structured_content["days_meant"] == said
+    assert f"({said}; texts of then are preferred)" in result.content[0].text  # type: ignore[union-attr]
+
+
 async def test_long_neighbours_are_cut_and_leave_room_for_every_hit(host: Client) -> None:
     await call(host, "agent_create", name="Sam")
     for number in range(12):
