@@ -8,8 +8,8 @@ question about it. The baseline, in the same run, is the plain sum of both searc
     python -m benchmarks.facts [--facts 500] [--seed 20260331]
 
 Measured three times: in an archive of facts only, in one that also holds a conversation with
-sessions about the same people, and with the notes of work_notes.py, on which nothing was chosen and
-whose near misses are nastier. Prints one JSON line.
+sessions about the same people, and with the notes of work_notes.py, on which no weight was chosen
+and whose near misses are nastier. Prints one JSON line.
 """
 
 import argparse

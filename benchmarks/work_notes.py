@@ -1,6 +1,7 @@
 """Notes about projects at work, and questions that they answer in other words: texts of facts.py.
 
-Not what the ranking was chosen on: other topics, longer texts, and near misses of which some tell.
+Other topics than there, longer texts, and near misses of which some tell. No weight was chosen on
+them; but that names count was thought of when they were found badly.
 """
 
 import random
