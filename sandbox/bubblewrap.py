@@ -65,7 +65,7 @@ class Mounts:
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """Open files that bubblewrap is given by number, and the program's own channel."""
+    """Open files that bubblewrap is given by number, and the program's own channel; -1: none."""
 
     boot: int
     seccomp: int
@@ -74,7 +74,7 @@ class Descriptors:
 
     def all(self) -> tuple[int, ...]:
         """Every number that the process must inherit."""
-        return (self.boot, self.seccomp, self.info, self.channel)
+        return tuple(n for n in (self.boot, self.seccomp, self.info, self.channel) if n >= 0)
 
 
 def find_bubblewrap() -> Path:

@@ -12,7 +12,8 @@ from sandbox.namespaces import NamespaceSandbox
 from sandbox.places import SandboxPlaces
 from sandbox.plain import PlainSandbox
 from sandbox.protocol import Availability, Outcome, RefusingSandbox, Sandbox, ToolRun
-from sandbox.refusals import MACOS, WINDOWS
+from sandbox.refusals import MACOS, NO_PROGRAMS, WINDOWS
+from sandbox.seatbelt import SeatbeltSandbox
 from sandbox.settings import SandboxSettings
 
 
@@ -56,6 +57,8 @@ class StrongestSandbox:
         found = await self.availability()
         if isinstance(self._chosen, NamespaceSandbox):
             return await self._chosen.ground()
+        if isinstance(self._chosen, SeatbeltSandbox):
+            raise NO_PROGRAMS
         strongest = self._strongest or found
         raise SandboxUnavailable(strongest.cause, strongest.cure)
 
@@ -85,15 +88,19 @@ class StrongestSandbox:
 
 @asynccontextmanager
 async def open_sandbox(
-    places: SandboxPlaces, settings: SandboxSettings | None = None
+    places: SandboxPlaces, settings: SandboxSettings | None = None, system: str = sys.platform
 ) -> AsyncIterator[Sandbox]:
-    """The sandbox of this machine, or one that refuses and says why; started when first used."""
+    """The sandbox of this machine, or one that refuses and says why; started when first used.
+
+    system: which one this is, as in sys.platform.
+    """
     settings = settings or SandboxSettings()
-    if sys.platform == "win32":
-        yield RefusingSandbox(WINDOWS.cause, WINDOWS.cure)
+    if system == "darwin" and settings.seatbelt_beta:
+        yield StrongestSandbox([SeatbeltSandbox(settings)])
         return
-    if sys.platform != "linux":
-        yield RefusingSandbox(MACOS.cause, MACOS.cure)
+    if system != "linux":
+        refused = WINDOWS if system == "win32" else MACOS
+        yield RefusingSandbox(refused.cause, refused.cure)
         return
     async with NamespaceSandbox(places, settings).open() as strongest:
         allowed: list[Sandbox] = [strongest]

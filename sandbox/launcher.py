@@ -8,6 +8,7 @@ import importlib.util
 import marshal
 import platform
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
@@ -33,6 +34,8 @@ from sandbox.shape import Shape, configuration, inner_landlock
 from sandbox.spawn import Spawned, drain, spawn
 from sandbox.unprivileged import Child, find_child
 from sandbox.worker import Worker
+
+Explain = Callable[[str], SandboxUnavailable]
 
 READY_BYTES: Final = 4_096
 START_S: Final = 20.0
@@ -118,8 +121,10 @@ class Ready:
     landlock_abi: int
 
 
-async def make_ready(process: Spawned, configure: bytes, *, listens: bool) -> Ready:
-    """Configure a process.
+async def make_ready(
+    process: Spawned, configure: bytes, *, listens: bool, explain: Explain = why_not_started
+) -> Ready:
+    """Configure a process. explain: the refusal, from what it printed before it ended.
 
     Raises:
         SandboxUnavailable: it ended, or said something else than that it is ready.
@@ -140,7 +145,7 @@ async def make_ready(process: Spawned, configure: bytes, *, listens: bool) -> Re
         except (SandboxError, OSError) as problem:
             said = str(problem)
         said = f"{said} {await _last_words(process)}"
-    raise why_not_started(said)
+    raise explain(said)
 
 
 async def _last_words(process: Spawned) -> str:

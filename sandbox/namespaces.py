@@ -14,17 +14,18 @@ import anyio
 import anyio.to_thread
 
 from sandbox.bubblewrap import find_bubblewrap
-from sandbox.errors import InvalidRun, SandboxUnavailable
+from sandbox.errors import SandboxUnavailable
 from sandbox.launcher import Ground, start, survey
 from sandbox.places import SandboxPlaces
 from sandbox.pool import Pool
 from sandbox.protocol import Availability, Outcome, ToolRun
-from sandbox.self_attack import attack, got_through
+from sandbox.readiness import FoundOnce, judged
+from sandbox.self_attack import attack
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, shape_of
 from sandbox.unprivileged import Child
 from sandbox.watch import WORKSPACE, Bounds, too_large
-from sandbox.worker import Worker, call_message
+from sandbox.worker import Worker
 
 READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
 
@@ -38,10 +39,9 @@ class NamespaceSandbox:
 
     def __init__(self, places: SandboxPlaces, settings: SandboxSettings) -> None:
         self.places, self._settings = places, settings
-        self._finding = anyio.Lock()
         self._ground: Ground | None = None
         self._program: Path | None = None
-        self._found: Availability | None = None
+        self._found = FoundOnce(self._find_out)
         self._pool: Pool | None = None
 
     @asynccontextmanager
@@ -64,21 +64,12 @@ class NamespaceSandbox:
             SandboxUnavailable: it cannot be isolated as it must be, so it was not run.
             InvalidRun: it is not well-formed.
         """
-        call_message(run)
-        check_folders(run)
-        found = await self.availability()
-        if found.tier is None:
-            raise SandboxUnavailable(found.cause, found.cure)
+        await self._found.ready_for(run)
         return await self._isolated(run)
 
     async def availability(self) -> Availability:
         """Whether runs are isolated here; found out once, by trying to break out."""
-        if self._found is not None:
-            return self._found
-        async with self._finding:
-            if self._found is None:
-                self._found = await self._find_out()
-            return self._found
+        return await self._found.availability()
 
     async def aclose(self) -> None:
         """End the spare processes; each call ends its own."""
@@ -113,16 +104,8 @@ class NamespaceSandbox:
         return self._pool.pids() if self._pool is not None else frozenset()
 
     async def _find_out(self) -> Availability:
-        try:
-            ground = await self._survey()
-            tried = await attack(self._by_itself, ground.child)
-        except SandboxUnavailable as refused:
-            return Availability(None, refused.cause, refused.cure)
-        through = got_through(tried)
-        if not through:
-            return Availability("namespaces", tried=tried)
-        cure = "Please report this with the output of `mnemon doctor`"
-        return Availability(None, f"trying it out, a tool could {through}", cure, tried)
+        ground = await self._survey()
+        return judged("namespaces", await attack(self._by_itself, ground.child))
 
     async def _survey(self) -> Ground:
         if self._ground is None:
@@ -152,17 +135,6 @@ class NamespaceSandbox:
             note = READ_ONLY_NOTE.format(why=full)
             outcome = replace(outcome, stderr=note + outcome.stderr)
         return outcome
-
-
-def check_folders(run: ToolRun) -> None:
-    """Refuse folders that are none.
-
-    Raises:
-        InvalidRun: one is not absolute, or not there.
-    """
-    for folder in (run.workspace, run.packages):
-        if folder is not None and not (folder.is_absolute() and folder.is_dir()):
-            raise InvalidRun(f"{folder} is no folder")
 
 
 def why_read_only(run: ToolRun) -> str:

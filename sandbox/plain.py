@@ -7,7 +7,8 @@ process as behind bubblewrap otherwise: unprivileged, limited, watched, used onc
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,15 +20,16 @@ from sandbox.bubblewrap import ENVIRONMENT, Descriptors
 from sandbox.errors import SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.launcher import Ground, make_ready, survey
-from sandbox.namespaces import check_folders
 from sandbox.places import remove_tree
 from sandbox.protocol import Availability, Outcome, ToolRun
+from sandbox.readiness import FoundOnce, judged
 from sandbox.seccomp import late_filter
-from sandbox.self_attack import attack, got_through
+from sandbox.self_attack import attack
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, configuration, shape_of
 from sandbox.spawn import Spawned, Surroundings, spawn
-from sandbox.worker import Worker, call_message
+from sandbox.unprivileged import Child
+from sandbox.worker import Worker
 
 LEAST_ABI: Final = 4
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -39,9 +41,8 @@ class PlainSandbox:
 
     def __init__(self, tier: Literal["landlock", "none"], settings: SandboxSettings) -> None:
         self._tier, self._settings = tier, settings
-        self._finding = anyio.Lock()
         self._ground: Ground | None = None
-        self._found: Availability | None = None
+        self._found = FoundOnce(self._find_out)
 
     async def run(self, run: ToolRun) -> Outcome:
         """Run it to its end; cancelling this ends it.
@@ -50,39 +51,23 @@ class PlainSandbox:
             SandboxUnavailable: this tier does not hold here, or cannot hold what the run may do.
             InvalidRun: it is not well-formed.
         """
-        call_message(run)
-        check_folders(run)
-        found = await self.availability()
-        if found.tier is None:
-            raise SandboxUnavailable(found.cause, found.cure)
+        await self._found.ready_for(run)
         return await self._started(run)
 
     async def availability(self) -> Availability:
         """Whether this tier holds here; "none" always does what it promises."""
-        if self._found is not None:
-            return self._found
-        async with self._finding:
-            if self._found is None:
-                self._found = await self._find_out()
-            return self._found
+        return await self._found.availability()
 
     async def aclose(self) -> None:
         """Each call ends its own process."""
 
     async def _find_out(self) -> Availability:
-        try:
-            ground = await self._survey()
-            if self._tier == "none":
-                cause = "MNEMON_ALLOW_UNSANDBOXED_TOOLS is set, so nothing isolates a tool"
-                return Availability("none", cause, "Unset it, and such runs are refused")
-            tried = await attack(self._started, ground.child, weaker=True)
-        except SandboxUnavailable as refused:
-            return Availability(None, refused.cause, refused.cure)
-        through = got_through(tried)
-        if through:
-            cure = "Please report this with the output of `mnemon doctor`"
-            return Availability(None, f"trying it out, a tool could {through}", cure, tried)
-        return Availability("landlock", "tools can see which files exist", "", tried)
+        ground = await self._survey()
+        if self._tier == "none":
+            cause = "MNEMON_ALLOW_UNSANDBOXED_TOOLS is set, so nothing isolates a tool"
+            return Availability("none", cause, "Unset it, and such runs are refused")
+        tried = await attack(self._started, ground.child, weaker=True)
+        return judged("landlock", tried, "tools can see which files exist")
 
     async def _survey(self) -> Ground:
         if self._ground is None:
@@ -95,14 +80,10 @@ class PlainSandbox:
                 "without namespaces a tool may not start programs or use the network", _ENFORCED
             )
         ground = await self._survey()
-        scratch = await anyio.to_thread.run_sync(make_scratch, ground)
-        try:
+        async with scratch_folders(ground.child) as scratch:
             run = replace(run, workspace=run.workspace or scratch / "work")
             worker = await self._start(ground, shape_of(run, writable=True), scratch / "tmp")
             return await worker.call(run, self._settings)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(remove_tree, scratch)
 
     async def _start(self, ground: Ground, shape: Shape, tmp: Path) -> Worker:
         workspace = os.fspath(shape.workspace or tmp)
@@ -121,7 +102,7 @@ class PlainSandbox:
         try:
             ready = await make_ready(
                 process, encode(self._configuration(ground, shape, tmp, process)),
-                listens=shape.network,
+                listens=shape.network, explain=_not_started,
             )  # fmt: skip
             if self._tier == "landlock" and ready.landlock_abi < LEAST_ABI:
                 raise SandboxUnavailable(
@@ -151,11 +132,27 @@ class PlainSandbox:
         return configuration(shape, rules, late, own_count=False)
 
 
-def make_scratch(ground: Ground) -> Path:
-    """Folders of one call: "work" and "tmp", the child's own."""
-    scratch = Path(tempfile.mkdtemp(prefix="mnemon-run-"))
+def _not_started(printed: str) -> SandboxUnavailable:
+    said = " ".join(printed.split())[:300] or "it printed nothing"
+    return SandboxUnavailable(f"Python does not start as the user of tools ({said})", "Try again")
+
+
+@asynccontextmanager
+async def scratch_folders(child: Child) -> AsyncIterator[Path]:
+    """Folders of one call: "work" and "tmp", the child's own; gone with it."""
+    scratch = await anyio.to_thread.run_sync(_make_scratch, child)
+    try:
+        yield scratch
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(remove_tree, scratch)
+
+
+def _make_scratch(child: Child) -> Path:
+    # Its real name: macOS has a link in the way to it, and what isolates there goes by real names.
+    scratch = Path(tempfile.mkdtemp(prefix="mnemon-run-")).resolve()
     scratch.chmod(0o711)
     for name in ("work", "tmp"):
         (scratch / name).mkdir(mode=0o700)
-        ground.child.give(scratch / name)
+        child.give(scratch / name)
     return scratch

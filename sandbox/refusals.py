@@ -72,7 +72,12 @@ def why_not_started(printed: str) -> SandboxUnavailable:
 
 MACOS: Final = SandboxUnavailable(
     "macOS has only sandbox-exec, which we have not proved to hold",
-    "Run the server in a Linux machine, such as a virtual one; memory works here all the same",
+    "Run the server in a Linux machine, such as a virtual one, or try sandbox-exec with "
+    "MNEMON_SEATBELT_BETA=1 (seatbelt_beta); memory works here all the same",
+)
+NO_PROGRAMS: Final = SandboxUnavailable(
+    "macOS has no namespaces for programs that go on running",
+    "Run the server in a Linux machine, or the program without isolation",
 )
 WINDOWS: Final = SandboxUnavailable(
     "Windows has no isolation that we use",

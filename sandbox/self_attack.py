@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import anyio
 
+from sandbox.errors import SandboxUnavailable
 from sandbox.policy import Policy
 from sandbox.protocol import Outcome, ToolRun
 from sandbox.unprivileged import Child
@@ -89,26 +90,33 @@ _EXECUTE: Final = """
 import os, subprocess
 def attack(**_):
     try:
-        subprocess.run(["/bin/true"])
+        subprocess.run(["/bin/sh", "-c", ":"])
         return True
     except OSError:
         return False
 """
+# macOS shows the arguments of a process by sysctl: KERN_PROCARGS2 is 49.
 _PROCESSES: Final = """
-import glob
-def attack(mark_start, mark_end, **_):
+import glob, sys
+def attack(mark_start, mark_end, process, **_):
     for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
         try:
             if (mark_start + mark_end).encode() in open(path, "rb").read():
                 return True
         except OSError:
             pass
+    if sys.platform == "darwin":
+        import ctypes
+        said, size = ctypes.create_string_buffer(65_536), ctypes.c_size_t(65_536)
+        asked = (ctypes.c_int * 3)(1, 49, process)
+        ctypes.CDLL(None).sysctl(asked, 3, said, ctypes.byref(size), None, ctypes.c_size_t(0))
+        return b"read line" in said.raw
     return False
 """
 _NAMESPACE: Final = """
-import ctypes
+import ctypes, sys
 def attack(**_):
-    return ctypes.CDLL(None).unshare(0x10000000) == 0
+    return sys.platform == "linux" and ctypes.CDLL(None).unshare(0x10000000) == 0
 """
 # It holds a lock that is free as soon as nothing of the call is left.
 _DAEMON: Final = """
@@ -198,9 +206,13 @@ async def attack(
     run: of the sandbox in question. child: its user, who can reach what the probes aim at but for
     the sandbox. database: a file that must not be opened. weaker: nothing may be granted that
     only namespaces hold, so probes that need it go without.
+
+    Raises:
+        SandboxUnavailable: nothing can be started, so nothing was tried.
     """
     probes = {name: probe for name, probe in PROBES.items() if not (weaker and probe.granted)}
     tried: dict[str, bool] = {}
+    refused: list[SandboxUnavailable] = []
     with stage(child, database) as scene:
 
         async def attempt(name: str, probe: Probe) -> None:
@@ -208,14 +220,21 @@ async def attack(
             starts = probe.subprocesses and not weaker
             policy = Policy(wall_s=_WALL_S, subprocesses=starts, network=grants)
             workspace = scene.workspace if probe.subprocesses else None
-            outcome = await run(
-                ToolRun(probe.source, "attack", scene.given, policy, workspace=workspace)
-            )
+            try:
+                outcome = await run(
+                    ToolRun(probe.source, "attack", scene.given, policy, workspace=workspace)
+                )
+            except SandboxUnavailable as problem:
+                refused.append(problem)
+                attempts.cancel_scope.cancel()
+                return
             tried[name] = outcome.status == "ok" and outcome.result is False
 
         async with anyio.create_task_group() as attempts:
             for name, probe in probes.items():
                 attempts.start_soon(attempt, name, probe)
+        if refused:
+            raise refused[0]
         for name, held in scene.untouched().items():
             if name in tried:
                 tried[name] = tried[name] and held

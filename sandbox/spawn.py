@@ -16,6 +16,7 @@ from typing import Final
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from sandbox.bubblewrap import Descriptors
 from sandbox.unprivileged import Child
@@ -24,10 +25,14 @@ from sandbox.watch import descendants
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a process starts, and its environment; bubblewrap sets its own inside."""
+    """Where a process starts, and its environment; bubblewrap sets its own inside.
+
+    portable: do without handles of processes, which only Linux has.
+    """
 
     folder: str = "/"
     environment: Mapping[str, str] = field(default_factory=dict)
+    portable: bool = False
 
 
 Command = Callable[[Descriptors], Sequence[str]]
@@ -91,7 +96,7 @@ class Spawned:
             if self.init:
                 # This one is gone only after all others of its namespace are.
                 await anyio.wait_readable(self._init_exit)
-            await anyio.wait_readable(self._exit)
+            await self._ended()
             self.popen.wait()
             self._collect_init()
 
@@ -104,9 +109,15 @@ class Spawned:
 
     async def exit_code(self) -> int:
         """Wait until it has ended by itself; 128 and the signal's number where one ended it."""
-        await anyio.wait_readable(self._exit)
+        await self._ended()
         code = self.popen.wait()
         return code if code >= 0 else 128 - code
+
+    async def _ended(self) -> None:
+        if self._exit >= 0:
+            await anyio.wait_readable(self._exit)
+        else:
+            await anyio.to_thread.run_sync(self.popen.wait, abandon_on_cancel=True)
 
     def close(self) -> None:
         """Close what is open; after kill."""
@@ -127,7 +138,7 @@ class Spawned:
 def spawn(
     command: Command, files: tuple[bytes, bytes], child: Child, around: Surroundings | None = None
 ) -> Spawned:
-    """Start a process. files: the program that speaks to us, and the system call filter.
+    """Start a process. files: the program that speaks to us, and the system call filter, or b"".
 
     To be called on the event loop's own thread: bubblewrap dies with the *thread* that started it.
 
@@ -139,7 +150,7 @@ def spawn(
         channel, inner = socket.socketpair()
         ours.callback(channel.close)
         theirs.callback(inner.close)
-        boot, seccomp = (in_memory(data, theirs) for data in files)
+        boot, seccomp = (in_memory(data, theirs) if data else -1 for data in files)
         info, info_inner = _pipe(ours, theirs)
         stdout, stdout_inner = _pipe(ours, theirs)
         stderr, stderr_inner = _pipe(ours, theirs)
@@ -150,7 +161,7 @@ def spawn(
             pass_fds=given.all(), start_new_session=True, **child.spawn_arguments(),
         )  # fmt: skip
         try:
-            exit_descriptor = os.pidfd_open(popen.pid)
+            exit_descriptor = -1 if around.portable else os.pidfd_open(popen.pid)
         except OSError:
             popen.kill()
             popen.wait()

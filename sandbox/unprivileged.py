@@ -8,6 +8,7 @@ even inside of a user namespace (measured, decision 0016).
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,11 @@ def find_child() -> Child:
     """
     if os.geteuid() != 0:
         return Child(os.geteuid(), os.getegid(), changes=False)
+    if sys.platform != "linux":
+        raise SandboxUnavailable(
+            "the server is root, whose tools nothing limits here",
+            "Start the server as an ordinary user",
+        )
     maps = [Path(f"/proc/self/{kind}_map").read_text() for kind in ("uid", "gid")]
     taken = {entry.pw_uid for entry in pwd.getpwall()}
     number = free_number(NUMBERS, maps, taken)

@@ -5,6 +5,7 @@ them, and files without a byte fill a file system in memory. What a look finds e
 """
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ _SHARE: Final = 0.25
 MEMORY_MARGIN_BYTES: Final = 96 * MIB
 MEMORY_FOLDERS: Final = ("tmp", "dev/shm")
 WORKSPACE: Final = "workspace"
+_PS: Final = "/bin/ps"
+_HAS_PROC: Final = Path("/proc/self/statm").exists()
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -135,12 +138,23 @@ def resident_bytes(process: int, enough: int) -> int:
     """
     found = descendants(process)
     quick = sum(map(_resident, found))
-    return quick if quick <= enough else sum(map(_proportional, found))
+    if quick <= enough or not _HAS_PROC:
+        return quick
+    return sum(map(_proportional, found))
 
 
 def _resident(process: int) -> int:
     with suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    return 0 if _HAS_PROC else resident_by_ps(process)
+
+
+def resident_by_ps(process: int) -> int:
+    """Memory in use by a process where there is no /proc, as on macOS; 0: it is gone."""
+    command = [_PS, "-o", "rss=", "-p", str(process)]
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        said = subprocess.run(command, capture_output=True, timeout=5, env={}, check=False)  # noqa: S603
+        return int(said.stdout) * 1024
     return 0
 
 

@@ -35,6 +35,7 @@ OWN_SETTINGS = (
     "hnsw_threshold",
     "sandbox_minimum",
     "sandbox_python",
+    "seatbelt_beta",
     "allow_unsandboxed_tools",
 )
 """Settings that an owner has for all its hosts, and tells."""
@@ -132,6 +133,9 @@ class Settings(BaseModel):
     )
     sandbox_python: str | None = Field(
         None, description="Python that runs tools, an absolute path; default: one is found."
+    )
+    seatbelt_beta: bool = Field(
+        False, description="On macOS, isolate code of tools by sandbox-exec where that holds."
     )
     allow_unsandboxed_tools: bool = Field(
         False, description="Run tools without isolation where there is none; by environment only."

@@ -60,6 +60,7 @@ def chosen(settings: Settings) -> SandboxSettings:
         python=Path(settings.sandbox_python) if settings.sandbox_python else None,
         minimum=settings.sandbox_minimum,
         allow_unsandboxed=settings.allow_unsandboxed_tools,
+        seatbelt_beta=settings.seatbelt_beta,
     )
 
 

@@ -59,7 +59,8 @@ def _confine(channel: Channel, configuration: dict[str, Any], descriptor: int) -
     limit_resources(configuration["rlimits"])
     if configuration.get("listen"):
         hand_out_listener(descriptor)
-    give_up_privileges()
+    if sys.platform == "linux":
+        give_up_privileges()
     rules = configuration["landlock"]
     abi = 0 if rules is None else restrict_access(rules)
     _thread.stack_size(configuration["thread_stack"])

@@ -110,3 +110,8 @@ async def test_opening_a_sandbox_starts_nothing_until_it_is_used() -> None:
             skip_where_impossible(found)
             assert (await sandbox.run(HELLO)).tier == "namespaces"
             await sandbox.aclose()
+
+
+async def test_where_nothing_can_be_started_the_attempts_say_why() -> None:
+    with pytest.raises(SandboxUnavailable, match="no namespaces"):
+        await attack(NO_NAMESPACES.run, find_child())

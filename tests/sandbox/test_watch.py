@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.policy import MIB
-from sandbox.watch import Bounds, Usage, descendants, look, measure, over_quota, resident_bytes
+from sandbox.watch import (
+    Bounds,
+    Usage,
+    descendants,
+    look,
+    measure,
+    over_quota,
+    resident_by_ps,
+    resident_bytes,
+)
 
 
 def bounds(folder: Path | None, size: int = MIB, entries: int = 100) -> Bounds:
@@ -61,3 +70,9 @@ def test_memory_of_all_that_a_process_started_is_counted() -> None:
         assert resident_bytes(child.pid, enough=0) > 50_000_000
         assert resident_bytes(child.pid, enough=10**12) > 50_000_000
         child.kill()
+
+
+def test_ps_tells_the_memory_of_a_process_where_there_is_no_proc() -> None:
+    by_ps, by_proc = resident_by_ps(os.getpid()), resident_bytes(os.getpid(), 2**62)
+    assert 0.8 < by_ps / by_proc < 1.25
+    assert resident_by_ps(2**22 + 1) == 0
