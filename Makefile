@@ -50,9 +50,9 @@ layout: $(STAMP) ## sizes of files and functions, and what a folder may hold
 	$(BIN)/python scripts/check_layout.py
 
 bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/turn.py
-	$(BIN)/python benchmarks/hosts.py
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.turn
+	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.prefix
 	$(BIN)/python -m benchmarks.constrained
 	$(BIN)/python -m benchmarks.sandbox

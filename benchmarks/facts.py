@@ -13,16 +13,14 @@ about the same people. Prints one JSON line.
 """
 
 import argparse
-import json
-import platform
 import random
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks.ranking_variants import ORIGIN, VARIANTS, rank, read_case
+from benchmarks.report import Report, print_line
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedders.factory import load_embedder
@@ -168,18 +166,9 @@ def main() -> None:
                 store, "mixed", made, [*besides, *conversation(choose)]
             ),
         }
-    print(
-        json.dumps(
-            {
-                "benchmark": "facts",
-                "facts": len(made),
-                "near_misses": len(besides),
-                "seed": options.seed,
-                **found,
-                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-            }
-        )
-    )
+    sizes = {"facts": len(made), "near_misses": len(besides)}
+    packages = ("duckdb", "numpy", "onnxruntime")
+    print_line(Report("facts", found, sizes, seed=options.seed, packages=packages))
 
 
 if __name__ == "__main__":

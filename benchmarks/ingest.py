@@ -15,7 +15,6 @@ grows by is what DuckDB keeps of its file, up to its limit of 1 GB. Prints one J
 import argparse
 import json
 import os
-import platform
 import random
 import subprocess
 import tempfile
@@ -23,13 +22,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 from benchmarks.hosts import MNEMON, piped, resident_mb
+from benchmarks.report import Report, print_line, spread
 from benchmarks.startup import INITIALIZE
 from memory import agents, archival
 from memory.agents import NewAgent
@@ -41,10 +39,13 @@ from memory.store import MemoryStore
 from memory.terms import indexed_text
 
 ORIGIN = Origin("host:benchmark", "ingest")
+SEED = 20_260_331
 BATCH = 500
 WAIT_S = 600.0
 SINGLE = 200
 """Passages inserted alone at each size."""
+
+GOALS = {"times_as_fast_in_batches": {"over_stdio": 3}}
 
 WORDS = (
     "the a in on with and but then never always ran sang built found lost market river kitchen"
@@ -217,9 +218,9 @@ def over_stdio(passages: Sequence[NewPassage]) -> dict[str, Any]:
     return found
 
 
-def at_sizes(sizes: Sequence[int]) -> list[dict[str, Any]]:
+def at_sizes(sizes: Sequence[int]) -> dict[str, dict[str, Any]]:
     """One passage more, without an embedder, in ever larger archives; memory while all waits."""
-    found = []
+    found = {}
     with memory(None) as (store, agent):
         held = 0
         for size in sizes:
@@ -232,17 +233,12 @@ def at_sizes(sizes: Sequence[int]) -> list[dict[str, Any]]:
                 with store.write(ORIGIN) as transaction:
                     archival.insert_passages(transaction, agent, [new])
                 times.append(1e3 * (time.process_time() - used))
-            cuts = quantiles(times, n=20)
-            found.append(
-                {
-                    "passages": size,
-                    "stored_in_batches_cpu_ms": stored["cpu_ms"],
-                    "one_more_cpu_ms_p50": round(cuts[9], 2),
-                    "one_more_cpu_ms_p95": round(cuts[18], 2),
-                    "waiting": store.embedding.behind,
-                    "rss_mb": resident_mb(os.getpid()),
-                }
-            )
+            found[f"{size} passages"] = {
+                "stored_in_batches_cpu_ms": stored["cpu_ms"],
+                "one_more_cpu_ms": spread(times, 50, 95),
+                "waiting": store.embedding.behind,
+                "rss_mb": resident_mb(os.getpid()),
+            }
     return found
 
 
@@ -253,28 +249,21 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     options = parser.parse_args()
     sizes = at_sizes(sorted(options.sizes))
-    passages = texts(options.passages, seed=20_260_331)
+    passages = texts(options.passages, seed=SEED)
     process = in_process(load_embedder("minilm"), passages)
     stdio = over_stdio(passages)
     ratios = {
         name: round(found["one_by_one"]["cpu_ms"] / found["in_batches"]["cpu_ms"], 2)
         for name, found in (("in_process", process), ("over_stdio", stdio))
     }
-    print(
-        json.dumps(
-            {
-                "benchmark": "ingest",
-                "passages": len(passages),
-                "batch": BATCH,
-                "in_process": process,
-                "over_stdio": stdio,
-                "times_as_fast_in_batches": ratios,
-                "sizes": sizes,
-                "load": os.getloadavg()[0],
-                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-            }
-        )
-    )
+    figures = {
+        "in_process": process,
+        "over_stdio": stdio,
+        "times_as_fast_in_batches": ratios,
+        "archive": sizes,
+    }
+    packages = ("duckdb", "numpy", "onnxruntime", "mcp")
+    print_line(Report("ingest", figures, {**vars(options), "batch": BATCH}, GOALS, SEED, packages))
 
 
 if __name__ == "__main__":
