@@ -12,6 +12,7 @@ tables.py. It names neither the machine nor anybody's folders.
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
         "memory_gb": round(memory_bytes / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": " ".join([platform.system(), *re.findall(r"^\d+\.\d+", platform.release())]),
     }
 
 
