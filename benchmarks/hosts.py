@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,8 +26,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.report import Report, print_line, quartiles, spread
+from benchmarks.report import Report, print_line, quartiles, say, spread
 from benchmarks.startup import BARE, INITIALIZE, start_ms
+from benchmarks.stdio_servers import (
+    MNEMON,
+    SERVER_MEMORY_VERSION,
+    node_version,
+    piped,
+    server_memory,
+)
+from scripts.node_tools import ToolsMissing
 
 SCRIPT = """
 import json, sys
@@ -54,8 +61,6 @@ while True:
             os.write(1, owner.recv(65536))
 """
 GREETING = b'{"mnemon":1,"front":"benchmark"}\n'
-NODE_SERVER = "@modelcontextprotocol/server-memory"
-MNEMON = str(Path(sys.executable).with_name("mnemon"))
 GOALS = {
     "front_of_server_memory": 0.3,
     "front_of_script": 1.5,
@@ -69,14 +74,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def install_node_server(folder: Path) -> list[str] | None:
-    """Install the Node server; None where that is not possible."""
-    if shutil.which("npm") is None:
+def node_server() -> list[str] | None:
+    """How the Node server is started; None where it cannot be had."""
+    try:
+        return server_memory()
+    except ToolsMissing as error:
+        say(str(error))
         return None
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", NODE_SERVER]
-    if subprocess.run(npm, cwd=folder, capture_output=True).returncode:
-        return None
-    return ["node", str(folder / "node_modules" / NODE_SERVER / "dist" / "index.js")]
 
 
 def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str, Any]:
@@ -161,11 +165,6 @@ def measure_relay(calls: int, data: Path) -> dict[str, Any]:
     return found
 
 
-def piped(command: list[str]) -> "subprocess.Popen[bytes]":
-    """Start a process with pipes to it."""
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
 def resident_mb(pid: int) -> float:
     """Resident memory of a process (Linux)."""
     rows = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -180,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)
-        node = install_node_server(data)
+        node = node_server()
         try:
             start_ms([MNEMON, "mcp", "--data", str(data)], dict(os.environ))
             starts = measure_starts(options.rounds, data, node)
@@ -189,7 +188,8 @@ def main() -> None:
             subprocess.run([MNEMON, "stop", "--data", str(data)], capture_output=True)
     note = {} if node else {"note": "server-memory left out: npm is missing or cannot install it"}
     figures = {**starts, **relay, **note}
-    print_line(Report("hosts", figures, vars(options), GOALS, packages=("mcp",)))
+    versions = {"server-memory": SERVER_MEMORY_VERSION, "node": node_version()} if node else {}
+    print_line(Report("hosts", figures, vars(options), GOALS, packages=("mcp",), versions=versions))
 
 
 if __name__ == "__main__":

@@ -13,22 +13,19 @@ grows by is what DuckDB keeps of its file, up to its limit of 1 GB. Prints one J
 """
 
 import argparse
-import json
 import os
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hosts import MNEMON, piped, resident_mb
+from benchmarks.hosts import resident_mb
 from benchmarks.report import Report, print_line, spread
-from benchmarks.startup import INITIALIZE
+from benchmarks.stdio_servers import memory_host
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -127,92 +124,29 @@ def in_process(embedder: Embedder, passages: Sequence[NewPassage]) -> dict[str, 
     return found
 
 
-class Host:
-    """A front with its owner, as a host has them."""
-
-    def __init__(self, front: "subprocess.Popen[bytes]", data: Path) -> None:
-        self._front, self._data, self._ids = front, data, count(1)
-        self._send({**INITIALIZE, "id": 0})
-        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self._answer(0)
-
-    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """What the tool returns."""
-        number = next(self._ids)
-        params = {"name": tool, "arguments": arguments}
-        self._send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-        answer = self._answer(number)
-        if answer["result"].get("isError"):
-            raise RuntimeError(answer["result"]["content"])
-        found: dict[str, Any] = answer["result"]["structuredContent"]
-        return found
-
-    def embedded(self) -> None:
-        """Wait until all has its vectors."""
-        while self.call("archival_memory_import", agent_id="Sam", passages=[], wait_s=60)[
-            "pending_vectors"
-        ]:
-            pass
-
-    def cpu_s(self) -> float:
-        """Of front and owner, so far."""
-        owner = json.loads((self._data / "owner.lock").read_text())["pid"]
-        ticks = 0
-        for pid in (self._front.pid, owner):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._front.stdin is not None  # noqa: S101 - it is piped
-        self._front.stdin.write(json.dumps(message).encode() + b"\n")
-        self._front.stdin.flush()
-
-    def _answer(self, number: int) -> dict[str, Any]:
-        assert self._front.stdout is not None  # noqa: S101 - it is piped
-        for line in self._front.stdout:
-            message: dict[str, Any] = json.loads(line)
-            if message.get("id") == number:
-                return message
-        raise RuntimeError("the front has ended")
-
-
-@contextmanager
-def host() -> Iterator[Host]:
-    """A host on a memory of its own, with an agent, and everything loaded."""
-    with tempfile.TemporaryDirectory() as folder:
-        front = piped([MNEMON, "mcp", "--data", folder])
-        try:
-            opened = Host(front, Path(folder))
-            opened.call("agent_create", name="Sam")
-            opened.call("archival_memory_insert", agent_id="Sam", content="It is ready.")
-            opened.embedded()
-            yield opened
-        finally:
-            front.kill()
-            front.wait()
-            subprocess.run([MNEMON, "stop", "--data", folder], check=False, capture_output=True)
-
-
 def over_stdio(passages: Sequence[NewPassage]) -> dict[str, Any]:
     """One call each and one for each batch, until all is embedded."""
     found: dict[str, Any] = {}
     given = [{"content": new.text, "author": new.author} for new in passages]
-    with host() as opened:
+    with memory_host() as opened:
+        opened.call("agent_create", name="Sam")
+        opened.warm_up("Sam")
 
         def alone() -> None:
             for arguments in given:
                 opened.call("archival_memory_insert", agent_id="Sam", **arguments)
-            opened.embedded()
+            opened.embedded("Sam")
 
         found["one_by_one"] = each(len(passages), alone, opened.cpu_s)
-    with host() as opened:
+    with memory_host() as opened:
+        opened.call("agent_create", name="Sam")
+        opened.warm_up("Sam")
 
         def together() -> None:
             for start in range(0, len(given), BATCH):
                 batch = given[start : start + BATCH]
                 opened.call("archival_memory_import", agent_id="Sam", passages=batch)
-            opened.embedded()
+            opened.embedded("Sam")
 
         found["in_batches"] = each(len(passages), together, opened.cpu_s)
     return found
