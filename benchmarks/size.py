@@ -9,12 +9,11 @@ product of a float32 matrix with numpy.
 
 Texts are generated, their vectors are the packaged embedder's: 2 ms of CPU each. --vectors keeps
 them in FILE (.npy), so that a large run does not embed them again. Prints one JSON line: for each
-size and number of archives the figures, and how each cost grows with the size of one archive.
+size and number of archives the figures, and with which power of the size each cost grows.
 """
 
 import argparse
 import json
-import math
 import random
 import resource
 import statistics
@@ -28,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.growth import WHOLE, growth
 from benchmarks.report import Report, print_line, say, spread
 from memory import agents, archival
 from memory.agents import NewAgent
@@ -44,6 +44,7 @@ from memory.vectors import ExactIndex, Filter, VectorQuery, vector_text
 SEED = 20_261_126
 ORIGIN = Origin("person:bench", "benchmark")
 PORTION = 2_000
+COSTS = ("search_cpu_ms", "search_by_sql_cpu_ms", "insert_cpu_ms", "first_search_s")
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
 NAMES = (
@@ -215,7 +216,7 @@ def measure(
         store.resident.settle()
         found = {
             "search_cpu_ms": spread(searches(store, made, asked), 50, 95),
-            "first_search_s": round(first_s, 2),
+            "first_search_s": round(first_s, 3),
             "recall_at_10": {
                 name: recall(store, made[0], asked[:20], where) for name, where in FILTERS.items()
             },
@@ -239,14 +240,6 @@ def numpy_ms(vectors: Vectors, count: int) -> dict[str, float]:
     return spread([cpu_ms(lambda n=n: search(n)) for n in range(count)], 50, 95)  # type: ignore[misc]
 
 
-def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float | None:
-    """The slope of the costs by the sizes, both logarithmic; 1: twice the size, twice the cost."""
-    if len(sizes) < 2:
-        return None
-    slope = statistics.linear_regression([*map(math.log, sizes)], [*map(math.log, costs)]).slope
-    return round(slope, 2)
-
-
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure every size with every number of archives."""
     packaged = load_embedder("minilm")
@@ -260,16 +253,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 path = Path(folder) / "mnemon.duckdb"
                 result = measure(path, said[:size], embedder, archives, options.queries)
             result["numpy_float32_cpu_ms"] = numpy_ms(vectors[: size // archives], options.queries)
-            results[f"{size} texts in {archives} archives"] = result
+            results[name_of(size, archives)] = result
             say(f"{size} in {archives}: {json.dumps(result)}")
-    alone = [results[f"{size} texts in {options.agents[0]} archives"] for size in options.sizes]
     return {
         "results": results,
-        "exponents": {
-            name: exponent(options.sizes, [result[name]["p50"] for result in alone])
-            for name in ("search_cpu_ms", "search_by_sql_cpu_ms", "insert_cpu_ms")
+        "growth": {
+            f"in {archives} archives": growth(
+                {size: costs(results[name_of(size, archives)]) for size in options.sizes}
+            )
+            for archives in options.agents
         },
     }
+
+
+def name_of(size: int, archives: int) -> str:
+    """What a size is called in the results."""
+    return f"{size:,} texts in {archives} archives"
+
+
+def costs(result: dict[str, Any]) -> dict[str, float]:
+    """Those whose growth is of interest, medians."""
+    found = (result[figure] for figure in COSTS)
+    medians = [each["p50"] if isinstance(each, dict) else each for each in found]
+    return dict(zip(COSTS, medians, strict=True))
 
 
 def main() -> None:
@@ -282,7 +288,10 @@ def main() -> None:
     options = parser.parse_args()
     sizes = {name: getattr(options, name) for name in ("sizes", "agents", "queries")}
     packages = ("duckdb", "numpy", "onnxruntime", "simsimd")
-    print_line(Report("size", run(options), sizes, {}, SEED, packages))
+    figures = run(options)
+    # Nothing is quadratic, and over the whole range nothing grows faster than the archive.
+    goals = {"growth": {name: {WHOLE: dict.fromkeys(COSTS, 1)} for name in figures["growth"]}}
+    print_line(Report("size", figures, sizes, goals, SEED, packages))
 
 
 if __name__ == "__main__":
