@@ -112,7 +112,8 @@ def _run(chosen: Sequence[Benchmark], options: argparse.Namespace, places: Place
 
 def summary(outcome: suite.Outcome) -> str:
     """What was measured, what failed, what was not run and why, and where the lines are."""
-    rows = [f"measured: {line['benchmark']}" for line in outcome.lines]
+    names = [line["benchmark"] for line in outcome.lines]
+    rows = [f"measured: {name}, {outcome.seconds[name]} s" for name in names]
     rows += [f"failed: {name}: {why}" for name, why in outcome.failures.items()]
     rows += [f"not run: {name}: {why}" for name, why in outcome.not_run.items()]
     if outcome.lines:

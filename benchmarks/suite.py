@@ -106,9 +106,12 @@ def run_one(benchmark: Benchmark, size: Size, folder: Path) -> Line:
         ended = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
         raise Failed(f"{ended}{ending}")
     try:
-        return read_line(output.read_text(encoding="utf-8"))
+        line = read_line(output.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Failed(f"{error}{ending}") from None
+    if line["benchmark"] != benchmark.name:
+        raise Failed(f"its line is that of {line['benchmark']!r}")
+    return line
 
 
 def read_line(printed: str) -> Line:

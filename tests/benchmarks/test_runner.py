@@ -31,6 +31,7 @@ from benchmarks.report import Report, print_line
 print_line(Report(Path(sys.argv[0]).stem, {"given": sys.argv[1:]}, {}))
 """
 BROKEN = "raise SystemExit('the disk is on fire')"
+STRANGE = GOOD.replace("Path(sys.argv[0]).stem", "'gamma'")
 LOOSE = "print('measured: 3 ms')"
 ENDLESS = """
 import os, signal, subprocess, sys
@@ -98,11 +99,12 @@ def test_only_the_named_ones_run_in_full_and_the_page_can_be_left_alone(tmp_path
 
 
 def test_one_that_fails_is_shown_with_its_last_words_and_the_others_go_on(tmp_path: Path) -> None:
-    make(tmp_path, alpha=BROKEN, beta=LOOSE, gamma=GOOD)
+    make(tmp_path, alpha=BROKEN, beta=LOOSE, delta=STRANGE, gamma=GOOD)
     done = run(tmp_path)
     assert done.returncode == 1
     assert "failed: alpha: exit code 1\n    the disk is on fire" in done.stdout
     assert "failed: beta: what it printed is no JSON" in done.stdout
+    assert "failed: delta: its line is that of 'gamma'" in done.stdout
     assert kept(tmp_path) == ["gamma"]
     assert "| given | --small |" in (tmp_path / "page.md").read_text()
 
