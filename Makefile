@@ -49,24 +49,14 @@ contracts: $(STAMP) ## do the packages depend downwards only?
 layout: $(STAMP) ## sizes of files and functions, and what a folder may hold
 	$(BIN)/python scripts/check_layout.py
 
-bench: $(STAMP) ## the benchmarks that need no outside data, one JSON line each
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/turn.py
-	$(BIN)/python benchmarks/hosts.py
-	$(BIN)/python -m benchmarks.prefix
-	$(BIN)/python -m benchmarks.constrained
-	$(BIN)/python -m benchmarks.sandbox
-	$(BIN)/python -m benchmarks.facts
-	$(BIN)/python -m benchmarks.event_dates
-	$(BIN)/python -m benchmarks.size
-	$(BIN)/python -m benchmarks.vector_engines
-	$(BIN)/python -m benchmarks.ingest
+bench: $(STAMP) ## all benchmarks, and docs/benchmarks.md; FULL=1: large ones; LOCOMO=PATH: its data
+	$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(LOCOMO),--locomo "$(LOCOMO)")
 
 mcpb: ## dist/mnemon-VERSION.mcpb, a bundle for Claude Desktop; needs npm
 	$(PYTHON) -m scripts.build_mcpb
 
 clean: ## remove what make installed
-	rm -rf $(VENV) .node
+	rm -rf $(VENV) .node .bench
 
 $(STAMP): pyproject.toml $(CONSTRAINTS) scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" CONSTRAINTS="$(CONSTRAINTS)" sh scripts/install.sh

@@ -17,17 +17,11 @@ progress goes to stderr.
 """
 
 import argparse
-import json
-import os
-import platform
 import random
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +35,12 @@ from agent.models.parse import read_output
 from agent.models.tool_grammar import output_grammar
 from agent.models.transcript import CallStyle
 from benchmarks.random_model import SEED, Shape, write_model
+from benchmarks.report import Report, print_line, quartiles, say
 
 LARGE = Shape(dim=64, layers=2, heads=2, kv_heads=2, ffn=128, vocabulary=151_936, context=4096)
 SMALL = Shape(dim=64, layers=2, heads=2, kv_heads=1, ffn=96, vocabulary=2_000, context=4096)
 TOOL_COUNTS = (1, 10, 30, 100)
-GOAL_30_TOOLS = 1.3
+GOALS = {"cost": {"cpu_ratio": {"tools_30": 1.3}, "wall_ratio": {"tools_30": 1.3}}}
 PROMPT_TOKENS = 64
 
 
@@ -115,11 +110,10 @@ def measure_cost(path: Path, rounds: int, limit: int) -> dict[str, Any]:
         "vocabulary": engine.vocabulary.size,
         "tokens_at_most": limit,
         "compile_ms": compiled,
-        "wall_ms_per_token": {name: summary(values) for name, values in walls.items()},
-        "cpu_ms_per_token": {name: summary(values) for name, values in cpus.items()},
+        "wall_ms_per_token": {name: quartiles(values, 3) for name, values in walls.items()},
+        "cpu_ms_per_token": {name: quartiles(values, 3) for name, values in cpus.items()},
         "cpu_ratio": {name: ratios(values, cpus["free"]) for name, values in cpus.items()},
         "wall_ratio": {name: ratios(values, walls["free"]) for name, values in walls.items()},
-        "goal_30_tools": GOAL_30_TOOLS,
     }
 
 
@@ -146,21 +140,9 @@ def measure_calls(path: Path, calls: int) -> dict[str, Any]:
     return {"calls": calls, "whole_and_valid": whole, "completed_by_limit": completed}
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    cuts = statistics.quantiles(values, n=4)
-    names = {"p50": statistics.median(values), "p25": cuts[0], "p75": cuts[2]}
-    return {name: round(value, 3) for name, value in names.items()}
-
-
 def ratios(values: list[float], base: list[float]) -> dict[str, float]:
     """Each round's cost to that of free generation in the same round."""
-    return summary([value / other for value, other in zip(values, base, strict=True)])
-
-
-def say(text: str) -> None:
-    """Progress."""
-    sys.stderr.write(text + "\n")
+    return quartiles([value / other for value, other in zip(values, base, strict=True)], 3)
 
 
 def measure(rounds: int, limit: int, calls: int) -> dict[str, Any]:
@@ -172,19 +154,7 @@ def measure(rounds: int, limit: int, calls: int) -> dict[str, Any]:
         small = write_model(folder / "small.gguf", SMALL)
         cost = measure_cost(large, rounds, limit)
         whole = measure_calls(small, calls)
-    return {
-        "benchmark": "constrained",
-        "seed": SEED,
-        "rounds": rounds,
-        "cost": cost,
-        "calls": whole,
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mnemon", "llama-cpp-python", "llguidance")},
-        },
-    }
+    return {"cost": cost, "calls": whole}
 
 
 def main() -> None:
@@ -194,7 +164,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--calls", type=int, default=1000)
     options = parser.parse_args()
-    print(json.dumps(measure(options.rounds, options.limit, options.calls)))
+    figures = measure(options.rounds, options.limit, options.calls)
+    packages = ("llama-cpp-python", "llguidance")
+    print_line(Report("constrained", figures, vars(options), GOALS, SEED, packages))
 
 
 if __name__ == "__main__":

@@ -13,20 +13,18 @@ ms of CPU for each search, with and without the second one.
 """
 
 import argparse
-import json
-import platform
 import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 from unittest.mock import patch
 
 from benchmarks.facts import PEOPLE, SEED, figures
 from benchmarks.ranking_variants import ORIGIN
+from benchmarks.report import Report, print_line
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedders.factory import load_embedder
@@ -143,19 +141,10 @@ def main() -> None:
         with patch("memory.search.meant_days", lambda *_: None):
             before = ask(store, agent, asked)
         after = ask(store, agent, asked)
-    print(
-        json.dumps(
-            {
-                "benchmark": "event_dates",
-                "events": len(asked),
-                "notes": len(notes),
-                "seed": options.seed,
-                "without": before,
-                "mnemon": after,
-                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-            }
-        )
-    )
+    sizes = {"events": len(asked), "notes": len(notes)}
+    figures = {"mnemon": after, "without": before}
+    packages = ("duckdb", "numpy", "onnxruntime")
+    print_line(Report("event_dates", figures, sizes, seed=options.seed, packages=packages))
 
 
 if __name__ == "__main__":

@@ -13,17 +13,15 @@ and whose near misses are nastier. Prints one JSON line.
 """
 
 import argparse
-import json
-import platform
 import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks import work_notes
 from benchmarks.ranking_variants import ORIGIN, VARIANTS, rank, read_case
+from benchmarks.report import Report, print_line
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedders.factory import load_embedder
@@ -192,17 +190,9 @@ def main() -> None:
             if kind is PEOPLES_FACTS:
                 chat = conversation(choose)
                 found["facts_in_conversation"] = measure(store, "mixed", made, [*besides, *chat])
-    print(
-        json.dumps(
-            {
-                "benchmark": "facts",
-                "facts": options.facts,
-                "seed": options.seed,
-                **found,
-                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-            }
-        )
-    )
+    sizes = {"facts": options.facts}
+    packages = ("duckdb", "numpy", "onnxruntime")
+    print_line(Report("facts", found, sizes, seed=options.seed, packages=packages))
 
 
 if __name__ == "__main__":

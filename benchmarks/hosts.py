@@ -15,21 +15,27 @@ caches). The first rounds are not measured. Prints one JSON line: quartiles, and
 import argparse
 import json
 import os
-import platform
 import random
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
-from benchmarks.startup import BARE, INITIALIZE, start_ms, summary
+from benchmarks.report import Report, print_line, quartiles, say, spread
+from benchmarks.startup import BARE, INITIALIZE, start_ms
+from benchmarks.stdio_servers import (
+    MNEMON,
+    SERVER_MEMORY_VERSION,
+    node_version,
+    piped,
+    server_memory,
+)
+from scripts.node_tools import ToolsMissing
 
 SCRIPT = """
 import json, sys
@@ -55,22 +61,26 @@ while True:
             os.write(1, owner.recv(65536))
 """
 GREETING = b'{"mnemon":1,"front":"benchmark"}\n'
-NODE_SERVER = "@modelcontextprotocol/server-memory"
-MNEMON = str(Path(sys.executable).with_name("mnemon"))
+GOALS = {
+    "front_of_server_memory": 0.3,
+    "front_of_script": 1.5,
+    "front_rss_mb": 16,
+    "call_front_adds_ms": 0.1,
+    "ping_front_adds_ms": 0.1,
+}
 REQUESTS: dict[str, dict[str, Any]] = {
     "call": {"method": "tools/call", "params": {"name": "agent_list", "arguments": {}}},
     "ping": {"method": "ping"},
 }
 
 
-def install_node_server(folder: Path) -> list[str] | None:
-    """Install the Node server; None where that is not possible."""
-    if shutil.which("npm") is None:
+def node_server() -> list[str] | None:
+    """How the Node server is started; None where it cannot be had."""
+    try:
+        return server_memory()
+    except ToolsMissing as error:
+        say(str(error))
         return None
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", NODE_SERVER]
-    if subprocess.run(npm, cwd=folder, capture_output=True).returncode:
-        return None
-    return ["node", str(folder / "node_modules" / NODE_SERVER / "dist" / "index.js")]
 
 
 def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str, Any]:
@@ -90,7 +100,7 @@ def measure_starts(rounds: int, data: Path, node: list[str] | None) -> dict[str,
                 times[name].append(took_ms)
     front = median(times["front"])
     return {
-        **{f"{name}_ms": summary(taken) for name, taken in times.items()},
+        **{f"{name}_ms": quartiles(taken, 1) for name, taken in times.items()},
         **{f"front_of_{n}": round(front / median(t), 3) for n, t in times.items() if n != "front"},
     }
 
@@ -147,27 +157,18 @@ def measure_relay(calls: int, data: Path) -> dict[str, Any]:
     for request in REQUESTS:
         times = {name: way.times_ms[request][-calls:] for name, way in ways.items()}
         p50 = {name: median(taken) for name, taken in times.items()}
-        found |= {f"{request}_{name}_ms": call_summary(taken) for name, taken in times.items()}
+        found |= {
+            f"{request}_{name}_ms": spread(taken, 25, 50, 75, 99) for name, taken in times.items()
+        }
         found[f"{request}_front_adds_ms"] = round(p50["through_front"] - p50["direct"], 3)
         found[f"{request}_least_adds_ms"] = round(p50["through_least"] - p50["direct"], 3)
     return found
-
-
-def piped(command: list[str]) -> "subprocess.Popen[bytes]":
-    """Start a process with pipes to it."""
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process (Linux)."""
     rows = Path(f"/proc/{pid}/status").read_text().splitlines()
     return round(next(int(row.split()[1]) for row in rows if row.startswith("VmRSS")) / 1024, 1)
-
-
-def call_summary(times: list[float]) -> dict[str, float]:
-    """Quartiles and the 99th percentile."""
-    percentiles = quantiles(times, n=100)
-    return {f"p{p}": round(percentiles[p - 1], 2) for p in (25, 50, 75, 99)}
 
 
 def main() -> None:
@@ -178,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)
-        node = install_node_server(data)
+        node = node_server()
         try:
             start_ms([MNEMON, "mcp", "--data", str(data)], dict(os.environ))
             starts = measure_starts(options.rounds, data, node)
@@ -186,8 +187,9 @@ def main() -> None:
         finally:
             subprocess.run([MNEMON, "stop", "--data", str(data)], capture_output=True)
     note = {} if node else {"note": "server-memory left out: npm is missing or cannot install it"}
-    versions = {"mnemon": version("mnemon"), "python": platform.python_version()}
-    print(json.dumps({"benchmark": "hosts", **starts, **relay, **note, "versions": versions}))
+    figures = {**starts, **relay, **note}
+    versions = {"server-memory": SERVER_MEMORY_VERSION, "node": node_version()} if node else {}
+    print_line(Report("hosts", figures, vars(options), GOALS, packages=("mcp",), versions=versions))
 
 
 if __name__ == "__main__":

@@ -13,24 +13,19 @@ grows by is what DuckDB keeps of its file, up to its limit of 1 GB. Prints one J
 """
 
 import argparse
-import json
 import os
-import platform
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
-from itertools import count
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
-from benchmarks.hosts import MNEMON, piped, resident_mb
-from benchmarks.startup import INITIALIZE
+from benchmarks.hosts import resident_mb
+from benchmarks.report import Report, print_line, spread
+from benchmarks.stdio_servers import memory_host
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -41,10 +36,13 @@ from memory.store import MemoryStore
 from memory.terms import indexed_text
 
 ORIGIN = Origin("host:benchmark", "ingest")
+SEED = 20_260_331
 BATCH = 500
 WAIT_S = 600.0
 SINGLE = 200
 """Passages inserted alone at each size."""
+
+GOALS = {"times_as_fast_in_batches": {"over_stdio": 3}}
 
 WORDS = (
     "the a in on with and but then never always ran sang built found lost market river kitchen"
@@ -126,100 +124,37 @@ def in_process(embedder: Embedder, passages: Sequence[NewPassage]) -> dict[str, 
     return found
 
 
-class Host:
-    """A front with its owner, as a host has them."""
-
-    def __init__(self, front: "subprocess.Popen[bytes]", data: Path) -> None:
-        self._front, self._data, self._ids = front, data, count(1)
-        self._send({**INITIALIZE, "id": 0})
-        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self._answer(0)
-
-    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """What the tool returns."""
-        number = next(self._ids)
-        params = {"name": tool, "arguments": arguments}
-        self._send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-        answer = self._answer(number)
-        if answer["result"].get("isError"):
-            raise RuntimeError(answer["result"]["content"])
-        found: dict[str, Any] = answer["result"]["structuredContent"]
-        return found
-
-    def embedded(self) -> None:
-        """Wait until all has its vectors."""
-        while self.call("archival_memory_import", agent_id="Sam", passages=[], wait_s=60)[
-            "pending_vectors"
-        ]:
-            pass
-
-    def cpu_s(self) -> float:
-        """Of front and owner, so far."""
-        owner = json.loads((self._data / "owner.lock").read_text())["pid"]
-        ticks = 0
-        for pid in (self._front.pid, owner):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._front.stdin is not None  # noqa: S101 - it is piped
-        self._front.stdin.write(json.dumps(message).encode() + b"\n")
-        self._front.stdin.flush()
-
-    def _answer(self, number: int) -> dict[str, Any]:
-        assert self._front.stdout is not None  # noqa: S101 - it is piped
-        for line in self._front.stdout:
-            message: dict[str, Any] = json.loads(line)
-            if message.get("id") == number:
-                return message
-        raise RuntimeError("the front has ended")
-
-
-@contextmanager
-def host() -> Iterator[Host]:
-    """A host on a memory of its own, with an agent, and everything loaded."""
-    with tempfile.TemporaryDirectory() as folder:
-        front = piped([MNEMON, "mcp", "--data", folder])
-        try:
-            opened = Host(front, Path(folder))
-            opened.call("agent_create", name="Sam")
-            opened.call("archival_memory_insert", agent_id="Sam", content="It is ready.")
-            opened.embedded()
-            yield opened
-        finally:
-            front.kill()
-            front.wait()
-            subprocess.run([MNEMON, "stop", "--data", folder], check=False, capture_output=True)
-
-
 def over_stdio(passages: Sequence[NewPassage]) -> dict[str, Any]:
     """One call each and one for each batch, until all is embedded."""
     found: dict[str, Any] = {}
     given = [{"content": new.text, "author": new.author} for new in passages]
-    with host() as opened:
+    with memory_host() as opened:
+        opened.call("agent_create", name="Sam")
+        opened.warm_up("Sam")
 
         def alone() -> None:
             for arguments in given:
                 opened.call("archival_memory_insert", agent_id="Sam", **arguments)
-            opened.embedded()
+            opened.embedded("Sam")
 
         found["one_by_one"] = each(len(passages), alone, opened.cpu_s)
-    with host() as opened:
+    with memory_host() as opened:
+        opened.call("agent_create", name="Sam")
+        opened.warm_up("Sam")
 
         def together() -> None:
             for start in range(0, len(given), BATCH):
                 batch = given[start : start + BATCH]
                 opened.call("archival_memory_import", agent_id="Sam", passages=batch)
-            opened.embedded()
+            opened.embedded("Sam")
 
         found["in_batches"] = each(len(passages), together, opened.cpu_s)
     return found
 
 
-def at_sizes(sizes: Sequence[int]) -> list[dict[str, Any]]:
+def at_sizes(sizes: Sequence[int]) -> dict[str, dict[str, Any]]:
     """One passage more, without an embedder, in ever larger archives; memory while all waits."""
-    found = []
+    found = {}
     with memory(None) as (store, agent):
         held = 0
         for size in sizes:
@@ -232,17 +167,12 @@ def at_sizes(sizes: Sequence[int]) -> list[dict[str, Any]]:
                 with store.write(ORIGIN) as transaction:
                     archival.insert_passages(transaction, agent, [new])
                 times.append(1e3 * (time.process_time() - used))
-            cuts = quantiles(times, n=20)
-            found.append(
-                {
-                    "passages": size,
-                    "stored_in_batches_cpu_ms": stored["cpu_ms"],
-                    "one_more_cpu_ms_p50": round(cuts[9], 2),
-                    "one_more_cpu_ms_p95": round(cuts[18], 2),
-                    "waiting": store.embedding.behind,
-                    "rss_mb": resident_mb(os.getpid()),
-                }
-            )
+            found[f"{size} passages"] = {
+                "stored_in_batches_cpu_ms": stored["cpu_ms"],
+                "one_more_cpu_ms": spread(times, 50, 95),
+                "waiting": store.embedding.behind,
+                "rss_mb": resident_mb(os.getpid()),
+            }
     return found
 
 
@@ -253,28 +183,21 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     options = parser.parse_args()
     sizes = at_sizes(sorted(options.sizes))
-    passages = texts(options.passages, seed=20_260_331)
+    passages = texts(options.passages, seed=SEED)
     process = in_process(load_embedder("minilm"), passages)
     stdio = over_stdio(passages)
     ratios = {
         name: round(found["one_by_one"]["cpu_ms"] / found["in_batches"]["cpu_ms"], 2)
         for name, found in (("in_process", process), ("over_stdio", stdio))
     }
-    print(
-        json.dumps(
-            {
-                "benchmark": "ingest",
-                "passages": len(passages),
-                "batch": BATCH,
-                "in_process": process,
-                "over_stdio": stdio,
-                "times_as_fast_in_batches": ratios,
-                "sizes": sizes,
-                "load": os.getloadavg()[0],
-                "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-            }
-        )
-    )
+    figures = {
+        "in_process": process,
+        "over_stdio": stdio,
+        "times_as_fast_in_batches": ratios,
+        "archive": sizes,
+    }
+    packages = ("duckdb", "numpy", "onnxruntime", "mcp")
+    print_line(Report("ingest", figures, {**vars(options), "batch": BATCH}, GOALS, SEED, packages))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ date); recall@10 is the mean share of a question's evidence among the first ten 
 recall@10 ≥ 0.80, MRR ≥ 0.60, adversarial recall@10 ≥ 0.88. What each part of the ranking brings:
 locomo_ablation.py.
 
-    python benchmarks/locomo.py PATH [--limit N]
+    python -m benchmarks.locomo PATH [--limit N]
 
 PATH is a folder with the harness (eval_retrieval.py, mcp_stdio.py, adapters.py) and the data
 (data/dev/*.json). The LoCoMo data is CC BY-NC 4.0 and never part of this repository. Baselines in
@@ -17,13 +17,14 @@ Prints one JSON line: recall, MRR and latency of the whole call (ms, p50 and p95
 
 import argparse
 import importlib
-import json
-import platform
 import statistics
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks.report import Report, print_line, say
+
+GOALS = {"mnemon": {"recall_at_10": 0.80, "mrr": 0.60, "adversarial_recall_at_10": 0.88}}
 
 SERVER = {
     "command": [str(Path(sys.executable).with_name("mnemon")), "mcp"],
@@ -48,8 +49,8 @@ SERVER = {
 }
 
 
-def evaluate(harness: Path, limit: int | None) -> dict[str, Any]:
-    """Run the harness over the server and both baselines."""
+def evaluate(harness: Path, limit: int | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the harness over the server and both baselines; figures, and how many questions."""
     sys.path.insert(0, str(harness))
     evaluation = importlib.import_module("eval_retrieval")
     adapters = importlib.import_module("adapters")
@@ -62,17 +63,11 @@ def evaluate(harness: Path, limit: int | None) -> dict[str, Any]:
     }
     found = {}
     for name, adapter in systems.items():
-        sys.stderr.write(f"{name}\n")
+        say(name)
         result = evaluation.evaluate(adapter, conversations, quiet=False, limit=limit)
         found[name] = summary(result)
-    return {
-        "benchmark": "locomo",
-        "split": "dev",
-        "questions": len(conversations) and sum(len(c["queries"][:limit]) for c in conversations),
-        **found,
-        "goal": {"recall_at_10": 0.80, "mrr": 0.60, "adversarial_recall_at_10": 0.88},
-        "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
-    }
+    questions = sum(len(conversation["queries"][:limit]) for conversation in conversations)
+    return found, {"split": "dev", "questions": questions}
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +88,7 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
             "max": round(max(conversations), 3),
         },
         "add_ms": round(result["add_ms_per_doc"], 2),
-        "search_ms_p50": round(result["search_ms_p50"], 2),
-        "search_ms_p95": round(result["search_ms_p95"], 2),
+        "search_ms": {name: round(result[f"search_ms_{name}"], 2) for name in ("p50", "p95")},
     }
 
 
@@ -106,7 +100,9 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.path / "eval_retrieval.py").is_file():
         parser.error(f"{options.path} does not hold eval_retrieval.py")
-    print(json.dumps(evaluate(options.path, options.limit)))
+    figures, sizes = evaluate(options.path, options.limit)
+    packages = ("duckdb", "numpy", "onnxruntime", "mcp")
+    print_line(Report("locomo", figures, sizes, GOALS, packages=packages))
 
 
 if __name__ == "__main__":

@@ -17,21 +17,19 @@ of reading the candidates and of ranking them.
 
 import argparse
 import importlib
-import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.ranking_variants import ORIGIN, VARIANTS, Case, Variant, rank, read_case, scores
+from benchmarks.report import Report, print_line, say, spread
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -138,14 +136,6 @@ def mean(rows: Sequence[dict[str, Any]], metric: str) -> float:
     return round(statistics.fmean(row[metric] for row in rows), 3)
 
 
-def quantiles_ms(values: Sequence[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
-    return {
-        "p50": round(statistics.median(values), 2),
-        "p95": round(statistics.quantiles(values, n=20)[-1], 2),
-    }
-
-
 def ranking_ms(questions: Sequence[Question]) -> list[float]:
     """How long the full ranking takes for each question."""
     taken = []
@@ -207,7 +197,7 @@ def run(harness: Path, window_vectors: bool) -> dict[str, Any]:
     with MemoryStore(None, lambda: embedder) as store:
         for conversation in conversations:
             questions += read_questions(store, conversation)
-            sys.stderr.write(f"{conversation['conversation']}\n")
+            say(conversation["conversation"])
     rankings: dict[str, Ranking] = {
         name: _ranking_of(variant) for name, variant in VARIANTS.items()
     }
@@ -216,16 +206,13 @@ def run(harness: Path, window_vectors: bool) -> dict[str, Any]:
     results = {name: evaluate(evaluation, questions, ranking) for name, ranking in rankings.items()}
     candidates = [len(question.case.found.texts) for question in questions]
     return {
-        "benchmark": "locomo_ablation",
-        "split": "dev",
         "questions": len(questions),
         "variants": {
             name: summary(evaluation, result, results[FULL]) for name, result in results.items()
         },
-        "candidates": quantiles_ms([float(count) for count in candidates]),
-        "gather_ms": quantiles_ms([question.case.gather_ms for question in questions]),
-        "rank_ms": quantiles_ms(ranking_ms(questions)),
-        "versions": {"mnemon": version("mnemon"), "python": platform.python_version()},
+        "candidates": spread([float(count) for count in candidates], 50, 95),
+        "gather_ms": spread([question.case.gather_ms for question in questions], 50, 95),
+        "rank_ms": spread(ranking_ms(questions), 50, 95),
     }
 
 
@@ -241,7 +228,10 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.path / "eval_retrieval.py").is_file():
         parser.error(f"{options.path} does not hold eval_retrieval.py")
-    print(json.dumps(run(options.path, options.window_vectors)))
+    figures = run(options.path, options.window_vectors)
+    sizes = {"split": "dev", "questions": figures.pop("questions")}
+    packages = ("duckdb", "numpy", "onnxruntime")
+    print_line(Report("locomo_ablation", figures, sizes, packages=packages))
 
 
 if __name__ == "__main__":

@@ -19,15 +19,11 @@ directory. Prints one JSON line; progress goes to stderr.
 
 import argparse
 import ctypes
-import json
 import os
-import platform
 import random
 import statistics
-import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +34,7 @@ from agent.model import ChatMessage, Completion, Prompt, ToolSpec
 from agent.models.engine import BATCH_TOKENS
 from agent.models.llama import LlamaModel, LlamaOptions
 from benchmarks.random_model import SEED, Shape, write_model
+from benchmarks.report import Report, print_line, quartiles, say
 from memory.records import ToolCall
 
 SHAPE = Shape()
@@ -195,32 +192,16 @@ class Bench:
             self.with_load.append((ended - started) / base_wall)
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    cuts = statistics.quantiles(values, n=4)
-    return {
-        "p50": round(statistics.median(values), 3),
-        "p25": round(cuts[0], 3),
-        "p75": round(cuts[2], 3),
-    }
-
-
-def case_result(taken: list[dict[str, float]], goal: float) -> dict[str, Any]:
+def case_result(taken: list[dict[str, float]]) -> dict[str, Any]:
     """What a case came to; ratios are of each measurement to the baseline beside it."""
     return {
         "new_tokens": statistics.median(each["computed"] for each in taken),
         "unchanged_tokens": statistics.median(each["cached"] for each in taken),
-        "wall_ms": summary([1000 * each["wall"] for each in taken]),
-        "baseline_wall_ms": summary([1000 * each["base_wall"] for each in taken]),
-        "wall_ratio": summary([each["wall"] / each["base_wall"] for each in taken]),
-        "cpu_ratio": summary([each["cpu"] / each["base_cpu"] for each in taken]),
-        "goal": goal,
+        "wall_ms": quartiles([1000 * each["wall"] for each in taken], 1),
+        "baseline_wall_ms": quartiles([1000 * each["base_wall"] for each in taken], 1),
+        "wall_ratio": quartiles([each["wall"] / each["base_wall"] for each in taken], 3),
+        "cpu_ratio": quartiles([each["cpu"] / each["base_cpu"] for each in taken], 3),
     }
-
-
-def say(text: str) -> None:
-    """Progress."""
-    sys.stderr.write(text + "\n")
 
 
 def measure(rounds: int, threads: int) -> dict[str, Any]:
@@ -231,20 +212,11 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
         path = write_model(folder / "random.gguf", SHAPE)
         bench = Bench(path, folder, threads)
         anyio.run(bench.measure, rounds)
-        cases = {name: case_result(bench.taken[name], goal) for name, goal in GOALS.items()}
         return {
-            "benchmark": "prefix",
-            "seed": SEED,
             "model_mb": round(path.stat().st_size / 1e6),
-            "rounds": rounds,
-            "threads": threads,
-            **cases,
-            "restart_with_load": {"wall_ratio": summary(bench.with_load)},
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("mnemon", "llama-cpp-python", "llguidance")},
+            "cases": {
+                **{name: case_result(bench.taken[name]) for name in GOALS},
+                "restart_with_load": {"wall_ratio": quartiles(bench.with_load, 3)},
             },
         }
 
@@ -255,7 +227,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    print(json.dumps(measure(options.rounds, options.threads)))
+    figures = measure(options.rounds, options.threads)
+    goals = {"cases": {name: {"wall_ratio": goal} for name, goal in GOALS.items()}}
+    packages = ("llama-cpp-python", "llguidance")
+    print_line(Report("prefix", figures, vars(options), goals, SEED, packages))
 
 
 if __name__ == "__main__":

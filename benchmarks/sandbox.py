@@ -14,27 +14,22 @@ Prints one JSON line; progress goes to stderr.
 """
 
 import argparse
-import json
 import os
-import platform
 import subprocess
-import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 import anyio
 
-# Started by its path, Python would take this file for the package of the same name.
-sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).parent]
-
-from sandbox.namespaces import NamespaceSandbox  # noqa: E402
-from sandbox.places import temporary_places  # noqa: E402
-from sandbox.protocol import ToolRun  # noqa: E402
-from sandbox.settings import SandboxSettings  # noqa: E402
-from sandbox.watch import descendants  # noqa: E402
+from benchmarks.report import Report, print_line, say, spread
+from sandbox.namespaces import NamespaceSandbox
+from sandbox.places import temporary_places
+from sandbox.protocol import ToolRun
+from sandbox.settings import SandboxSettings
+from sandbox.watch import descendants
 
 TOOL = ToolRun("def add(a, b):\n    return a + b\n", "add", {"a": 2, "b": 3})
 CALLERS = 20
@@ -83,8 +78,7 @@ async def measure_calls(
                 times[name].append(took)
     p50 = {name: median(taken) for name, taken in times.items()}
     return {
-        "python": python,
-        **{f"{name}_ms": summary(taken) for name, taken in times.items()},
+        **{f"{name}_ms": spread(taken, 50, 90, 99) for name, taken in times.items()},
         **{f"{name}_of_bare": round(p50[name] / p50["bare"], 3) for name in ("cold", "warm")},
     }
 
@@ -110,7 +104,7 @@ async def measure_many(rounds: int, sandbox: NamespaceSandbox) -> dict[str, Any]
         "callers": CALLERS,
         "calls": len(times),
         "calls_per_s": round(len(times) / took_s, 1),
-        "call_ms": summary(times),
+        "call_ms": spread(times, 50, 90, 99),
         "left_processes": after[0] - before[0],
         "left_descriptors": after[1] - before[1],
     }
@@ -132,12 +126,6 @@ def memory_mb(pids: frozenset[int]) -> dict[str, float]:
     return {f"idle_{name.lower()}_mb": round(value, 1) for name, value in found.items()}
 
 
-def summary(times_ms: list[float]) -> dict[str, float]:
-    """Median, 90th and 99th of a hundred."""
-    cuts = quantiles(times_ms, n=100, method="inclusive")
-    return {"p50": round(cuts[49], 2), "p90": round(cuts[89], 2), "p99": round(cuts[98], 2)}
-
-
 async def measure(rounds: int) -> dict[str, Any]:
     """Everything, in one process."""
     async with AsyncExitStack() as stack:
@@ -151,25 +139,19 @@ async def measure(rounds: int) -> dict[str, Any]:
             raise SystemExit(f"nothing is run here: {found.cause}. {found.cure}")
         await warm.availability()
         calls = await measure_calls(rounds, cold, warm)
-        print("calls are measured", file=sys.stderr)
+        say("calls are measured")
         memory = memory_mb(await until_one_waits(warm))
         many = await measure_many(max(2, rounds // 10), warm)
-    return {"tier": found.tier, **calls, **memory, "at_once": many, "goals": GOALS}
+    return {"tier": found.tier, **calls, **memory, "at_once": many}
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
-    rounds = parser.parse_args().rounds
-    machine = {
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "load": [round(load, 1) for load in os.getloadavg()],
-        "root": os.geteuid() == 0,
-    }
-    print(json.dumps({"benchmark": "sandbox", **machine, **anyio.run(measure, rounds)}))
+    options = parser.parse_args()
+    figures = {**anyio.run(measure, options.rounds), "root": os.geteuid() == 0}
+    print_line(Report("sandbox", figures, vars(options), GOALS))
 
 
 if __name__ == "__main__":

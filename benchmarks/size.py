@@ -9,28 +9,26 @@ product of a float32 matrix with numpy.
 
 Texts are generated, their vectors are the packaged embedder's: 2 ms of CPU each. --vectors keeps
 them in FILE (.npy), so that a large run does not embed them again. Prints one JSON line: for each
-size and number of archives the figures, and how each cost grows with the size of one archive.
+size and number of archives the figures, and with which power of the size each cost grows.
 """
 
 import argparse
 import json
-import math
-import platform
 import random
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.growth import WHOLE, growth
+from benchmarks.report import Report, print_line, say, spread
 from memory import agents, archival
 from memory.agents import NewAgent
 from memory.embedder import Embedder, Vectors
@@ -46,6 +44,7 @@ from memory.vectors import ExactIndex, Filter, VectorQuery, vector_text
 SEED = 20_261_126
 ORIGIN = Origin("person:bench", "benchmark")
 PORTION = 2_000
+COSTS = ("search_cpu_ms", "search_by_sql_cpu_ms", "insert_cpu_ms", "first_search_s")
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
 NAMES = (
@@ -93,8 +92,7 @@ def vectors_of(said: Sequence[str], embedder: Embedder, kept: Path | None) -> Ve
     for start in range(0, len(said), 64):
         rows[start : start + 64] = embedder.embed(said[start : start + 64], "passage")
         if start % 6_400 == 0:
-            sys.stderr.write(f"\r{start} of {len(said)} texts embedded")
-    sys.stderr.write("\n")
+            say(f"{start} of {len(said)} texts embedded")
     if kept is not None:
         np.save(kept, rows)
     return rows
@@ -139,9 +137,7 @@ def fill(store: MemoryStore, said: Sequence[str], archives: int) -> list[Agent]:
                 of_agent.setdefault(n // 20 % archives, []).append(passage)
             for agent, passages in of_agent.items():
                 archival.insert_passages(transaction, made[agent], passages)
-        sys.stderr.write(f"\r{start + PORTION} of {len(said)} texts archived")
     store.embedding.settle(None, timeout_s=7_200)
-    sys.stderr.write("\n")
     return made
 
 
@@ -150,14 +146,6 @@ def cpu_ms(work: Callable[[], object]) -> float:
     began = time.thread_time()
     work()
     return 1e3 * (time.thread_time() - began)
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
-    return {
-        "p50": round(statistics.median(values), 2),
-        "p95": round(statistics.quantiles(values, n=20)[-1], 2),
-    }
 
 
 def queries(said: Sequence[str], count: int) -> list[str]:
@@ -227,17 +215,17 @@ def measure(
             searches(store, [agent], asked[:1])
         store.resident.settle()
         found = {
-            "search_cpu_ms": spread(searches(store, made, asked)),
-            "first_search_s": round(first_s, 2),
+            "search_cpu_ms": spread(searches(store, made, asked), 50, 95),
+            "first_search_s": round(first_s, 3),
             "recall_at_10": {
                 name: recall(store, made[0], asked[:20], where) for name, where in FILTERS.items()
             },
             "in_memory_mb": round(store.resident.nbytes / 1e6, 1),
             "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
-            "insert_cpu_ms": spread(inserts(store, made[0], count)),
+            "insert_cpu_ms": spread(inserts(store, made[0], count), 50, 95),
         }
     with MemoryStore(path, lambda: embedder, SearchMeans(0)) as store:
-        found["search_by_sql_cpu_ms"] = spread(searches(store, made, asked[:10]))
+        found["search_by_sql_cpu_ms"] = spread(searches(store, made, asked[:10]), 50, 95)
     return found
 
 
@@ -249,15 +237,7 @@ def numpy_ms(vectors: Vectors, count: int) -> dict[str, float]:
     def search(query: int) -> None:
         np.argpartition(rows @ rows[query % len(rows)], -shown)
 
-    return spread([cpu_ms(lambda n=n: search(n)) for n in range(count)])  # type: ignore[misc]
-
-
-def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float | None:
-    """The slope of the costs by the sizes, both logarithmic; 1: twice the size, twice the cost."""
-    if len(sizes) < 2:
-        return None
-    slope = statistics.linear_regression([*map(math.log, sizes)], [*map(math.log, costs)]).slope
-    return round(slope, 2)
+    return spread([cpu_ms(lambda n=n: search(n)) for n in range(count)], 50, 95)  # type: ignore[misc]
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -273,24 +253,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 path = Path(folder) / "mnemon.duckdb"
                 result = measure(path, said[:size], embedder, archives, options.queries)
             result["numpy_float32_cpu_ms"] = numpy_ms(vectors[: size // archives], options.queries)
-            results[f"{size} texts in {archives} archives"] = result
-            sys.stderr.write(f"{size} in {archives}: {json.dumps(result)}\n")
-    alone = [results[f"{size} texts in {options.agents[0]} archives"] for size in options.sizes]
+            results[name_of(size, archives)] = result
+            say(f"{size} in {archives}: {json.dumps(result)}")
     return {
-        "benchmark": "size",
-        "seed": SEED,
-        "queries": options.queries,
         "results": results,
-        "exponents": {
-            name: exponent(options.sizes, [result[name]["p50"] for result in alone])
-            for name in ("search_cpu_ms", "search_by_sql_cpu_ms", "insert_cpu_ms")
-        },
-        "versions": {
-            "mnemon": version("mnemon"),
-            "python": platform.python_version(),
-            "duckdb": version("duckdb"),
+        "growth": {
+            f"in {archives} archives": growth(
+                {size: costs(results[name_of(size, archives)]) for size in options.sizes}
+            )
+            for archives in options.agents
         },
     }
+
+
+def name_of(size: int, archives: int) -> str:
+    """What a size is called in the results."""
+    return f"{size:,} texts in {archives} archives"
+
+
+def costs(result: dict[str, Any]) -> dict[str, float]:
+    """Those whose growth is of interest, medians."""
+    found = (result[figure] for figure in COSTS)
+    medians = [each["p50"] if isinstance(each, dict) else each for each in found]
+    return dict(zip(COSTS, medians, strict=True))
 
 
 def main() -> None:
@@ -300,7 +285,13 @@ def main() -> None:
     parser.add_argument("--agents", type=int, nargs="+", default=[1, 100])
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--vectors", type=Path, help="keeps the vectors of the texts (.npy)")
-    print(json.dumps(run(parser.parse_args())))
+    options = parser.parse_args()
+    sizes = {name: getattr(options, name) for name in ("sizes", "agents", "queries")}
+    packages = ("duckdb", "numpy", "onnxruntime", "simsimd")
+    figures = run(options)
+    # Nothing is quadratic, and over the whole range nothing grows faster than the archive.
+    goals = {"growth": {name: {WHOLE: dict.fromkeys(COSTS, 1)} for name in figures["growth"]}}
+    print_line(Report("size", figures, sizes, goals, SEED, packages))
 
 
 if __name__ == "__main__":

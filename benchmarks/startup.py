@@ -12,15 +12,15 @@ line: medians and quartiles in ms, the ratio, versions.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks.report import Report, print_line, quartiles, say
 
 BARE = """
 import anyio
@@ -89,34 +89,21 @@ def measure(rounds: int) -> dict[str, Any]:
             took_ms = start_ms(command, dict(os.environ))
             if number > 0:
                 times[name].append(took_ms)
-        sys.stderr.write(f"\rround {number}/{rounds}")
-    sys.stderr.write("\n")
+        say(f"round {number} of {rounds}")
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     return {
-        "benchmark": "startup",
-        "rounds": rounds,
-        **{f"{name}_ms": summary(taken) for name, taken in times.items()},
+        **{f"{name}_ms": quartiles(taken, 1) for name, taken in times.items()},
         "ratio": round(medians["mnemon"] / medians["bare"], 3),
-        "goal_ratio": 1.25,
-        "versions": {
-            "mnemon": version("mnemon"),
-            "mcp": version("mcp"),
-            "python": platform.python_version(),
-        },
     }
-
-
-def summary(times: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(times, n=4)
-    return {"p25": round(low, 1), "p50": round(middle, 1), "p75": round(high, 1)}
 
 
 def main() -> None:
     """Measure and print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    print(json.dumps(measure(parser.parse_args().rounds)))
+    options = parser.parse_args()
+    figures = measure(options.rounds)
+    print_line(Report("startup", figures, vars(options), {"ratio": 1.25}, packages=("mcp",)))
 
 
 if __name__ == "__main__":

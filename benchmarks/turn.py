@@ -16,19 +16,13 @@ The texts are drawn with a fixed seed. Prints one JSON line; progress goes to st
 """
 
 import argparse
-import json
-import os
-import platform
 import random
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -42,6 +36,7 @@ from agent.loop import AgentLoop
 from agent.model import Parsed, Reply, ToolCalls
 from agent.models.scripted import ScriptedModel
 from agent.runs import Runs
+from benchmarks.report import Report, print_line, say, spread
 from memory import agents, archival, recall
 from memory.agents import NewAgent
 from memory.embedder import Embedder
@@ -50,6 +45,12 @@ from memory.records import Block, NewMessage, NewPassage, Origin, ToolCall
 from memory.store import MemoryStore
 
 SEED = 20_260_331
+GOALS = {
+    "without_embedder": {
+        "plain_reply": {"cpu_until_reply_ms": 10},
+        "one_block_edit": {"cpu_until_reply_ms": 20},
+    }
+}
 BATCH = 500
 WARM_UP_TURNS = 20
 ORIGIN = Origin("person:benchmark", "benchmark")
@@ -122,7 +123,7 @@ async def measure_turns(
             taken["cpu_until_reply"].append(1_000 * (cpu_end - cpu))
             taken["cpu_with_background"].append(1_000 * (cpu_settled - cpu))
             taken["wall"].append(1_000 * (wall_end - wall))
-    return {f"{name}_ms": summary(values) for name, values in taken.items()}
+    return {f"{name}_ms": spread(values, 50, 95) for name, values in taken.items()}
 
 
 def measure_store(path: Path, load: Callable[[], Embedder] | None, turns: int) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def measure_floor(path: Path, turns: int) -> dict[str, Any]:
             if number >= WARM_UP_TURNS:
                 taken["cpu"].append(1_000 * (time.process_time() - cpu))
                 taken["wall"].append(1_000 * (time.perf_counter() - wall))
-    return {f"{name}_ms": summary(values) for name, values in taken.items()}
+    return {f"{name}_ms": spread(values, 50, 95) for name, values in taken.items()}
 
 
 def version_of_block(store: MemoryStore) -> int:
@@ -179,17 +180,6 @@ def settle(store: MemoryStore) -> None:
     """Wait until everything that was written has its vectors."""
     if not store.embedding.settle(None, 3_600):
         raise SystemExit("embedding did not come to an end")
-
-
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
-    cuts = statistics.quantiles(values, n=20)
-    return {"p50": round(statistics.median(values), 2), "p95": round(cuts[18], 2)}
-
-
-def say(text: str) -> None:
-    """Progress."""
-    sys.stderr.write(text + "\n")
 
 
 def measure(messages: int, passages: int, turns: int) -> dict[str, Any]:
@@ -205,20 +195,9 @@ def measure(messages: int, passages: int, turns: int) -> dict[str, Any]:
         say("the floor")
         floor = measure_floor(Path(folder, "floor.duckdb"), turns)
     return {
-        "benchmark": "turn",
-        "seed": SEED,
-        "messages": messages,
-        "passages": passages,
-        "turns": turns,
         "without_embedder": without,
         "with_minilm": with_minilm,
         "floor_bare_transaction": floor,
-        "goal_cpu_p50_ms": {"plain_reply": 10, "one_block_edit": 20},
-        "cores": os.cpu_count(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mnemon", "duckdb", "onnxruntime", "pydantic")},
-        },
     }
 
 
@@ -229,7 +208,13 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=10_000)
     parser.add_argument("--turns", type=int, default=200)
     options = parser.parse_args()
-    print(json.dumps(measure(options.messages, options.passages, options.turns)))
+    if options.turns % 2:
+        parser.error(
+            f"--turns {options.turns} is odd: each edit of the block undoes the one before"
+        )
+    figures = measure(options.messages, options.passages, options.turns)
+    packages = ("duckdb", "onnxruntime", "pydantic")
+    print_line(Report("turn", figures, vars(options), GOALS, SEED, packages))
 
 
 if __name__ == "__main__":

@@ -14,21 +14,18 @@ of FILE (.npy, rows of length 1). Prints one JSON line: ms (p50, p95) and recall
 
 import argparse
 import importlib
-import json
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
+from benchmarks.report import Report, print_line, say, spread
 from memory.embedder import Vectors
 from memory.resident.vectors import ResidentVectors
 from memory.vectors import vector_text
@@ -149,7 +146,7 @@ def pgvector(vectors: Vectors, closing: ExitStack) -> dict[str, Search]:
 ENGINES = (in_memory, numpy, by_sql, sqlite_vec, pgvector)
 
 
-def measured(search: Search, asked: Vectors, exact: Sequence[set[int]]) -> dict[str, float]:
+def measured(search: Search, asked: Vectors, exact: Sequence[set[int]]) -> dict[str, Any]:
     """Times of all queries after an unmeasured one, and how much of what is nearest they found."""
     search(asked[0])
     times, found = [], []
@@ -159,8 +156,7 @@ def measured(search: Search, asked: Vectors, exact: Sequence[set[int]]) -> dict[
         times.append(1e3 * (time.perf_counter() - began))
         found.append(len(rows & expected) / NEAREST)
     return {
-        "p50": round(statistics.median(times), 2),
-        "p95": round(statistics.quantiles(times, n=20)[-1], 2),
+        "search_ms": spread(times, 50, 95),
         "recall_at_10": round(statistics.fmean(found), 4),
     }
 
@@ -185,15 +181,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 continue
             for name, search in searches.items():
                 results[name] = measured(search, asked, exact)
-                sys.stderr.write(f"{name}: {results[name]}\n")
-    return {
-        "benchmark": "vector_engines",
-        "rows": len(vectors),
-        "queries": options.queries,
-        "seed": SEED,
-        "ms": results,
-        "versions": {"duckdb": version("duckdb"), "python": platform.python_version()},
-    }
+                say(f"{name}: {results[name]}")
+    return results
 
 
 def main() -> None:
@@ -202,7 +191,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=30)
     parser.add_argument("--vectors", type=Path, help="take these, 384 wide (.npy)")
-    print(json.dumps(run(parser.parse_args())))
+    options = parser.parse_args()
+    figures = {"engines": run(options)}
+    sizes = {"rows": options.rows, "queries": options.queries, "dimensions": DIMENSIONS}
+    print_line(Report("vector_engines", figures, sizes, {}, SEED, ("duckdb", "numpy", "simsimd")))
 
 
 if __name__ == "__main__":

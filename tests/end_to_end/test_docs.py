@@ -160,7 +160,9 @@ def test_every_command_is_in_the_reference() -> None:
         assert f"`mnemon {command}" in REFERENCE
 
 
-PAGES = [path for path in ROOT.glob("**/*.md") if {".venv", ".node"}.isdisjoint(path.parts)]
+PAGES = [
+    path for path in ROOT.glob("**/*.md") if {".venv", ".node", ".bench"}.isdisjoint(path.parts)
+]
 
 
 @pytest.mark.parametrize("path", sorted(PAGES), ids=lambda p: str(p.name))
