@@ -89,6 +89,7 @@ class RunStoredTool(ChangesAgent):
     tool_id: ToolId
     arguments: JsonObject = Field(default_factory=dict)
     approved: bool = Field(False, description="The person agreed to this call.")
+    cursor: str | None = Field(None, description="Read on in a result; nothing is run.")
 
 
 class ToolLine(Result):
@@ -172,7 +173,7 @@ class ToolAttached(Result):
 class ToolRan(Result):
     """What came of a run of a tool.
 
-    text: what an agent would read. cut: as much of it as a reply holds. tier: how it was isolated.
+    text: what an agent would read, or a page of it. cut: there is more. tier: how it was isolated.
     """
 
     tool: str
@@ -182,3 +183,4 @@ class ToolRan(Result):
     text: str
     cut: bool = False
     tier: str | None = None
+    next_cursor: str | None = None

@@ -134,13 +134,8 @@ def attached_text(done: ToolAttached) -> str:
 
 
 def ran_text(ran: ToolRan) -> str:
-    """What came of a run."""
-    return f"Error: {ran.text}" if ran.failed else ran.text
-
-
-def short_result(text: str) -> str:
-    """As much of a result as a reply holds."""
-    return shortened(text, PAGE_BYTES, "have the tool return less")
+    """What came of a run, or a page of it."""
+    return with_cursor(f"Error: {ran.text}" if ran.failed else ran.text, ran.next_cursor)
 
 
 def first_agents(names: Sequence[str]) -> list[str]:
