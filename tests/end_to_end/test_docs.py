@@ -1,5 +1,6 @@
 """The documentation says what the program does, and its code runs."""
 
+import argparse
 import json
 import os
 import re
@@ -11,8 +12,11 @@ from typing import get_args
 import pytest
 from mcp import Client
 
+from agent.custom.tool_policy import MethodName, ToolPolicy
 from agent.rule_kinds import ToolRule
 from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS, OUTSIDE_BY_NAME
+from memory.limits import MAX_RETURN_CHARS
+from memory.tools import DEFAULT_RETURN_CHARS
 from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
@@ -95,6 +99,42 @@ async def test_the_reference_s_tool_that_uses_memory_does() -> None:
         assert await host.block() == "Of Ada.\nWas in Rome."
 
 
+def test_the_table_of_a_tool_s_policy_is_that_of_the_code() -> None:
+    section = REFERENCE.partition("### Custom tools")[2].partition("### Packages")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.count("|") == 6 and "`--" in line
+    ]
+    assert [row[0].strip("`") for row in rows] == list(ToolPolicy.model_fields)
+    shown = {"()": "none", "False": "no"}
+    flags = {a.dest: a.option_strings for a in actions_of("tools", "add")}
+    for key, flag, default, limits, _ in rows:
+        name = key.strip("`")
+        field = ToolPolicy.model_fields[name]
+        assert flag.strip("`") in flags[name]
+        assert default == shown.get(str(field.default), str(field.default).removesuffix(".0"))
+        bounds = [int(n) for n in re.findall(r"\d+", limits)]
+        assert bounds == [
+            int(getattr(bound, side))
+            for bound in field.metadata
+            for side in ("gt", "ge", "le", "max_length")
+            if name != "methods" and hasattr(bound, side)
+        ]
+    assert set(get_args(MethodName)) == set(re.findall(r"^\| `(memory\.\w+)\(", section, re.M))
+    assert f"{MAX_RETURN_CHARS:,}" in section and f"{DEFAULT_RETURN_CHARS:,}" in section
+
+
+def actions_of(*path: str) -> list[argparse.Action]:
+    """The flags and arguments of a command."""
+    parser: argparse.ArgumentParser = build_parser()
+    for name in path:
+        # argparse has no public list of commands
+        (choices,) = (a.choices for a in parser._actions if isinstance(a.choices, dict))
+        parser = choices[name]
+    return parser._actions
+
+
 def test_every_host_is_in_the_pages_on_hosts() -> None:
     page = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
     for host in HOSTS.values():
@@ -122,7 +162,7 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
         assert f"| `{prompt.name}` | {arguments} |" in REFERENCE
     for template in templates:
         assert f"| `{template.uri_template}` |" in REFERENCE
-    section = REFERENCE.partition("## Resources")[0]
+    section = REFERENCE.partition("### Runs")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     assert listed == {tool.name for tool in tools}
     for tool in tools:
@@ -151,11 +191,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 
 def test_every_command_is_in_the_reference() -> None:
-    (commands,) = (
-        action.choices
-        for action in build_parser()._actions  # argparse has no public list of commands
-        if isinstance(action.choices, dict)
-    )
+    (commands,) = (a.choices for a in actions_of() if isinstance(a.choices, dict))
     for command in commands:
         assert f"`mnemon {command}" in REFERENCE
 
