@@ -1,6 +1,7 @@
 """`mnemon mcp-servers`: MCP servers of others, whose tools agents are given.
 
 Flags are in mcp_servers_parser.py; everything is done by the tools mcp_server_* (tool_session.py).
+What starts a server is left to the process that hosts share, which has the sandbox.
 """
 
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from server.asked_session import open_asked
 from server.command_lines import command_of, path_of
 from server.commands.agents import answer
 from server.config import ConfigError, Settings
@@ -29,8 +31,12 @@ from server.tool_session import ToolSession, open_tools
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
-    with open_tools(settings, creates=options["action"] == "add") as tools:
-        return _ACTIONS[options["action"]](tools, options, console)
+    act = _ACTIONS[options["action"]]
+    if options["action"] in ("add", "refresh"):
+        with open_asked(settings, options["given"], console, None) as asked:
+            return act(asked, options, console)
+    with open_tools(settings) as tools:
+        return act(tools, options, console)
 
 
 def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
