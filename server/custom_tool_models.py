@@ -116,8 +116,8 @@ class ToolShown(Awaited):
 
     It may be one that waits for a person's yes to its packages: asks is what they are asked.
     packages: what its requirements come to, as agreed to. problem: why they are not installed.
-    agents: names of those that have it now. cut: something beside the text is not whole; the part
-    "settings" is.
+    source_sha256, source_lines: of the whole source. agents: names of those that have it now.
+    cut: something beside the text is not whole; the part "settings" is.
     """
 
     id: str
@@ -134,6 +134,8 @@ class ToolShown(Awaited):
     version: int
     created_at: str
     updated_at: str
+    source_sha256: str
+    source_lines: int
     agents: list[str]
     cut: bool = False
     text: str = ""

@@ -81,9 +81,9 @@ class PackageConsent:
         lock = await self._resolved(call, planned) if keeping.packages else None
 
         def would(reader: Reader) -> ToolShown:
-            asks = [asked.question(planned.name)] if asked else []
+            asks = [asked.question(planned)] if asked else []
             if lock is not None and locks.find_lock(reader, lock.key) is None:
-                asks.append(question(planned.name, lock))
+                asks.insert(0, question(planned.name, lock))
             status = {"status": "waiting", "asks": " ".join(asks)} if asks else {"status": "done"}
             return show_tool(reader, planned).model_copy(update=status)
 

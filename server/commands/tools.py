@@ -129,14 +129,16 @@ def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     texts = given.get("description"), given.get("json_schema")
     name = derive_tool(source, options["name"], *texts).name
     if not any(tool.name == name for tool in listed(tools, {"name": name})):
-        return _kept(tools, _agreed(tools, "tool_create", {"source": source, **given}), console)
+        new = {"source": source, **given}
+        return _kept(tools, _agreed(tools, "tool_create", new, console), console)
     before = shown_whole(tools, name)
     if before.text != source:
         raise ConfigError(
             f"there is a tool {name!r} already, with another source; to change it: mnemon"
             f" tools update {name} --file {options['file']}"
         )
-    return _kept(tools, _agreed(tools, "tool_update", {"tool_id": before.id, **given}), console)
+    changes = {"tool_id": before.id, **given}
+    return _kept(tools, _agreed(tools, "tool_update", changes, console), console)
 
 
 def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -145,14 +147,17 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
         changes["source"] = _source(options["file"])
     if not changes.keys() - {"expected_version"}:
         raise ConfigError("nothing to change; `mnemon tools update --help` lists what can be")
-    changed = _agreed(tools, "tool_update", {"tool_id": options["tool_id"], **changes})
+    changed = _agreed(tools, "tool_update", {"tool_id": options["tool_id"], **changes}, console)
     return _kept(tools, changed, console)
 
 
-def _agreed(tools: ToolSession, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Keep a tool; whoever grants it something at the terminal has said yes to that."""
+def _agreed(
+    tools: ToolSession, tool: str, arguments: dict[str, Any], console: Console
+) -> dict[str, Any]:
+    """Keep a tool; who grants it something at the terminal has said yes, and is told to what."""
     kept = tools.call(tool, arguments)
     if kept["status"] == "waiting":
+        console.note(f"{kept['asks']}\nYes: it was granted here.")
         tools.call("approval_decide", {"approval_id": kept["approval_id"], "approve": True})
         return tools.call("tool_get", {"tool_id": kept["id"] or kept["name"]})
     return kept
