@@ -119,7 +119,10 @@ async def test_what_is_given_wins_over_what_is_derived(host: Host) -> None:
         ({"source": ROLL, "policy": {"secrets": ["LD_PRELOAD"]}}, "how programs are loaded"),
         ({"source": ROLL, "requirements": ["-r x"]}, "is no requirement"),
         ({"source": ROLL, "json_schema": {"type": "array"}}, "arguments are an object"),
-        ({"source": "x" * 100_001}, "over the limit of 100000"),
+        (
+            {"source": "x" * 100_001},
+            "1 over the limit of 100000; make two tools of it, or put data",
+        ),
     ],
 )
 async def test_what_is_no_tool_is_refused_with_what_to_do(
