@@ -121,7 +121,7 @@ async def test_what_is_given_wins_over_what_is_derived(host: Host) -> None:
         ({"source": ROLL, "json_schema": {"type": "array"}}, "arguments are an object"),
         (
             {"source": "x" * 100_001},
-            "1 over the limit of 100000; make two tools of it, or put data",
+            "1 over the limit of 100000; make two tools of it, or",
         ),
     ],
 )
