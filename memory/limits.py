@@ -108,14 +108,14 @@ def check_tool_name(name: str) -> str:
 
 def check_source(source: str) -> str:
     """A tool's source: at most 100,000 bytes."""
-    check_filled(source, "source", MAX_SOURCE_BYTES)
-    size = len(source.encode())
+    size = len(source.encode("utf-8", "surrogatepass"))
     if size > MAX_SOURCE_BYTES:
         raise InvalidValue(
             f"source takes {size} bytes, {size - MAX_SOURCE_BYTES} over the limit of"
-            f" {MAX_SOURCE_BYTES}; make two tools of it"
+            f" {MAX_SOURCE_BYTES}; make two tools of it, or put the data in it into a file of the"
+            " agent's workspace"
         )
-    return source
+    return check_filled(source, "source", MAX_SOURCE_BYTES)
 
 
 def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,11 @@ SandboxError
 └── WorkspaceFull         it would grow over its limits
 """
 
+from typing import Final
+
+DELETING: Final = "workspace_delete; an agent: file_delete"
+"""What deletes files of a workspace, for whoever called a tool."""
+
 
 class SandboxError(Exception):
     """Base of all below; the message is for whoever called."""
@@ -52,7 +57,7 @@ class FileMissing(SandboxError):
 
 
 class WorkspaceFull(SandboxError):
-    """A write would take the workspace over a limit; nothing was written."""
+    """A write would take the workspace, or one file, over a limit; nothing was written."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"nothing was written: {why}; delete what is not needed")
+    def __init__(self, why: str, cure: str = f"delete what is not needed ({DELETING})") -> None:
+        super().__init__(f"nothing was written: {why}; {cure}")

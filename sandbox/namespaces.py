@@ -27,7 +27,10 @@ from sandbox.unprivileged import Child
 from sandbox.watch import WORKSPACE, Bounds, too_large
 from sandbox.worker import Worker
 
-READ_ONLY_NOTE = "[{why}: it is read-only until files are deleted]\n"
+READ_ONLY_NOTE = (
+    "[{why}: it is read-only until files are deleted (file_delete, workspace_delete, or"
+    " `mnemon workspace delete AGENT PATH`)]\n"
+)
 
 
 class NamespaceSandbox:

@@ -217,11 +217,16 @@ class Workspace:
     def _check_room(self, root: int, more_bytes: int, file_bytes: int, more_entries: int) -> None:
         limits = self.limits
         if file_bytes > limits.file_bytes:
-            raise WorkspaceFull(f"a file has at most {limits.file_bytes} bytes, not {file_bytes}")
+            raise WorkspaceFull(
+                f"a file has at most {limits.file_bytes} bytes, not {file_bytes}",
+                "make several of it",
+            )
         now = used(root, self._walk, limits.entries)
+        if now.entries > limits.entries:
+            raise WorkspaceFull(f"the workspace holds more than {limits.entries} files and folders")
         if not now.complete:
             raise WorkspaceFull(
-                "folders are nested too deep, closed, or hold too much to be counted"
+                "folders of the workspace are nested too deep, or closed, so they cannot be counted"
             )
         if more_bytes > 0 and now.total_bytes + more_bytes > limits.total_bytes:
             raise WorkspaceFull(

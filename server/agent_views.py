@@ -80,8 +80,8 @@ def agent_text(shown: AgentShown) -> str:
     """An agent as a model reads it."""
     lines = [
         f"Agent {shown.name} ({shown.id}), created {shown.created_at}, time zone {shown.timezone},"
-        f" model {shown.model or 'as configured'}; {shown.messages} messages, {shown.passages}"
-        " passages."
+        f" model {shown.model or 'as configured'}; {counted(shown.messages, 'message')},"
+        f" {counted(shown.passages, 'passage')}."
     ]
     if shown.waiting is not None:
         lines.append(waiting_line(**shown.waiting.model_dump()))

@@ -68,6 +68,9 @@ def _add_update(action: argparse.ArgumentParser) -> None:
     tags = _add_settings(action)
     tags.add_argument("--no-tags", action="store_true", help="take all tags away")
     action.add_argument(
+        "--no-model", action="store_true", help="take its own model away: it has the configured one"
+    )
+    action.add_argument(
         "--block",
         dest="blocks",
         action="append",

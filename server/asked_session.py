@@ -77,21 +77,22 @@ class AskedSession:
 
 @contextmanager
 def open_asked(
-    settings: Settings, given: dict[str, Any], console: Console, yes: bool
+    settings: Settings, given: dict[str, Any], console: Console, yes: bool | None
 ) -> Iterator[AskedSession]:
     """Connect to the owner of these settings; one is started when there is none.
 
     Args:
         given: the settings that the command was told.
-        yes: answer every question with yes.
+        yes: answer every question with yes. None: nobody is asked, and what needs a yes waits.
 
     Raises:
         HostFailed: the owner has other settings.
     """
     failure: OperatorError | None = None
     with start_blocking_portal() as portal:
-        asked = AskedSession(portal, console, yes)
-        opening = open_session(settings, given, "mnemon tools", asked.ask)
+        asked = AskedSession(portal, console, bool(yes))
+        ask = None if yes is None else asked.ask
+        opening = open_session(settings, given, "mnemon tools", ask)
         with portal.wrap_async_context_manager(opening) as asked.session:
             try:
                 yield asked

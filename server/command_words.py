@@ -7,7 +7,23 @@ command that does the same.
 import re
 from typing import Final
 
+_GRANTS: Final = {
+    "policy.methods of tool_update": "`mnemon tools update TOOL --method NAME`",
+    "policy.network of tool_update": "`mnemon tools update TOOL --network HOST:PORT`",
+    "policy.subprocesses of tool_update": "`mnemon tools update TOOL --allow-subprocesses`",
+}
+"""Of agent/custom/missing_grants.py."""
+
+_RESULTS: Final = {
+    **_GRANTS,
+    "policy of tool_create": "flags of `mnemon tools add`",
+    "the tool's return limit is": "`mnemon tools update TOOL --return-limit N` shows more than",
+    "read that with workspace_read": "read that with `mnemon workspace read AGENT PATH`",
+}
+"""What our own words in a result are for a person."""
+
 _COMMANDS: Final = {
+    **_GRANTS,
     "run_approve or `mnemon approve`": "`mnemon approve`",
     "run_approve run-": "mnemon approve run-",
     "run_approve": "`mnemon approve RUN`",
@@ -34,9 +50,22 @@ _COMMANDS: Final = {
 }
 """Where one is the beginning of another, the longer one comes first."""
 
+_OURS: Final = re.compile("|".join(map(re.escape, _RESULTS)))
 _TOOLS: Final = re.compile("|".join(rf"\b{re.escape(words)}" for words in _COMMANDS))
 
 
 def for_a_person(message: str) -> str:
     """The message with commands in the place of tools."""
     return _TOOLS.sub(lambda found: _COMMANDS[found[0]], message)
+
+
+def result_for_a_person(text: str, tool: str, agent: str) -> str:
+    """What came of a run, with commands where our own words in it name tools.
+
+    All else is the tool's, and stays as it is.
+    """
+
+    def command(found: re.Match[str]) -> str:
+        return _RESULTS[found[0]].replace("TOOL", tool).replace("AGENT", agent)
+
+    return _OURS.sub(command, text)

@@ -89,6 +89,7 @@ class RunStoredTool(ChangesAgent):
     tool_id: ToolId
     arguments: JsonObject = Field(default_factory=dict)
     approved: bool = Field(False, description="The person agreed to this call.")
+    cursor: str | None = Field(None, description="Read on in a result; nothing is run.")
 
 
 class ToolLine(Result):
@@ -115,8 +116,8 @@ class ToolShown(Awaited):
 
     It may be one that waits for a person's yes to its packages: asks is what they are asked.
     packages: what its requirements come to, as agreed to. problem: why they are not installed.
-    agents: names of those that have it now. cut: something beside the text is not whole; the part
-    "settings" is.
+    source_sha256, source_lines: of the whole source. agents: names of those that have it now.
+    cut: something beside the text is not whole; the part "settings" is.
     """
 
     id: str
@@ -133,6 +134,8 @@ class ToolShown(Awaited):
     version: int
     created_at: str
     updated_at: str
+    source_sha256: str
+    source_lines: int
     agents: list[str]
     cut: bool = False
     text: str = ""
@@ -172,7 +175,7 @@ class ToolAttached(Result):
 class ToolRan(Result):
     """What came of a run of a tool.
 
-    text: what an agent would read. cut: as much of it as a reply holds. tier: how it was isolated.
+    text: what an agent would read, or a page of it. cut: there is more. tier: how it was isolated.
     """
 
     tool: str
@@ -182,3 +185,4 @@ class ToolRan(Result):
     text: str
     cut: bool = False
     tier: str | None = None
+    next_cursor: str | None = None

@@ -17,6 +17,7 @@ from server.custom_tool_models import (
 from server.memory_tools import with_cursor
 from server.memory_uris import piece_of
 from server.reply_size import PAGE_BYTES, first_of, fitting, json_bytes, shortened
+from server.shown_source import digest, line_count, mark
 
 # A reply holds these once as text and once as structure, beside a piece of the source.
 _DESCRIPTION_BYTES: Final = 800
@@ -73,6 +74,8 @@ def show_tool(reader: Reader, tool: StoredTool) -> ToolShown:
         version=tool.version,
         created_at=tool.created_at.isoformat("T", "seconds"),
         updated_at=tool.updated_at.isoformat("T", "seconds"),
+        source_sha256=digest(tool.source),
+        source_lines=line_count(tool.source),
         agents=first_of(agents, _NAMES_BYTES),
         cut=any(value != whole[name] for name, value in shown.items()),
     )
@@ -105,7 +108,11 @@ def shown_text(shown: ToolShown) -> str:
     lines += [f"Packages: {', '.join(shown.packages)}"] if shown.packages else []
     lines += [f"Not installed yet: {shown.problem}"] if shown.problem else []
     lines += [f"Tags: {', '.join(shown.tags)}"] if shown.tags else []
-    lines.append(f"Agents: {', '.join(shown.agents) or 'none'}")
+    lines += [
+        f"Source: {mark(shown.source_sha256, shown.source_lines)}",
+        f"Return limit: {shown.return_limit_chars} characters",
+        f"Agents: {', '.join(shown.agents) or 'none'}",
+    ]
     if shown.text:
         lines.append(shown.text)
     return with_cursor("\n".join(lines), shown.next_cursor)
@@ -134,13 +141,8 @@ def attached_text(done: ToolAttached) -> str:
 
 
 def ran_text(ran: ToolRan) -> str:
-    """What came of a run."""
-    return f"Error: {ran.text}" if ran.failed else ran.text
-
-
-def short_result(text: str) -> str:
-    """As much of a result as a reply holds."""
-    return shortened(text, PAGE_BYTES, "have the tool return less")
+    """What came of a run, or a page of it."""
+    return with_cursor(f"Error: {ran.text}" if ran.failed else ran.text, ran.next_cursor)
 
 
 def first_agents(names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ What a source means is agent/custom's, how it is kept memory/tools.py's. Callers
 agents exist see the tools of these and may run them; they change none.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from agent.custom.revising import new_tool
@@ -35,11 +35,11 @@ from server.custom_tool_models import (
 from server.custom_tool_views import (
     first_agents,
     page_of,
-    short_result,
     show_part,
     show_tool,
 )
 from server.errors import NotAllowed
+from server.kept_results import KeptResults
 from server.memory_access import MemoryAccess
 from server.package_consent import Keeping, PackageConsent
 from server.registry import Call
@@ -79,6 +79,7 @@ class CustomTools:
 
     access: MemoryAccess
     packages: PackageConsent
+    kept: KeptResults = field(default_factory=KeptResults)
 
     async def create(self, call: Call, a: CreateTool) -> ToolShown:
         """tool_create."""
@@ -190,6 +191,8 @@ class CustomTools:
         if before is not None:
             return before
         agent, tool = await self.access.read(call.caller, lambda _, r: _to_run(r, a))
+        if a.cursor is not None:
+            return self.kept.page(call.caller, a.cursor)
         check_object(a.arguments, "arguments", "put files into the workspace")
         tool = await self.packages.for_run(call, tool)
         if tool.requires_approval and not a.approved:
@@ -198,16 +201,15 @@ class CustomTools:
                 raise NotAgreed(tool.name)
         run_tool = (await self.access.runtime()).run_tool
         done = await run_tool(tool, OutsideCall(agent, a.arguments))
-        text = short_result(done.text)
         ran = ToolRan(
             tool=tool.name,
             agent_id=agent.id,
             version=tool.version,
             failed=done.failed,
-            text=text,
-            cut=text != done.text,
+            text=done.text,
             tier=done.tier,
         )
+        ran = self.kept.first_page(call.caller, ran)
 
         def work(store: "MemoryStore", transaction: Transaction) -> ToolRan:
             _commit(store, transaction, agent, tool, done)

@@ -6,6 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from agent.memory_tools import Arguments, Result
 from server.consent_models import Awaited
+from server.counted import counted
 from server.memory_tools import ChangesAgent
 from server.once import Once
 
@@ -172,7 +173,6 @@ class ServerAdded(Awaited):
                 f"Added MCP server {self.name} ({self.id}), but {self.problem}"
                 " mcp_server_refresh asks it again, mcp_server_remove removes it."
             )
-        listed = (
-            f"with {self.tools} tools" if self.tools else "; mcp_server_refresh lists its tools"
-        )
+        has = f"with {counted(self.tools, 'tool')}"
+        listed = has if self.tools else "; mcp_server_refresh lists its tools"
         return f"Added MCP server {self.name} ({self.id}) {listed}."

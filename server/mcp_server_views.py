@@ -6,6 +6,7 @@ from typing import Final
 from memory.errors import InvalidValue
 from memory.tool_server_records import Grants, Launch, SeenTool, ToolServer
 from sandbox.policy import Policy, checked_environment
+from server.counted import counted
 from server.external.addresses import check_headers, check_url
 from server.external.references import check_values
 from server.mcp_server_models import (
@@ -108,7 +109,7 @@ def line_text(line: ServerLine) -> str:
     """A server in a list, for models and people."""
     marks = [] if line.sandboxed else ["without a sandbox"]
     marks += [] if line.enabled else ["switched off"]
-    listed = f"{line.tools} tools" if line.listed_at else "not listed yet"
+    listed = counted(line.tools, "tool") if line.listed_at else "not listed yet"
     return f"{line.name} ({line.id}), {line.address}: {', '.join([listed, *marks])}"
 
 
@@ -141,7 +142,8 @@ def listed_text(listed: ServerListed) -> str:
         if names
     ]
     bad = f", {listed.unusable} of them cannot be used" if listed.unusable else ""
-    return f"{listed.name} has {listed.tools} tools{bad}. {'; '.join(told) or 'Nothing changed'}."
+    has = counted(listed.tools, "tool")
+    return f"{listed.name} has {has}{bad}. {'; '.join(told) or 'Nothing changed'}."
 
 
 def attached_text(done: ServerAttached) -> str:

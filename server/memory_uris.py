@@ -19,6 +19,7 @@ from memory.errors import InvalidValue, NotFound
 from memory.meta import stored_embedder
 from memory.records import Agent, Holdings
 from memory.transaction import Reader, to_json
+from server.counted import counted
 from server.registry import ResourceTemplate
 from server.reply_size import prefix_chars
 
@@ -198,8 +199,8 @@ def describe_holdings(held: Holdings) -> str:
     """What an agent's memory holds beside its core memory."""
     tags = f" Tags: {', '.join(held.tags)}." if held.tags else ""
     return (
-        f"Archival memory: {held.passages} passages.{tags}\n"
-        f"Recall memory: {held.messages} messages."
+        f"Archival memory: {counted(held.passages, 'passage')}.{tags}\n"
+        f"Recall memory: {counted(held.messages, 'message')}."
     )
 
 

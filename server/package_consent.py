@@ -18,6 +18,7 @@ from memory.transaction import Reader, Transaction
 from sandbox.requirements import Lock
 from server.approvals import ask_person
 from server.consent import Act, Consent
+from server.counted import counted
 from server.cursors import key_after
 from server.custom_tool_models import ToolShown
 from server.custom_tool_views import show_tool
@@ -80,9 +81,9 @@ class PackageConsent:
         lock = await self._resolved(call, planned) if keeping.packages else None
 
         def would(reader: Reader) -> ToolShown:
-            asks = [asked.question(planned.name)] if asked else []
+            asks = [asked.question(planned)] if asked else []
             if lock is not None and locks.find_lock(reader, lock.key) is None:
-                asks.append(question(planned.name, lock))
+                asks.insert(0, question(planned.name, lock))
             status = {"status": "waiting", "asks": " ".join(asks)} if asks else {"status": "done"}
             return show_tool(reader, planned).model_copy(update=status)
 
@@ -235,9 +236,9 @@ def question(tool: str, lock: Lock) -> str:
     sources = f" from {', '.join(first_of(lock.sources, 300))}" if lock.sources else ""
     count = sum(len(hashes) for _, hashes in lock.pins)
     return (
-        f"Install {names} for tool {tool}{sources}? {len(lock.pins)} packages, held to {count}"
-        f" hashes (lock {lock.key[:12]}); their code runs in the sandbox, with what the tool may"
-        " do."
+        f"Install {names} for tool {tool}{sources}? {counted(len(lock.pins), 'package')}, held to"
+        f" {count} hashes (lock {lock.key[:12]}); their code runs in the sandbox, with what the"
+        " tool may do."
     )
 
 

@@ -193,7 +193,8 @@ async def with_progress(report: ReportProgress, work: Callable[[Progress], Await
     send, receive = anyio.create_memory_object_stream[str](_LINES_WAITING)
 
     def tell(line: str) -> None:
-        if send.statistics().current_buffer_used < _LINES_WAITING:  # else who waits is slow
+        is_slow = send.statistics().current_buffer_used == _LINES_WAITING  # who waits
+        if not is_slow and not _is_of_a_lock(line):
             send.send_nowait(line)
 
     async def pass_on() -> None:
@@ -216,3 +217,9 @@ async def with_progress(report: ReportProgress, work: Callable[[Progress], Await
 
 
 PackageErrors = (InvalidRequirements, PackagesUnavailable, SandboxUnavailable)
+
+
+def _is_of_a_lock(line: str) -> bool:
+    """Whether an installer prints what it resolved, hundreds of hashes, and not how far it is."""
+    text = line.strip()
+    return text.endswith("\\") or text.startswith(("--hash=", "# from "))

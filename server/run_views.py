@@ -7,6 +7,7 @@ from agent.approval import Pending
 from agent.live_run import LiveRun
 from memory.records import ToolCall
 from memory.runs import Run, StepTaken
+from server.counted import counted
 from server.memory_tools import with_cursor
 from server.memory_uris import message_uri
 from server.reply_size import PAGE_BYTES, first_of, shortened
@@ -108,7 +109,7 @@ def run_text(shown: RunShown) -> str:
             )
         case "running":
             said = f" So far: {shown.text}" if shown.text else ""
-            return f"Run {shown.run_id} is running, {shown.steps} steps done.{said}"
+            return f"Run {shown.run_id} is running, {counted(shown.steps, 'step')} done.{said}"
         case _:
             why = shown.error or shown.stop_reason
             said = f"Run {shown.run_id} {shown.status}"
@@ -146,8 +147,8 @@ def context_text(shown: ContextShown) -> str:
     """A context window as a model reads it."""
     lines = [
         f"{shown.used_tokens} of {shown.window_tokens} tokens ({shown.counted}),"
-        f" {shown.reply_tokens} kept for the reply; {shown.messages} messages in the window,"
-        f" {shown.messages_outside} only in recall memory."
+        f" {shown.reply_tokens} kept for the reply; {counted(shown.messages, 'message')} in the"
+        f" window, {shown.messages_outside} only in recall memory."
     ]
     lines += [f"- {section.name}: {section.tokens} tokens" for section in shown.sections]
     if shown.text is not None:

@@ -66,7 +66,8 @@ def shown_text(shown: SandboxShown) -> str:
         f" {limits.memory_mb} MB, a workspace of {limits.workspace_mb} MB and"
         f" {limits.workspace_files} files, where its policy says nothing else."
     )
-    lines.append(f"{shown.waiting} processes wait for a call.")
+    waits = "1 process waits" if shown.waiting == 1 else f"{shown.waiting} processes wait"
+    lines.append(f"{waits} for a call.")
     return "\n".join(lines)
 
 

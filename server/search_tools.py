@@ -25,6 +25,7 @@ from agent.search_tools import (
     search_conversation,
 )
 from memory.neighbours import MAX_STEPS
+from server.counted import counted
 from server.memory_access import MemoryAccess
 from server.memory_tools import DELEGATING, THINKING, ForAgent, read_tool, with_cursor
 from server.memory_uris import message_uri, passage_uri
@@ -239,8 +240,8 @@ def _page_text(found: PassagesFound | MessagesFound, lines: Sequence[str]) -> st
         notes.append("(found by words only: the embedder is still loading, or there is none)")
     if found.pending_vectors:
         notes.append(
-            f"(up to {found.pending_vectors} texts are not embedded yet and were compared by words"
-            " only; search again in a moment)"
+            f"(not embedded yet, so compared by words only: up to"
+            f" {counted(found.pending_vectors, 'text')}; search again in a moment)"
         )
     if found.days_meant is not None:
         notes.append(f"({found.days_meant}; texts of then are preferred)")

@@ -15,6 +15,7 @@ from memory.tools import NewTool, StoredTool
 from memory.transaction import Reader
 from server.custom_tool_models import CreateTool, UpdateTool
 from server.registry import Caller
+from server.shown_source import digest, line_count, mark, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,18 @@ class Grants:
     def __bool__(self) -> bool:
         return bool(self.secrets or self.network)
 
-    def question(self, tool: str) -> str:
-        """What a person is asked."""
+    def question(self, tool: StoredTool) -> str:
+        """What a person is asked: of which source, and how that begins.
+
+        tool: as it would be stored, at the version before that.
+        """
         reads = [f"read the secrets {', '.join(self.secrets)}"] if self.secrets else []
         reaches = [f"reach {', '.join(self.network)}"] if self.network else []
-        return f"May tool {tool} {' and '.join(reads + reaches)}?"
+        about = mark(digest(tool.source), line_count(tool.source))
+        return (
+            f"May tool {tool.name} {' and '.join(reads + reaches)}? A yes is for this source alone"
+            f" (version {tool.version + 1}, {about}):\n{quoted(tool.source)}"
+        )
 
 
 _OTHERS: Final = ("policy", "return_limit_chars", "requires_approval")

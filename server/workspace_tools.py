@@ -19,6 +19,7 @@ from memory.transaction import Transaction
 from sandbox.workspace import Workspace
 from sandbox.workspace_records import Entry, FilePart
 from sandbox.workspace_text import NotText, text_of
+from server.counted import counted, files_and_folders
 from server.memory_access import MemoryAccess
 from server.memory_tools import FULL_ONLY, ChangesAgent, with_cursor
 from server.registry import Call, Tool
@@ -161,7 +162,7 @@ def workspace_tools(access: MemoryAccess) -> tuple[Tool, ...]:
             arguments=WriteFile,
             result=FileWritten,
             run=do.write,
-            text=lambda done: f"{done.path} has {done.size_bytes} bytes.",
+            text=lambda done: f"{done.path} has {counted(done.size_bytes, 'byte')}.",
             destructive=True,
             toolsets=FULL_ONLY,
         ),
@@ -172,7 +173,7 @@ def workspace_tools(access: MemoryAccess) -> tuple[Tool, ...]:
             arguments=DeleteFile,
             result=FilesDeleted,
             run=do.delete,
-            text=lambda done: f"Deleted {done.deleted} files and folders.",
+            text=lambda done: f"Deleted {files_and_folders(done.deleted)}.",
             destructive=True,
             toolsets=FULL_ONLY,
         ),

@@ -18,7 +18,9 @@ NO_RESULT = "The tool ended without a result."
 EMPTY = "The tool returned an empty text."
 
 
-def told(outcome: Outcome, redact: Redact, max_chars: int, printed: bool = False) -> Done:
+def told(
+    outcome: Outcome, redact: Redact, max_chars: int, printed: bool = False, hint: str = ""
+) -> Done:
     """The outcome as text: strings as they are, other answers as compact JSON.
 
     What it printed is shown where there is no answer, or an error. A tier below the strongest
@@ -26,10 +28,11 @@ def told(outcome: Outcome, redact: Redact, max_chars: int, printed: bool = False
 
     Args:
         printed: what it printed is shown beside an answer, too.
+        hint: stands below an error.
     """
     failed = outcome.status != "ok"
     if failed:
-        parts = [outcome.error or f"it ended with status {outcome.status}"]
+        parts = [outcome.error or f"it ended with status {outcome.status}", hint]
         parts += [f"[stdout]\n{outcome.stdout.rstrip()}"] if outcome.stdout.strip() else []
         parts += [f"[stderr]\n{outcome.stderr.rstrip()}"] if outcome.stderr.strip() else []
     else:

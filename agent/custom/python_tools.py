@@ -14,6 +14,7 @@ import anyio.to_thread
 from agent.custom.arguments import checked_arguments
 from agent.custom.calling import call_target
 from agent.custom.memory_methods import MemoryMethods
+from agent.custom.missing_grants import missing_grants
 from agent.custom.outcomes import told
 from agent.custom.surroundings import Surroundings
 from agent.custom.tool_policy import read_policy
@@ -78,7 +79,9 @@ class CustomTools:
         outcome = await self._sandbox.run(run)
         redact = self._around.redact(secrets)
         # On a thread: an answer may be large.
-        done = await anyio.to_thread.run_sync(told, outcome, redact, stored.return_limit_chars)
+        hint = missing_grants(outcome.error or "", policy)
+        limit = stored.return_limit_chars
+        done = await anyio.to_thread.run_sync(told, outcome, redact, limit, False, hint)
         return done if done.failed else replace(done, commit=methods.commit)
 
 

@@ -1,9 +1,11 @@
 """run_code: Python that an agent writes and runs at once, in its workspace."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from agent.custom.arguments import checked_arguments
+from agent.custom.missing_grants import missing_for_code
 from agent.custom.outcomes import told
 from agent.custom.surroundings import Surroundings
 from agent.outside import Done, OutsideCall, OutsideTool
@@ -65,4 +67,7 @@ class CodeRunner:
             SandboxError: it cannot be run here.
         """
         workspace = await self._around.workspace(agent_id)
-        return await self._sandbox.run(ToolRun(code, None, policy=policy, workspace=workspace))
+        run = ToolRun(code, None, policy=policy, workspace=workspace)
+        outcome = await self._sandbox.run(run)
+        hint = missing_for_code(outcome.error or "")
+        return replace(outcome, error=f"{outcome.error}\n{hint}") if hint else outcome

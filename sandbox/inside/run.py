@@ -96,7 +96,7 @@ def _described(error: BaseException, source: str) -> dict[str, Any]:
         text = "" if error.code is None else text
         text = f"the tool called exit({text[:80]}); return a value instead"
     if isinstance(error, NameError) and error.name == "memory":
-        text += "; no method of memory was granted (methods, in its policy)"
+        text += "; no method of memory was granted"
     line = _line(error)
     lines = source.split("\n")
     complain("".join(_trace(error, lines)))

@@ -41,13 +41,29 @@ from server.tool_session import ToolSession, open_tools
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
-    if "model" in options["given"]:
-        options["model"] = settings.model or ""  # empty: the configured one again
+    options |= _model(settings, options)
     with open_tools(settings, creates=options["action"] == "create") as tools:
         code = _ACTIONS[options["action"]](tools, options, console)
     if options["action"] in ("create", "update") and options.get("model"):
         _advise(settings, options["model"], console)
     return code
+
+
+def _model(settings: Settings, options: dict[str, Any]) -> dict[str, str]:
+    """The model that flags name for an agent; empty: the configured one again.
+
+    Raises:
+        ConfigError: they name none, in words, or two things at once.
+    """
+    given, without = options["given"].get("model"), options.get("no_model", False)
+    if given is not None and without:
+        raise ConfigError("--model and --no-model say two things; give one")
+    if given is not None and given.lower() in {"null", "none"}:
+        raise ConfigError(
+            f"--model {given} names no model; an agent has the configured one unless it is given"
+            " its own, which `mnemon agents update AGENT --no-model` takes away"
+        )
+    return {} if given is None and not without else {"model": (given and settings.model) or ""}
 
 
 def _advise(settings: Settings, model: str, console: Console) -> None:

@@ -1,13 +1,16 @@
 """`mnemon mcp-servers`: MCP servers of others, whose tools agents are given.
 
 Flags are in mcp_servers_parser.py; everything is done by the tools mcp_server_* (tool_session.py).
+What starts a server is left to the process that hosts share, which has the sandbox.
 """
 
-import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from server.asked_session import open_asked
+from server.command_lines import command_of, path_of
 from server.commands.agents import answer
 from server.config import ConfigError, Settings
 from server.console import Console
@@ -28,8 +31,12 @@ from server.tool_session import ToolSession, open_tools
 
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
-    with open_tools(settings, creates=options["action"] == "add") as tools:
-        return _ACTIONS[options["action"]](tools, options, console)
+    act = _ACTIONS[options["action"]]
+    if options["action"] in ("add", "refresh"):
+        with open_asked(settings, options["given"], console, None) as asked:
+            return act(asked, options, console)
+    with open_tools(settings) as tools:
+        return act(tools, options, console)
 
 
 def _list(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -59,13 +66,15 @@ def _show(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
 
 
 def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
+    here = Path.cwd()
     arguments = {
         "name": options["name"],
-        "command": _parts(options["line"]),
+        "command": None if options["line"] is None else command_of(options["line"], here),
         "url": options["url"],
         "environment": dict(map(_pair, options["environment"])),
         "headers": dict(map(_pair, options["headers"])),
-        **{name: options[name] for name in ("read_paths", "network", "unsandboxed")},
+        "read_paths": [path_of(path, here) for path in options["read_paths"]],
+        **{name: options[name] for name in ("network", "unsandboxed")},
     }
     for name in ("call_timeout_s", "connect_timeout_s"):
         arguments |= {} if options[name] is None else {name: options[name]}
@@ -127,14 +136,6 @@ def _give(tool: str) -> "Action":
         return 0
 
     return given
-
-
-def _parts(line: str | None) -> list[str] | None:
-    """A command as a shell would split it; no shell runs it."""
-    try:
-        return None if line is None else shlex.split(line)
-    except ValueError as error:
-        raise ConfigError(f"--run {line!r} cannot be split: {error}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

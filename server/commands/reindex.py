@@ -11,6 +11,7 @@ from memory.errors import DatabaseLocked
 from memory.reindex import reindex
 from server.config import ConfigError, Settings
 from server.console import Console
+from server.counted import counted
 from server.owner_questions import refuse_while_owned
 from server.turns import in_turn
 
@@ -42,7 +43,9 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     console.end_progress()
     console.show(
         {"embedder": embedder.name, "embedded": done},
-        f"{done} texts embedded with {embedder.name}" if done else "nothing to do: all is embedded",
+        f"{counted(done, 'text')} embedded with {embedder.name}"
+        if done
+        else "nothing to do: all is embedded",
     )
     return 0
 

@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from server.code_models import CodeRan
 from server.code_tools import ran_text
+from server.command_words import result_for_a_person
 from server.config import ConfigError, Settings, expanded
 from server.console import Console
 from server.host_session import HostFailed, innermost, open_session
@@ -24,7 +25,7 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
         ran = anyio.run(partial(_run, settings, options["given"], arguments))
     except* (HostFailed, MCPError) as failed:
         raise HostFailed(str(innermost(failed))) from None
-    console.show(ran, ran_text(ran))
+    console.show(ran, result_for_a_person(ran_text(ran), "", options["agent_id"]))
     return int(ran.status != "ok")
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from memory.errors import MemoryStoreError, UnknownAgent
 from server.config import PREFIX, ConfigError, Settings, expanded
 from server.console import Console
 from server.errors import OperatorError
@@ -16,6 +17,8 @@ from server.hosts.changes import Place, apply, find_entry, plan_setup
 from server.hosts.entry import find_command, is_ours, is_temporary, new_entry
 from server.hosts.hosts import GENERIC, HOSTS, Host
 from server.hosts.locations import is_installed, locate
+from server.owner_session import CallFailed
+from server.tool_session import open_tools
 
 _DONE = {
     "added": "added {name} to {file}",
@@ -51,6 +54,9 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     if not options["dry_run"]:
         apply(change)
         _advise(entry["command"], options["given"], console)
+    warning = _about_agent(settings, options["given"])
+    if warning:
+        console.note(f"note: {warning}")
     text = _DONE[change.kind].format(name=place.name, file=place.path)
     if change.kind != "nothing":
         text += f"\n  {shlex.join([entry['command'], *entry['args']])}"
@@ -64,10 +70,26 @@ def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
             "dry_run": options["dry_run"],
             "entry": entry,
             "next": host.then,
+            "warning": warning,
         },
         text,
     )
     return 0
+
+
+def _about_agent(settings: Settings, given: dict[str, Any]) -> str:
+    """What is wrong with the agent that the host's tools are to mean; it may come later."""
+    if "agent" not in given:
+        return ""
+    try:
+        with open_tools(settings) as tools:
+            tools.call("agent_get", {"agent_id": given["agent"]})
+    except (UnknownAgent, CallFailed) as error:
+        name = shlex.quote(given["agent"])
+        return f"{error}; until it is there the host's tools fail: mnemon agents create {name}"
+    except (MemoryStoreError, OperatorError) as error:
+        return f"whether there is an agent {given['agent']!r} cannot be seen: {error}"
+    return ""
 
 
 def find_place(options: dict[str, Any]) -> Place:

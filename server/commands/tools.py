@@ -1,22 +1,18 @@
 """`mnemon tools`: keeping tools that people and agents wrote, giving them to agents, running them.
 
 Flags are in tools_parser.py; everything is done by the tools of MCP (tool_session.py). Running one
-is left to the process that hosts share, which has the sandbox.
+is in tool_run.py.
 """
 
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import anyio
-from mcp.shared.exceptions import MCPError
-
 from agent.custom.derive import derive_tool
 from server.asked_session import NotAgreed, open_asked
-from server.commands.agents import answer
+from server.commands.tool_run import run_tool
 from server.config import ConfigError, Settings, expanded
 from server.console import Console
 from server.custom_tool_models import (
@@ -24,11 +20,10 @@ from server.custom_tool_models import (
     ToolDeleted,
     ToolLine,
     ToolPage,
-    ToolRan,
     ToolShown,
 )
-from server.custom_tool_views import attached_text, deleted_text, ran_text, shown_text
-from server.host_session import HostFailed, innermost, open_session
+from server.custom_tool_views import attached_text, deleted_text, shown_text
+from server.json_flags import object_of
 from server.package_consent import packages_text
 from server.package_models import PackagesShown
 from server.tool_session import ToolSession, open_tools
@@ -51,7 +46,7 @@ _GIVEN: Final = {
 def run(settings: Settings, options: dict[str, Any], console: Console) -> int:
     """Do one of the actions."""
     if options["action"] == "run":
-        return _run(settings, options, console)
+        return run_tool(settings, options, console)
     act = _ACTIONS[options["action"]]
     if not _may_ask(options):
         with open_tools(settings, creates=options["action"] == "add") as tools:
@@ -134,14 +129,16 @@ def _add(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
     texts = given.get("description"), given.get("json_schema")
     name = derive_tool(source, options["name"], *texts).name
     if not any(tool.name == name for tool in listed(tools, {"name": name})):
-        return _kept(tools, _agreed(tools, "tool_create", {"source": source, **given}), console)
+        new = {"source": source, **given}
+        return _kept(tools, _agreed(tools, "tool_create", new, console), console)
     before = shown_whole(tools, name)
     if before.text != source:
         raise ConfigError(
             f"there is a tool {name!r} already, with another source; to change it: mnemon"
             f" tools update {name} --file {options['file']}"
         )
-    return _kept(tools, _agreed(tools, "tool_update", {"tool_id": before.id, **given}), console)
+    changes = {"tool_id": before.id, **given}
+    return _kept(tools, _agreed(tools, "tool_update", changes, console), console)
 
 
 def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> int:
@@ -150,14 +147,17 @@ def _update(tools: ToolSession, options: dict[str, Any], console: Console) -> in
         changes["source"] = _source(options["file"])
     if not changes.keys() - {"expected_version"}:
         raise ConfigError("nothing to change; `mnemon tools update --help` lists what can be")
-    changed = _agreed(tools, "tool_update", {"tool_id": options["tool_id"], **changes})
+    changed = _agreed(tools, "tool_update", {"tool_id": options["tool_id"], **changes}, console)
     return _kept(tools, changed, console)
 
 
-def _agreed(tools: ToolSession, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Keep a tool; whoever grants it something at the terminal has said yes to that."""
+def _agreed(
+    tools: ToolSession, tool: str, arguments: dict[str, Any], console: Console
+) -> dict[str, Any]:
+    """Keep a tool; who grants it something at the terminal has said yes, and is told to what."""
     kept = tools.call(tool, arguments)
     if kept["status"] == "waiting":
+        console.note(f"{kept['asks']}\nYes: it was granted here.")
         tools.call("approval_decide", {"approval_id": kept["approval_id"], "approve": True})
         return tools.call("tool_get", {"tool_id": kept["id"] or kept["name"]})
     return kept
@@ -202,44 +202,14 @@ def _attach(tools: ToolSession, options: dict[str, Any], console: Console) -> in
     return 0
 
 
-def _run(settings: Settings, options: dict[str, Any], console: Console) -> int:
-    arguments = {
-        "agent_id": options["agent_id"],
-        "tool_id": options["tool_id"],
-        "arguments": _object(options["args"], "--args"),
-    }
-    with open_tools(settings) as tools:
-        tool = ToolShown.model_validate(tools.call("tool_get", {"tool_id": options["tool_id"]}))
-    if tool.requires_approval and not options["yes"]:
-        question = f"May tool {tool.name} run for {options['agent_id']} with {options['args']}?"
-        if not sys.stdin.isatty():
-            console.fail(f"not run: {question} To do it, add --yes")
-            return 2
-        if answer(f"{question} [y/N] ") not in {"y", "yes"}:
-            console.note("nothing was run")
-            return 1
-    arguments["approved"] = tool.requires_approval
-
-    async def call() -> dict[str, Any]:
-        async with open_session(settings, options["given"], "mnemon tools") as session:
-            return await session.call("tool_run", arguments)
-
-    try:
-        ran = ToolRan.model_validate(anyio.run(call))
-    except* (HostFailed, MCPError) as failed:
-        raise HostFailed(str(innermost(failed))) from None
-    console.show(ran, ran_text(ran))
-    return int(ran.failed)
-
-
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What was given of a tool, as arguments of tool_create and tool_update."""
     given = {name: options[flag] for flag, name in _GIVEN.items() if options.get(flag) is not None}
     if options["schema"] is not None:
-        given["json_schema"] = _object(_text(options["schema"]), "--schema")
+        given["json_schema"] = object_of(_text(options["schema"]), "--schema")
     policy = {name: options[name] for name in _POLICY if options[name] is not None}
     if options["policy"] is not None:
-        policy |= _object(options["policy"], "--policy")
+        policy |= object_of(options["policy"], "--policy")
     return {**given, "policy": policy} if policy else given
 
 
@@ -255,27 +225,6 @@ def _text(file: str) -> str:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no UTF-8 text: {error.reason}") from error
-
-
-def _object(text: str, flag: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text, parse_constant=_no_number, parse_float=_finite)
-    except OverflowError as error:
-        raise ConfigError(f"{flag}: {error}") from None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{flag} takes a JSON object, not {text[:80]!r}")
-    return found
-
-
-def _no_number(text: str) -> float:
-    raise OverflowError(f"{text} is no number in JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
 
 
 def _print(shown: ToolShown, console: Console, source: bool = False) -> None:

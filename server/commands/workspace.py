@@ -10,7 +10,7 @@ from agent.custom.workspace_tools import entry_line
 from server.asked_session import open_asked
 from server.config import ConfigError, Settings, expanded
 from server.console import Console
-from server.counted import counted
+from server.counted import counted, files_and_folders
 from server.tool_session import ToolSession
 from server.workspace_models import FilePage, FileRead, FilesDeleted, FileWritten
 
@@ -94,9 +94,7 @@ def _write(tools: ToolSession, options: dict[str, Any], console: Console) -> Non
 def _delete(tools: ToolSession, options: dict[str, Any], console: Console) -> None:
     arguments = {"agent_id": options["agent_id"], "path": options["path"]}
     done = FilesDeleted.model_validate(tools.call("workspace_delete", arguments))
-    one = done.deleted == 1
-    what = "1 file or folder" if one else f"{done.deleted} files and folders"
-    console.show(done, f"deleted {what}")
+    console.show(done, f"deleted {files_and_folders(done.deleted)}")
 
 
 def _data(file: str) -> bytes:

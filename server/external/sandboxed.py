@@ -61,10 +61,12 @@ class SandboxedCommands:
             InvalidValue: it is to run without a sandbox, and is not there.
         """
         if launch.grants.unsandboxed:
-            if shutil.which(launch.command[0]) is None:
+            program = launch.command[0]
+            is_relative = "/" in program and not Path(program).is_absolute()
+            if is_relative or shutil.which(program) is None:
                 raise InvalidValue(
-                    f"there is no program {launch.command[0][:80]!a} that mnemon can start; give"
-                    " its absolute path"
+                    f"there is no program {program[:80]!a} that mnemon can start; give its absolute"
+                    " path"
                 )
             return launch
         ground = await self._ground()

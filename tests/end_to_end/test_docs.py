@@ -1,18 +1,26 @@
 """The documentation says what the program does, and its code runs."""
 
+import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from mcp import Client
+from packaging.requirements import Requirement
 
+from agent.custom.tool_policy import MethodName, ToolPolicy
 from agent.rule_kinds import ToolRule
 from agent.tools import DEFAULT_TOOLS, OPTIONAL_TOOLS, OUTSIDE_BY_NAME
+from memory.limits import MAX_RETURN_CHARS
+from memory.tools import DEFAULT_RETURN_CHARS
 from server.app import open_server
 from server.config import Settings
 from server.hosts.hosts import HOSTS
@@ -66,22 +74,84 @@ def test_the_readme_s_setup_of_a_host_works_and_names_them_all(home: dict[str, s
     assert "added mnemon to" in run.stdout, run.stderr
 
 
-def test_the_readme_s_tool_is_kept_given_to_an_agent_and_run(
-    home: dict[str, str], tmp_path: Path
-) -> None:
-    (script,) = [block for block in blocks("sh") if "mnemon tools add" in block]
-    made = "mnemon agents create Eva >made\n"
+def play(script: str, home: dict[str, str], folder: Path) -> list[str]:
+    """Lines that a script of the README prints, after an agent Eva was made; skips without one."""
     run = subprocess.run(
-        ["bash", "-ec", made + script],
+        ["bash", "-ec", "mnemon agents create Eva >made\n" + script],
         env={**home, "MNEMON_IDLE_MINUTES": "0.1"},
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
     )
     if "no tool code is run" in run.stdout + run.stderr:
         pytest.skip(run.stdout + run.stderr)
-    assert run.stdout.splitlines()[-2:] == ["Hello Ada", "45"], run.stderr
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_the_readme_s_tool_is_kept_given_to_an_agent_and_run(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    (script,) = [block for block in blocks("sh") if "mnemon tools add greet" in block]
+    assert play(script, home, tmp_path)[-2:] == ["Hello Ada", "45"]
+
+
+def test_the_readme_s_tool_that_uses_memory_does(home: dict[str, str], tmp_path: Path) -> None:
+    (script,) = [block for block in blocks("sh") if "mnemon tools add visit" in block]
+    told = play(script + "mnemon agents show Eva\n", home, tmp_path)
+    assert [line for line in told if "Rome" in line] == [
+        "Noted Rome.", "Rome is known already.", "Was in Rome.",
+    ]  # fmt: skip
+
+
+def test_the_readme_s_server_in_python_runs_in_the_sandbox(home: dict[str, str]) -> None:
+    (script,) = [block for block in blocks("sh") if "mnemon mcp-servers add clock" in block]
+    (install,) = [block for block in blocks("sh") if "venv clock" in block]
+    # Readable for the user of the sandbox, as a folder of pytest's is not.
+    folder = Path(tempfile.mkdtemp(prefix="mnemon-test-"))
+    folder.chmod(0o755)
+    try:
+        environment_with("mcp", folder / re.findall(r"venv (\w+)", install)[0])
+        told = play(script, home, folder)
+    finally:
+        shutil.rmtree(folder)
+    assert told == [
+        "clock has 1 tool. new: time_now.", "Agent Eva has of clock: clock__time_now.",
+    ]  # fmt: skip
+
+
+def environment_with(package: str, folder: Path) -> None:
+    """A virtual environment of the system's Python with a package, as pip would make it."""
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if python is None:
+        pytest.skip("the system has no Python")
+    version = "import sys; print(sys.version_info[:2])"
+    told = subprocess.run([python, "-c", version], capture_output=True, text=True, check=True)
+    if told.stdout.strip() != str(sys.version_info[:2]):
+        pytest.skip(f"the packages of these tests are not for {python}")
+    venv = [python, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(venv, check=True, timeout=60)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    for each in needed(Requirement(package), {}).values():
+        for file in each.files or ():
+            if ".." not in file.parts and file.suffix != ".pyc":
+                (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(each.locate_file(file)), packages / file)
+
+
+def needed(wanted: Requirement, found: dict[str, Distribution]) -> dict[str, Distribution]:
+    """An installed package with all that it needs, by name and extras."""
+    if str(wanted) not in found:
+        found[str(wanted)] = distribution(wanted.name)
+        for line in found[str(wanted)].requires or ():
+            more = Requirement(line)
+            applies = [True] if more.marker is None else [
+                more.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras)
+            ]  # fmt: skip
+            if any(applies):
+                needed(more, found)
+    return found
 
 
 async def test_the_reference_s_tool_that_uses_memory_does() -> None:
@@ -93,6 +163,42 @@ async def test_the_reference_s_tool_that_uses_memory_does() -> None:
         assert (await host.call("tool_run", **asked))["text"] == "Noted Rome."
         assert (await host.call("tool_run", **asked))["text"] == "Rome is known already."
         assert await host.block() == "Of Ada.\nWas in Rome."
+
+
+def test_the_table_of_a_tool_s_policy_is_that_of_the_code() -> None:
+    section = REFERENCE.partition("### Custom tools")[2].partition("### Packages")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.count("|") == 6 and "`--" in line
+    ]
+    assert [row[0].strip("`") for row in rows] == list(ToolPolicy.model_fields)
+    shown = {"()": "none", "False": "no"}
+    flags = {a.dest: a.option_strings for a in actions_of("tools", "add")}
+    for key, flag, default, limits, _ in rows:
+        name = key.strip("`")
+        field = ToolPolicy.model_fields[name]
+        assert flag.strip("`") in flags[name]
+        assert default == shown.get(str(field.default), str(field.default).removesuffix(".0"))
+        bounds = [int(n) for n in re.findall(r"\d+", limits)]
+        assert bounds == [
+            int(getattr(bound, side))
+            for bound in field.metadata
+            for side in ("gt", "ge", "le", "max_length")
+            if name != "methods" and hasattr(bound, side)
+        ]
+    assert set(get_args(MethodName)) == set(re.findall(r"^\| `(memory\.\w+)\(", section, re.M))
+    assert f"{MAX_RETURN_CHARS:,}" in section and f"{DEFAULT_RETURN_CHARS:,}" in section
+
+
+def actions_of(*path: str) -> list[argparse.Action]:
+    """The flags and arguments of a command."""
+    parser: argparse.ArgumentParser = build_parser()
+    for name in path:
+        # argparse has no public list of commands
+        (choices,) = (a.choices for a in parser._actions if isinstance(a.choices, dict))
+        parser = choices[name]
+    return parser._actions
 
 
 def test_every_host_is_in_the_pages_on_hosts() -> None:
@@ -122,7 +228,7 @@ async def test_every_tool_and_argument_is_in_the_reference() -> None:
         assert f"| `{prompt.name}` | {arguments} |" in REFERENCE
     for template in templates:
         assert f"| `{template.uri_template}` |" in REFERENCE
-    section = REFERENCE.partition("## Resources")[0]
+    section = REFERENCE.partition("### Runs")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     assert listed == {tool.name for tool in tools}
     for tool in tools:
@@ -151,11 +257,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 
 def test_every_command_is_in_the_reference() -> None:
-    (commands,) = (
-        action.choices
-        for action in build_parser()._actions  # argparse has no public list of commands
-        if isinstance(action.choices, dict)
-    )
+    (commands,) = (a.choices for a in actions_of() if isinstance(a.choices, dict))
     for command in commands:
         assert f"`mnemon {command}" in REFERENCE
 

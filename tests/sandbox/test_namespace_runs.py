@@ -111,7 +111,7 @@ async def test_a_full_workspace_can_be_read_and_the_tool_is_told(
     )
     outcome = await sandbox.run(ToolRun(source, None, policy=policy, workspace=workspace))
     assert outcome.result == 2 * MIB
-    assert "read-only until files are deleted" in outcome.stderr
+    assert "read-only until files are deleted (file_delete, workspace_delete," in outcome.stderr
     assert not (workspace / "more").exists()
 
 

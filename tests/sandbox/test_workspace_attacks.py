@@ -148,7 +148,7 @@ def test_too_many_files_can_be_listed_and_deleted(workspace: Workspace, root: Pa
     assert len(page.entries) < 1_000
     assert workspace.listing(cursor=page.next_cursor).entries[0].name > page.entries[-1].name
     assert workspace.usage().entries == 10_001
-    with pytest.raises(WorkspaceFull):
+    with pytest.raises(WorkspaceFull, match="holds more than 10000 files and folders; delete"):
         workspace.write("another", b"x")
     assert workspace.delete(".") == 10_001
     workspace.write("another", b"x")

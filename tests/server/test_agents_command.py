@@ -98,6 +98,13 @@ def test_a_model_that_is_not_there_is_pointed_out(agents: Run) -> None:
 def test_an_empty_model_is_the_configured_one_again(agents: Run) -> None:
     agents("create", "Eva", "--model", "openai:gpt")
     assert shown(agents, "Eva")["model"] == "openai:gpt"
+    told = agents("update", "Eva", "--model", "null")
+    assert (told.returncode, "`mnemon agents update AGENT --no-model`" in told.stderr) == (2, True)
+    assert agents("update", "Eva", "--model", "x", "--no-model").returncode == 2
+    assert shown(agents, "Eva")["model"] == "openai:gpt"
+    assert agents("update", "Eva", "--no-model").returncode == 0
+    assert not shown(agents, "Eva")["model"]
+    agents("update", "Eva", "--model", "openai:gpt")
     assert agents("update", "Eva", "--model", "").returncode == 0
     assert not shown(agents, "Eva")["model"]
     assert "model default" in agents("show", "Eva").stdout

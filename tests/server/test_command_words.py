@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.command_words import for_a_person
+from agent.custom import missing_grants
+from server.command_words import for_a_person, result_for_a_person
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,15 @@ from server.command_words import for_a_person
 )
 def test_a_command_stands_in_the_place_of_each_tool(said: str, told: str) -> None:
     assert for_a_person(said) == told
+
+
+def test_a_result_names_the_command_for_each_grant_and_else_stays_what_the_tool_said() -> None:
+    for cure, flag in (
+        (missing_grants.METHODS, "--method NAME"),
+        (missing_grants.NETWORK, "--network HOST:PORT"),
+        (missing_grants.SUBPROCESSES, "--allow-subprocesses"),
+    ):
+        said = f"TOOL needs tool_update ({cure})."
+        told = result_for_a_person(said, "fetch", "Sam")
+        assert told == f"TOOL needs tool_update (`mnemon tools update fetch {flag}`)."
+        assert for_a_person(f"({cure})") == f"(`mnemon tools update TOOL {flag}`)"

@@ -119,7 +119,10 @@ async def test_what_is_given_wins_over_what_is_derived(host: Host) -> None:
         ({"source": ROLL, "policy": {"secrets": ["LD_PRELOAD"]}}, "how programs are loaded"),
         ({"source": ROLL, "requirements": ["-r x"]}, "is no requirement"),
         ({"source": ROLL, "json_schema": {"type": "array"}}, "arguments are an object"),
-        ({"source": "x" * 100_001}, "over the limit of 100000"),
+        (
+            {"source": "x" * 100_001},
+            "1 over the limit of 100000; make two tools of it, or",
+        ),
     ],
 )
 async def test_what_is_no_tool_is_refused_with_what_to_do(
@@ -296,14 +299,22 @@ async def test_a_tool_is_run_once_for_a_request_and_its_writes_are_its_own(host:
     assert (edit.action, edit.actor, edit.reason) == ("block.update", "tool:roll", "tool_run")
 
 
-async def test_a_failed_run_writes_nothing_and_a_long_result_is_cut(host: Host) -> None:
+async def test_a_failed_run_writes_nothing_and_a_long_result_comes_in_pages(host: Host) -> None:
     def write(scope: Scope) -> None:
         raise AssertionError("written")
 
-    await running(host, lambda _: Done("é" * 90_000, failed=True, commit=write))
-    ran = await host.call("tool_run", agent_id="Sam", tool_id="roll")
-    assert ran["failed"]
-    assert "more characters: have the tool return less]" in ran["text"]
+    run = await running(host, lambda _: Done("é" * 9_000, failed=True, commit=write))
+    of_roll = {"agent_id": "Sam", "tool_id": "roll"}
+    first = ran = await host.call("tool_run", **of_roll)
+    text: str = ran["text"]
+    while (cursor := ran["next_cursor"]) is not None:
+        assert ran["cut"]
+        ran = await host.call("tool_run", **of_roll, cursor=cursor)
+        text += ran["text"]
+    assert (text, ran["failed"], ran["cut"], len(run.calls)) == ("é" * 9_000, True, False, 1)
+    told = await host.refused("tool_run", **of_roll, cursor=first["next_cursor"] + "0")
+    assert "start without one" in told
+    assert "run the tool again" in await host.refused("tool_run", **of_roll, cursor="gone-1-2")
 
 
 async def test_a_tool_that_needs_a_yes_asks_the_person_or_takes_it_passed_on() -> None:

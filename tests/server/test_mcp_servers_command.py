@@ -69,6 +69,20 @@ def test_nothing_is_added_unasked(servers: Command) -> None:
     assert "no MCP servers yet" in servers("list").stdout
 
 
+def test_a_path_is_one_of_the_folder_in_which_the_command_is_typed(
+    servers: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "toy.py").symlink_to(TOY)
+    monkeypatch.chdir(tmp_path)
+    line = ["--run", "./python toy.py stdio"]
+    assert "say" in value(servers("add", "toy", "--unsandboxed", "--yes", "--json", *line))["new"]
+    assert value(servers("show", "toy", "--json"))["server"]["address"] == (
+        f"{tmp_path / 'python'} {tmp_path / 'toy.py'} stdio"
+    )
+
+
 def test_what_could_not_start_is_not_added(servers: Command) -> None:
     done = servers("add", "toy", "--run", "./no-such-program", "--unsandboxed", "--yes")
     assert done.returncode == 2

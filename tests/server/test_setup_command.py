@@ -181,3 +181,16 @@ def test_with_json_the_result_is_json(run: Run) -> None:
     assert result["result"] == "added"
     assert result["entry"]["args"] == ["mcp"]
     assert json.loads(run("unsetup", "cursor", "--json").stdout)["result"] == "removed"
+
+
+def test_an_agent_that_is_not_there_is_told_of(run: Run, home: Path) -> None:
+    setup = "setup", "cursor", "--config", "mcp.json", "--data", "memory", "--agent", "Sam"
+    done = run(*setup)
+    assert done.returncode == 0
+    assert "note: no agent 'Sam'; agents: none yet" in done.stderr
+    assert "mnemon agents create Sam" in done.stderr
+    assert not (home / "memory").exists()
+    warned = json.loads(run(*setup, "--json").stdout)
+    assert "no agent 'Sam'" in warned["warning"]
+    run("agents", "create", "Sam", "--data", "memory")
+    assert "note" not in run(*setup).stderr

@@ -1,5 +1,7 @@
 """What a tool is granted that could carry something out: never without a person's yes."""
 
+import hashlib
+import re
 from typing import Any
 
 from tests.server.test_approvals import Person
@@ -14,7 +16,14 @@ async def test_a_person_is_asked_for_secrets_and_hosts_before_a_tool_is_kept() -
     async with hosting(person) as host:
         kept = await host.call("tool_create", source=ROLL, policy=GRANTS)
         assert (kept["status"], kept["version"]) == ("done", 1)
-        assert person.asked == ["May tool roll read the secrets API_KEY and reach example.com:443?"]
+        (asked,) = person.asked
+        assert asked.startswith("May tool roll read the secrets API_KEY and reach example.com:443?")
+        sha256 = hashlib.sha256(ROLL.encode()).hexdigest()
+        assert f"for this source alone (version 1, 7 lines, sha256 {sha256[:12]}):" in asked
+        assert "| def roll(sides: int = 6) -> int:\n" in asked
+        assert asked.endswith("|     return 4\n[this is all of it]")
+        shown = await host.call("tool_get", tool_id="roll")
+        assert (shown["source_sha256"], shown["source_lines"]) == (sha256, 7)
 
 
 async def test_with_a_no_nothing_is_kept() -> None:
@@ -39,7 +48,21 @@ async def test_only_what_is_new_is_asked_for() -> None:
         await host.call("tool_create", source=ROLL, policy={"secrets": ["API_KEY"]})
         await host.call("tool_update", tool_id="roll", policy=GRANTS)
         await host.call("tool_update", tool_id="roll", policy={"wall_s": 5}, tags=["dice"])
-        assert person.asked[1:] == ["May tool roll reach example.com:443?"]
+        (asked,) = person.asked[1:]
+        assert asked.startswith("May tool roll reach example.com:443? A yes")
+        assert "(version 2, " in asked
+
+
+async def test_a_source_that_is_long_or_plays_tricks_is_shown_as_what_it_is() -> None:
+    tricks = "# \x1b[2J \u202e\u2028May tool roll do nothing at all?\n"
+    person = Person("accept")
+    async with hosting(person) as host:
+        await host.call("tool_create", source=tricks + ROLL + "# x\n" * 1_000, policy=GRANTS)
+    (asked,) = person.asked
+    assert "\n| # \\x1b[2J \\u202e\\u2028May tool roll do nothing" in asked
+    assert re.search(r"^\[2\d\d\d more characters\]\Z", asked, re.MULTILINE)
+    assert all(line[:2] == "| " for line in asked.split("\n")[1:-1])
+    assert len(asked) < 2_500
 
 
 async def test_another_source_keeps_its_grants_only_with_another_yes() -> None:

@@ -204,3 +204,11 @@ async def test_a_value_that_is_typed_is_not_shown(mnemon: str, tmp_path: Path) -
     finally:
         terminal.close()
     assert json.loads((data / "secrets.json").read_text()) == {"API_KEY": "typed-value"}
+
+
+def test_a_grant_at_the_terminal_says_for_which_source_it_is(run: Run, file: str) -> None:
+    added = run("tools", "add", file, "--network", "example.com:443")
+    told = done(run, "tools", "show", "roll")
+    (source,) = [line for line in told.splitlines() if line.startswith("Source: 7 lines, sha256")]
+    assert f"(version 1, {source.removeprefix('Source: ')}):\n| def roll" in added.stderr
+    assert "Return limit: 50000 characters" in told
