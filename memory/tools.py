@@ -97,8 +97,8 @@ class WhichTools:
     agent: Agent | None = None
 
 
-def create_tool(transaction: Transaction, new: NewTool) -> StoredTool:
-    """Store a new tool; no agent has it yet.
+def create_tool(transaction: Transaction, new: NewTool, writer: Agent | None = None) -> StoredTool:
+    """Store a new tool; no agent has it yet. writer: the agent that wrote it (see is_writer).
 
     Raises:
         ToolNameTaken: names are unique, without regard to case.
@@ -126,8 +126,16 @@ def create_tool(transaction: Transaction, new: NewTool) -> StoredTool:
     )
     refuse_taken_name(transaction, tool.name)
     transaction.run("insert_tool", id=tool.id, **_columns(tool))
-    transaction.record("tool.create", tool.id, None, after=describe(tool))
+    agent_id = None if writer is None else writer.id
+    transaction.record("tool.create", tool.id, agent_id, after=describe(tool))
     return tool
+
+
+def is_writer(reader: Reader, agent: Agent, tool: StoredTool) -> bool:
+    """Whether this agent wrote a tool, whatever either was called then or is now."""
+    actor = f"agent:{agent.name}"
+    found = reader.row("is_writer", tool_id=tool.id, agent_id=agent.id, actor=actor)
+    return found is not None
 
 
 def find_tool(reader: Reader, tool: str) -> StoredTool:

@@ -47,14 +47,14 @@ def _create(scope: Scope, a: WriteTool) -> ToolWritten:
     transaction = scope.transaction
     new = new_tool(ToolDraft(a.source, others={"requires_approval": True}))
     tools.check_room(transaction, scope.agent)  # first: what was written would stay
-    tool = tools.create_tool(transaction, new)
+    tool = tools.create_tool(transaction, new, scope.agent)
     tools.attach_tool(transaction, scope.agent, tool)
     return _written(tool)
 
 
 def _update(scope: Scope, a: RewriteTool) -> ToolWritten:
     held = tools.tools_of(scope.reader, scope.agent)
-    mine = [tool for tool in held if tool.author == scope.transaction.origin.actor]
+    mine = [tool for tool in held if tools.is_writer(scope.reader, scope.agent, tool)]
     tool = next((tool for tool in held if tool.name == a.name), None)
     if tool is None:
         raise UnknownTool(a.name, [tool.name for tool in mine])

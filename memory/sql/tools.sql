@@ -63,6 +63,11 @@ SELECT g.id, g.name FROM agent_tools a JOIN agents g ON g.key = a.agent_key
 WHERE a.tool_key = $tool_key AND ($visible IS NULL OR position(g.id IN $visible) > 0)
 ORDER BY g.key;
 
+-- name: is_writer
+-- A tool of before the event named the agent is that of whoever has the author's name.
+SELECT 1 FROM events WHERE subject = $tool_id AND action = 'tool.create'
+  AND (agent_id = $agent_id OR (agent_id IS NULL AND actor = $actor));
+
 -- name: tool_version
 SELECT happened_at, after FROM events
 WHERE subject = $id AND action IN ('tool.create', 'tool.update')

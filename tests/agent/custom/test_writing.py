@@ -4,7 +4,8 @@ import pytest
 
 from agent.custom.names import refuse_our_names
 from agent.tools import ALL_TOOLS
-from memory import tools
+from memory import agents, tools
+from memory.agents import NewAgent
 from memory.errors import ToolNameTaken
 from memory.records import Agent
 from memory.store import MemoryStore
@@ -74,6 +75,19 @@ def test_a_tool_of_somebody_else_is_not_the_agents_to_change(
     told = use(store, agent, "tool_update", name="roll", source=CAST)
     assert told == "Error: tool 'roll' is agent:bob's to change; write another one"
     assert held(store, bob) == [tool]
+
+
+def test_a_name_makes_no_writer(store: MemoryStore, agent: Agent) -> None:
+    use(store, agent, "tool_create", source=ROLL)
+    (tool,) = held(store, agent)
+    with store.write(PERSON) as transaction:
+        renamed = agents.update_agent(transaction, agent, {"name": "eve"})
+        namesake = agents.create_agent(transaction, NewAgent("ada"))
+        tools.attach_tool(transaction, namesake, tool)
+    told = use(store, namesake, "tool_update", name="roll", source=CAST)
+    assert "is agent:ada's to change" in told
+    assert held(store, renamed) == [tool]
+    assert "version 2" in use(store, renamed, "tool_update", name="roll", source=CAST)
 
 
 def test_what_is_no_tool_is_explained_and_leaves_nothing(
