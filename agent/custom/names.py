@@ -1,4 +1,4 @@
-"""Names that a stored tool cannot have: those of the tools that agents have from us."""
+"""Names that a stored tool cannot have: of tools that agents have from us or from MCP servers."""
 
 from typing import Final
 
@@ -19,15 +19,19 @@ _OURS: Final = frozenset(
     | {"run_code", "file_list", "file_read", "file_write", "file_delete"}
 )
 _PREFIXES: Final = ("workspace_",)
+_OF_SERVERS: Final = "__"
+"""Between the name of an MCP server and that of its tool (server/external/listing.py)."""
 
 
 def refuse_our_names(name: str) -> str:
     """Return the name when a stored tool may have it.
 
     Raises:
-        ToolNameTaken: a tool of ours has it, without regard to case.
+        ToolNameTaken: a tool of ours has it, without regard to case, or one of a server could.
     """
     lower = name.lower()
     if lower in _OURS or lower.startswith(_PREFIXES):
         raise ToolNameTaken(name, "a tool that agents have anyway")
+    if _OF_SERVERS in name:
+        raise ToolNameTaken(name, "a tool of an MCP server, as all with two underscores in a row")
     return name

@@ -90,6 +90,12 @@ def test_a_name_makes_no_writer(store: MemoryStore, agent: Agent) -> None:
     assert "version 2" in use(store, renamed, "tool_update", name="roll", source=CAST)
 
 
+def test_names_of_tools_of_mcp_servers_are_theirs(store: MemoryStore, agent: Agent) -> None:
+    told = use(store, agent, "tool_create", source=ROLL.replace("roll", "dice__roll"))
+    assert "'dice__roll' is that of a tool of an MCP server" in told
+    assert held(store, agent) == []
+
+
 def test_what_is_no_tool_is_explained_and_leaves_nothing(
     store: MemoryStore, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
