@@ -15,7 +15,7 @@ from typing import Final
 
 import anyio
 
-from sandbox.grants import Address, Endpoint
+from sandbox.grants import Address, Endpoint, parse_endpoint
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """The addresses of a host name; an OSError when it has none."""
@@ -93,6 +93,18 @@ def judge_address(address: Address) -> str | None:
     if not address.is_global:
         return "a reserved address"
     return "an address of this machine" if is_own(address) else None
+
+
+def never_reached(grant: str) -> str | None:
+    """Say why a grant (`host:port`) leads nowhere, before it is given; None: it may lead somewhere.
+
+    Only what needs no asking: addresses, and the names of this machine that none resolves.
+    """
+    endpoint = parse_endpoint(grant)
+    if endpoint.literal is not None:
+        return judge_address(endpoint.literal)
+    is_here = endpoint.host == "localhost" or endpoint.host.endswith(".localhost")
+    return "a name of this machine" if is_here else None
 
 
 def is_own(address: Address) -> bool:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from memory.errors import InvalidValue
 from sandbox.errors import InvalidRun
 from sandbox.policy import MAX_MEMORY_BYTES, MAX_WALL_S, MIB, Policy, checked_environment
+from sandbox.reach import WHAT_TO_DO, never_reached
 
 MAX_CPU_S: Final = 300
 MAX_GRANTS: Final = 20
@@ -89,9 +90,15 @@ def checked_policy(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be stored of a policy: what was given, as JSON has it.
 
     Raises:
-        InvalidValue: naming what is unknown or out of its bounds.
+        InvalidValue: naming what is unknown, out of its bounds, or granted and never reached.
     """
-    return read_policy(given).model_dump(mode="json", exclude_unset=True)
+    policy = read_policy(given)
+    for target in policy.network:
+        if what := never_reached(target):
+            raise InvalidValue(
+                f"network of a policy cannot be {target!r}: it is {what}; {WHAT_TO_DO}"
+            )
+    return policy.model_dump(mode="json", exclude_unset=True)
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -37,6 +37,13 @@ def test_every_method_that_there_is_can_be_granted() -> None:
         ({"memory_mb": 8_192}, "memory_mb of a policy cannot be '8192'"),
         ({"cpu_s": 0}, "cpu_s of a policy cannot be '0'"),
         ({"network": ["http://example.com"]}, "is no host:port, e.g. api.example.com:443"),
+        (
+            {"network": ["localhost:80"]},
+            "'localhost:80': it is a name of this machine; tools reach",
+        ),
+        ({"network": ["10.0.0.1:80"]}, "it is a private address"),
+        ({"network": ["[::1]:80"]}, "it is a loopback address"),
+        ({"network": ["169.254.169.254:80"]}, "it is the metadata of a cloud"),
         ({"network": [1]}, "network.0 of a policy cannot be '1': it should be a valid string"),
         ({"secrets": ["LD_PRELOAD"]}, "LD_PRELOAD would change how programs are loaded"),
         ({"secrets": ["A B"]}, "'A B' is no name of an environment variable"),
