@@ -34,6 +34,15 @@ class EveryYear:
             return day.month == self.month
         return self.day <= day.day <= (self.last_day or self.day)
 
+    def of_year(self, year: int) -> Days:
+        """The days of one year, of what is no whole month.
+
+        Raises:
+            ValueError: the year has none: 29 February, or a year that no calendar has.
+        """
+        first = date(year, self.month, self.day or 1)
+        return Days(first, first.replace(day=self.last_day or first.day))
+
 
 @dataclass(frozen=True, slots=True)
 class EverySeason:

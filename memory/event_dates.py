@@ -7,6 +7,7 @@ searching.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -93,12 +94,10 @@ def _single_days(text: str, told: date) -> Iterator[date]:
         if isinstance(named, Days) and named.first == named.last:
             yield named.first
         if isinstance(named, EveryYear) and named.day is not None and named.last_day is None:
-            days = [_on(named, told.year + step) for step in (-1, 0, 1)]
-            yield from sorted(filter(None, days), key=lambda day: abs(day - told))[:1]
+            yield from sorted(_beside(named, told), key=lambda day: abs(day - told))[:1]
 
 
-def _on(every: EveryYear, year: int) -> date | None:
-    try:
-        return date(year, every.month, every.day or 1)
-    except ValueError:  # 29 February, or a year that no calendar has
-        return None
+def _beside(every: EveryYear, told: date) -> Iterator[date]:
+    for year in (told.year - 1, told.year, told.year + 1):
+        with suppress(ValueError):
+            yield every.of_year(year).first

@@ -135,14 +135,9 @@ def _season_beside(match: re.Match[str], today: date) -> NamedDate:
 def _feast(match: re.Match[str], today: date) -> NamedDate:
     """Of a year, or every year's."""
     every = _FEASTS[match["feast"].replace("\u2019", "'")]
-
-    def of(year: int) -> Days:
-        first = date(year, every.month, every.day or 1)
-        return Days(first, first.replace(day=every.last_day or first.day))
-
     if match["year"] is not None:
-        return of(int(match["year"]))
-    return _beside(of, match["which"], today) if match["which"] else every
+        return every.of_year(int(match["year"]))
+    return _beside(every.of_year, match["which"], today) if match["which"] else every
 
 
 def _moving_feast(match: re.Match[str], today: date) -> NamedDate:

@@ -6,6 +6,7 @@ whose day somebody must know: event_dates.py looks for it in memory. English onl
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -90,11 +91,11 @@ def anchor_days(relative: RelativeDate, today: date) -> tuple[Days, ...]:
 
 
 def _beside(every: EveryYear, today: date) -> Iterator[Days]:
-    day = every.day or 1
     for year in (today.year - 1, today.year, today.year + 1):
-        first = date(year, every.month, day)
-        if abs((first - today).days) <= 366:
-            yield Days(first, first.replace(day=every.last_day or day))
+        with suppress(ValueError):
+            days = every.of_year(year)
+            if abs((days.first - today).days) <= 366:
+                yield days
 
 
 def _unit_around(unit: str, days: Days) -> Days:

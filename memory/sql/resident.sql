@@ -8,7 +8,7 @@ SELECT p.doc, d.length, epoch_us(coalesce(occurred_at, created_at)) AS dated,
        hash(author) AS author, hash(tags) AS tags, hash(NULL::TEXT) AS role,
        session IS NOT NULL AND sequence IS NOT NULL AS placed, session IS NOT NULL AS in_session,
        regexp_matches(right(text, 8), $asks) AS asks,
-       regexp_matches(text, $only_asks) AS only_asks, true AS alive
+       CASE WHEN asks THEN regexp_matches(text, $only_asks) ELSE false END AS only_asks, true AS alive
 FROM passages p JOIN documents d ON d.doc = p.doc
 WHERE archive_key = $collection AND d.collection = $collection AND p.doc > $after AND d.doc > $after
 ORDER BY p.doc;
@@ -19,7 +19,7 @@ SELECT m.doc, d.length, epoch_us(created_at) AS dated,
        hash(NULL::TEXT) AS author, hash(NULL::TEXT[]) AS tags, hash(role) AS role,
        true AS placed, true AS in_session,
        regexp_matches(right(content, 8), $asks) AS asks,
-       regexp_matches(content, $only_asks) AS only_asks, true AS alive
+       CASE WHEN asks THEN regexp_matches(content, $only_asks) ELSE false END AS only_asks, true AS alive
 FROM messages m JOIN documents d ON d.doc = m.doc
 WHERE agent_key = $collection AND d.collection = $collection AND m.doc > $after AND d.doc > $after
 ORDER BY m.doc;

@@ -81,7 +81,7 @@ chosen AS (SELECT doc FROM given
            WHERE archive_key = $collection)
 SELECT p.doc, d.length, session AS thread, sequence, session, author,
        coalesce(occurred_at, created_at) AS dated, regexp_matches(right(text, 8), $asks) AS asks,
-       regexp_matches(text, $only_asks) AS only_asks
+       CASE WHEN asks THEN regexp_matches(text, $only_asks) ELSE false END AS only_asks
 FROM passages p JOIN documents d ON d.doc = p.doc SEMI JOIN chosen c ON c.doc = p.doc
 WHERE archive_key = $collection AND ($before_doc IS NULL OR p.doc < $before_doc);
 
@@ -93,7 +93,7 @@ places AS (SELECT DISTINCT sequence + step AS sequence
            WHERE agent_key = $collection)
 SELECT m.doc, d.length, '' AS thread, sequence, turn_id AS session, NULL AS author,
        created_at AS dated, regexp_matches(right(content, 8), $asks) AS asks,
-       regexp_matches(content, $only_asks) AS only_asks
+       CASE WHEN asks THEN regexp_matches(content, $only_asks) ELSE false END AS only_asks
 FROM messages m JOIN documents d ON d.doc = m.doc SEMI JOIN places USING (sequence)
 WHERE agent_key = $collection AND ($before_doc IS NULL OR m.doc < $before_doc);
 

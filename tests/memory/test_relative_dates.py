@@ -39,6 +39,13 @@ def test_what_is_counted_from_a_date_is_calculated(query: str, meant: Days) -> N
     assert relative.counted_from(anchor) == meant
 
 
+def test_a_day_that_only_some_years_have_is_counted_from_where_a_near_one_has_it() -> None:
+    relative = relative_date("What did we do two days before 29 February?")
+    assert relative is not None
+    assert anchor_days(relative, TUESDAY) == ()
+    assert anchor_days(relative, date(2027, 11, 26)) == (days("2028-02-29"),)
+
+
 def test_a_feast_is_the_last_one_or_the_next() -> None:
     relative = relative_date("two days before Christmas")
     assert relative is not None
