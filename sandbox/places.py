@@ -1,4 +1,4 @@
-"""Where the sandbox keeps files: workspaces that agents have, packages that tools import.
+"""Where the sandbox keeps files: workspaces of agents, packages of tools, folders of one call.
 
 A server that is root keeps them outside of its data directory, because the unprivileged process
 must reach them by name and must not reach the database.
@@ -8,11 +8,14 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import anyio
+import anyio.to_thread
 
 from sandbox.errors import InvalidRun
 from sandbox.unprivileged import Child
@@ -88,6 +91,27 @@ def temporary_places() -> Iterator[SandboxPlaces]:
         yield SandboxPlaces(root)
     finally:
         remove_tree(root)
+
+
+@asynccontextmanager
+async def scratch_folders(child: Child) -> AsyncIterator[Path]:
+    """Folders of one call: "work" and "tmp", the child's own; gone with it."""
+    scratch = await anyio.to_thread.run_sync(_make_scratch, child)
+    try:
+        yield scratch
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(remove_tree, scratch)
+
+
+def _make_scratch(child: Child) -> Path:
+    # Its real name: macOS has a link in the way to it, and what isolates there goes by real names.
+    scratch = Path(tempfile.mkdtemp(prefix="mnemon-run-")).resolve()
+    scratch.chmod(0o711)
+    for name in ("work", "tmp"):
+        (scratch / name).mkdir(mode=0o700)
+        child.give(scratch / name)
+    return scratch
 
 
 def remove_tree(folder: Path) -> None:

@@ -6,9 +6,7 @@ process as behind bubblewrap otherwise: unprivileged, limited, watched, used onc
 """
 
 import os
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,15 +18,15 @@ from sandbox.bubblewrap import ENVIRONMENT, Descriptors
 from sandbox.errors import SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.launcher import Ground, make_ready, survey
-from sandbox.places import remove_tree
+from sandbox.places import scratch_folders
 from sandbox.protocol import Availability, Outcome, ToolRun
 from sandbox.readiness import FoundOnce, judged
+from sandbox.refusals import in_a_line
 from sandbox.seccomp import late_filter
 from sandbox.self_attack import attack
 from sandbox.settings import SandboxSettings
 from sandbox.shape import Shape, configuration, shape_of
 from sandbox.spawn import Spawned, Surroundings, spawn
-from sandbox.unprivileged import Child
 from sandbox.worker import Worker
 
 LEAST_ABI: Final = 4
@@ -133,26 +131,6 @@ class PlainSandbox:
 
 
 def _not_started(printed: str) -> SandboxUnavailable:
-    said = " ".join(printed.split())[:300] or "it printed nothing"
-    return SandboxUnavailable(f"Python does not start as the user of tools ({said})", "Try again")
-
-
-@asynccontextmanager
-async def scratch_folders(child: Child) -> AsyncIterator[Path]:
-    """Folders of one call: "work" and "tmp", the child's own; gone with it."""
-    scratch = await anyio.to_thread.run_sync(_make_scratch, child)
-    try:
-        yield scratch
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(remove_tree, scratch)
-
-
-def _make_scratch(child: Child) -> Path:
-    # Its real name: macOS has a link in the way to it, and what isolates there goes by real names.
-    scratch = Path(tempfile.mkdtemp(prefix="mnemon-run-")).resolve()
-    scratch.chmod(0o711)
-    for name in ("work", "tmp"):
-        (scratch / name).mkdir(mode=0o700)
-        child.give(scratch / name)
-    return scratch
+    return SandboxUnavailable(
+        f"Python does not start as the user of tools ({in_a_line(printed)})", "Try again"
+    )

@@ -1,6 +1,7 @@
 """The sandbox seam: running code nobody trusts, and getting strict JSON back.
 
-namespaces.py is the sandbox of Linux; a machine without one has RefusingSandbox.
+namespaces.py is the sandbox of Linux, seatbelt.py a beta of one for macOS; a machine without one
+has RefusingSandbox.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

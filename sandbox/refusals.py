@@ -1,4 +1,4 @@
-"""Why bubblewrap did not start, and what a person can do: pure functions of what it printed."""
+"""Why nothing isolates here, and what a person can do: pure functions of what was printed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,12 +31,17 @@ def settings_of(paths: Sequence[Path] = (APPARMOR, DEBIAN, MAXIMUM)) -> dict[str
     return {path.name: path.read_text().strip() for path in paths if path.exists()}
 
 
+def in_a_line(printed: str) -> str:
+    """What a program printed before it ended, as a refusal tells it."""
+    return " ".join(printed.split())[:300] or "it printed nothing"
+
+
 def explain(printed: str, settings: dict[str, str], *, container: bool) -> SandboxUnavailable:
     """The refusal for a bubblewrap that ended before anything ran in it.
 
     printed: by bubblewrap. settings: see settings_of. container: we seem to be in one.
     """
-    said = " ".join(printed.split())[:300] or "it printed nothing"
+    said = in_a_line(printed)
     cause = f"bubblewrap cannot isolate here ({said})"
     if settings.get("max_user_namespaces") == "0":
         return SandboxUnavailable(

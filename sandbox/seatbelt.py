@@ -20,9 +20,10 @@ from sandbox.errors import SandboxUnavailable
 from sandbox.frames import encode
 from sandbox.interpreter import Interpreter, find_interpreter
 from sandbox.launcher import make_ready, program_for
-from sandbox.plain import scratch_folders
+from sandbox.places import scratch_folders
 from sandbox.protocol import Availability, Outcome, ToolRun
 from sandbox.readiness import FoundOnce, judged
+from sandbox.refusals import in_a_line
 from sandbox.seatbelt_profile import profile
 from sandbox.self_attack import attack
 from sandbox.settings import SandboxSettings
@@ -147,5 +148,6 @@ def _look_around(settings: SandboxSettings) -> _Found:
 
 
 def _not_started(printed: str) -> SandboxUnavailable:
-    said = " ".join(printed.split())[:300] or "it printed nothing"
-    return SandboxUnavailable(f"sandbox-exec starts no Python here ({said})", _ELSEWHERE)
+    return SandboxUnavailable(
+        f"sandbox-exec starts no Python here ({in_a_line(printed)})", _ELSEWHERE
+    )

@@ -54,11 +54,11 @@ def _create(scope: Scope, a: WriteTool) -> ToolWritten:
 
 def _update(scope: Scope, a: RewriteTool) -> ToolWritten:
     held = tools.tools_of(scope.reader, scope.agent)
-    mine = [tool for tool in held if tools.is_writer(scope.reader, scope.agent, tool)]
     tool = next((tool for tool in held if tool.name == a.name), None)
     if tool is None:
+        mine = [tool for tool in held if tools.is_writer(scope.reader, scope.agent, tool)]
         raise UnknownTool(a.name, [tool.name for tool in mine])
-    if tool not in mine:
+    if not tools.is_writer(scope.reader, scope.agent, tool):
         raise InvalidValue(f"tool {tool.name!r} is {tool.author}'s to change; write another one")
     if a.source == tool.source:
         return _written(tool)

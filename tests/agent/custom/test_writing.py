@@ -3,11 +3,12 @@
 import pytest
 
 from agent.custom.names import refuse_our_names
+from agent.custom.revising import ToolDraft, new_tool
 from agent.tools import ALL_TOOLS
 from memory import agents, tools
 from memory.agents import NewAgent
 from memory.errors import ToolNameTaken
-from memory.records import Agent
+from memory.records import Agent, Origin
 from memory.store import MemoryStore
 from memory.tools import StoredTool
 from tests.agent.harness import PERSON, new_agent, stored_events, use
@@ -88,6 +89,15 @@ def test_a_name_makes_no_writer(store: MemoryStore, agent: Agent) -> None:
     assert "is agent:ada's to change" in told
     assert held(store, renamed) == [tool]
     assert "version 2" in use(store, renamed, "tool_update", name="roll", source=CAST)
+
+
+def test_a_tool_of_before_its_writer_was_noted_goes_by_the_name(
+    store: MemoryStore, agent: Agent
+) -> None:
+    old = new_tool(ToolDraft(ROLL))
+    with store.write(Origin("agent:ada", "an older version")) as transaction:
+        tools.attach_tool(transaction, agent, tools.create_tool(transaction, old))
+    assert "version 2" in use(store, agent, "tool_update", name="roll", source=CAST)
 
 
 def test_names_of_tools_of_mcp_servers_are_theirs(store: MemoryStore, agent: Agent) -> None:
