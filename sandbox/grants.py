@@ -1,7 +1,7 @@
 """What a network grant names: `host:port`, in one spelling each.
 
 Grants and what a tool asks for are brought to the same form here, so that they can be compared.
-Whether the address behind a name may be reached is another question: reach.py.
+Whether the address behind a name may be reached is another question: public_addresses.py.
 """
 
 import re

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from memory.errors import InvalidValue
 from sandbox.errors import InvalidRun
 from sandbox.policy import MAX_MEMORY_BYTES, MAX_WALL_S, MIB, Policy, checked_environment
-from sandbox.reach import WHAT_TO_DO, never_reached
+from sandbox.public_addresses import WHAT_TO_DO, never_reached
 
 MAX_CPU_S: Final = 300
 MAX_GRANTS: Final = 20

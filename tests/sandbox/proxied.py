@@ -10,7 +10,8 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from sandbox.grants import Address
 from sandbox.proxy import ProxyLimits, serve_grants
-from sandbox.reach import Reach, Resolve, judge_address
+from sandbox.public_addresses import judge_address
+from sandbox.reach import Reach, Resolve
 
 Handler = Callable[[SocketStream], Awaitable[None]]
 

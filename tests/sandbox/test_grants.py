@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sandbox.errors import InvalidRun
 from sandbox.grants import Endpoint, parse_endpoint
 from sandbox.policy import Policy
-from sandbox.reach import NotReached, Reach, is_own, judge_address
+from sandbox.public_addresses import is_own, judge_address
+from sandbox.reach import NotReached, Reach
 from tests.sandbox.proxied import names, public_rules
 
 
